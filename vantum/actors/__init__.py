@@ -1,0 +1,1 @@
+"""The actors of a call: one coroutine a file, talking only through channels."""

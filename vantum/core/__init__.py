@@ -1,0 +1,1 @@
+"""Pure logic: no trio, no clock, no sockets, no logging."""

@@ -1,0 +1,169 @@
+"""Every value that travels between actors and providers: frozen, and nothing else.
+
+Audio is 16-bit little-endian mono PCM (`bytes` of even length) wherever it is called `pcm`.
+Times ending in `_s` are seconds on the audio's own axis unless said otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from attrs import frozen
+
+# ---------------------------------------------------------------- recogniser: in
+
+
+@frozen
+class SttAudio:
+    """A stretch of the caller's speech: 16 kHz PCM."""
+
+    pcm: bytes
+
+
+@frozen
+class SttFlush:
+    """The caller's turn is over: report all that was heard so far, then `SttFlushed(flush_id)`.
+
+    It travels behind the audio it belongs to, in the same channel.
+    """
+
+    flush_id: int
+
+
+SttInput: TypeAlias = SttAudio | SttFlush
+
+# ---------------------------------------------------------------- recogniser: out
+
+
+@frozen
+class Word:
+    """One recognised word and when it was said, in seconds since the recogniser's first sample."""
+
+    text: str
+    start_s: float
+    end_s: float
+    confidence: float = 1.0
+
+
+@frozen
+class Transcript:
+    """What was recognised in one stretch of audio.
+
+    Interim transcripts replace each other until a final one fixes the stretch; the user's words
+    are the final transcripts joined with a space. Final text is never sent twice.
+    """
+
+    text: str
+    is_final: bool
+    confidence: float
+    start_s: float
+    end_s: float
+    words: tuple[Word, ...] = ()
+
+
+@frozen
+class SpeechStarted:
+    """The caller began to speak (voice activity, no words yet)."""
+
+    at_s: float
+
+
+@frozen
+class UtteranceEnded:
+    """The recogniser believes that the caller has stopped: Deepgram's `speech_final` or
+    `UtteranceEnd`, the embedded one's voice activity. Its final transcript came before it."""
+
+    at_s: float
+
+
+@frozen
+class SttFlushed:
+    """Answer to `SttFlush`: every word of the audio before it has been reported.
+
+    `complete` is false when the recogniser did not answer in time and the best known text stands.
+    """
+
+    flush_id: int
+    complete: bool = True
+
+
+SttEvent: TypeAlias = Transcript | SpeechStarted | UtteranceEnded | SttFlushed
+
+# ---------------------------------------------------------------- language model
+
+
+@frozen
+class ChatMessage:
+    """One message of the model's context."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@frozen
+class ChatRequest:
+    """What the model is asked: the whole context, the system prompt first."""
+
+    messages: tuple[ChatMessage, ...]
+    session_id: str = ""
+
+
+# ---------------------------------------------------------------- synthesiser: in
+
+
+@frozen
+class SpeechPiece:
+    """A speakable piece of an answer. Pieces of one answer are numbered from 0."""
+
+    index: int
+    text: str
+
+
+@frozen
+class EndOfPieces:
+    """The answer has no more pieces: a message, because a closed channel could mean a crash."""
+
+
+TtsInput: TypeAlias = SpeechPiece | EndOfPieces
+
+# ---------------------------------------------------------------- synthesiser: out
+
+
+@frozen
+class SpeechAudio:
+    """Synthesised audio of a piece, at the synthesiser's own `sample_rate_hz`."""
+
+    piece_index: int
+    pcm: bytes
+
+
+@frozen
+class SpokenWord:
+    """A word and its place in the answer's audio: seconds since the answer's first sample."""
+
+    text: str
+    start_s: float
+    end_s: float
+
+
+@frozen
+class SpeechWords:
+    """Word timestamps, where the synthesiser gives them. They may come before or after the audio."""
+
+    piece_index: int
+    words: tuple[SpokenWord, ...]
+
+
+@frozen
+class PieceSpoken:
+    """All audio of this piece has been sent on."""
+
+    piece_index: int
+
+
+@frozen
+class SpeechFinished:
+    """All audio of the answer has been sent on. The last message of an answer."""
+
+
+TtsOutput: TypeAlias = SpeechAudio | SpeechWords | PieceSpoken | SpeechFinished

@@ -1,0 +1,131 @@
+"""What a provider must offer. Actors know these protocols and no provider.
+
+A *provider* lives as long as the process and holds what sessions share (weights, HTTP pools,
+settings). From it a session gets its own *recogniser*, *model* or *synthesiser*, which holds what
+belongs to the call (a socket, a context).
+
+Rules for all of them:
+
+- Failures are `vantum.errors.ProviderError`; nothing of a provider's own escapes.
+- Cancellation is the only way to stop, works at every await, and leaves nothing running:
+  not a thread's work, not a context at the provider, not a socket.
+- No deadline of their own for a caller's wait (the caller's scope sets it), but every wait on the
+  *network* inside (connect, close, a lost peer) has one.
+- Time is `trio.current_time()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+import trio
+from attrs import frozen
+
+from vantum.core.messages import ChatRequest, SttEvent, SttInput, TtsInput, TtsOutput
+
+#: The recogniser's input is always at this rate.
+STT_RATE_HZ = 16_000
+
+
+@frozen
+class Health:
+    """How a provider is, as far as its last contacts tell. `detail` is one safe line."""
+
+    ok: bool
+    detail: str
+
+
+class Provider(Protocol):
+    """What every provider says of itself."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the registry."""
+
+    def health(self) -> Health:
+        """From recent contacts only: never does I/O, never blocks."""
+
+
+class SpeechToText(Protocol):
+    """One session's recogniser."""
+
+    async def run(
+        self,
+        input_rx: trio.MemoryReceiveChannel[SttInput],
+        event_tx: trio.MemorySendChannel[SttEvent],
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Recognise until cancelled or until `input_rx` ends.
+
+        Calls `task_status.started()` when ready for audio (connected). Connection losses are
+        survived inside, without losing or doubling a word. Raises `ProviderError` when the
+        provider cannot be reached any more.
+        """
+
+
+class SpeechToTextProvider(Provider, Protocol):
+    """Makes recognisers."""
+
+    def for_session(self, *, language: str) -> SpeechToText:
+        """A recogniser for one session. `language`: BCP 47, such as "en-US"."""
+
+
+class LanguageModel(Protocol):
+    """One session's model: may keep a cached prefix or a warm connection between answers."""
+
+    def stream(self, request: ChatRequest) -> AbstractAsyncContextManager[AsyncIterator[str]]:
+        """Open an answer; iterating yields non-empty pieces of text as they are generated.
+
+        Entering may wait for the provider's response headers; both entering and each step are
+        cancellable, and leaving the context stops the generation (at once, within 50 ms).
+        """
+
+
+class LanguageModelProvider(Provider, Protocol):
+    """Makes models."""
+
+    def for_session(self) -> LanguageModel:
+        """A model for one session."""
+
+
+class TextToSpeech(Protocol):
+    """One session's synthesiser."""
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """Rate of all `SpeechAudio` it gives."""
+
+    async def run(
+        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Own the session's connection until cancelled; `task_status.started()` when it is open.
+
+        Raises `ProviderError` only if the first connection cannot be made. Later losses are mended
+        inside; while the connection is gone, `synthesize` fails with `ProviderError` once the
+        reconnect schedule is used up, and the next `synthesize` starts a new schedule.
+        """
+
+    async def synthesize(
+        self,
+        piece_rx: trio.MemoryReceiveChannel[TtsInput],
+        speech_tx: trio.MemorySendChannel[TtsOutput],
+        *,
+        voice_id: str | None,
+        language: str,
+    ) -> None:
+        """Speak one answer: pieces in until `EndOfPieces`, audio out in order, `SpeechFinished` last.
+
+        Synthesis of a piece begins when it arrives, not when the previous one was consumed, as far
+        as the provider allows. Cancelling stops the synthesis at the provider as well. Does not
+        close either channel. One call at a time per session.
+        """
+
+
+class TextToSpeechProvider(Provider, Protocol):
+    """Makes synthesisers."""
+
+    def for_session(self) -> TextToSpeech:
+        """A synthesiser for one session."""

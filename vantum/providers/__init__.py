@@ -1,0 +1,1 @@
+"""Adapters to recognisers, models and synthesisers, each on its real wire protocol."""

@@ -1,0 +1,1 @@
+"""Deepgram: live speech recognition."""

@@ -1,0 +1,1 @@
+"""The embedded providers: recognition, model and voice on this machine."""

@@ -1,0 +1,1 @@
+"""Simulated peers: public, for your tests as well as ours."""

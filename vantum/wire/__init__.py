@@ -1,0 +1,1 @@
+"""Pure codecs: bytes on the wire ↔ values of `vantum.core.messages`."""
