@@ -41,7 +41,7 @@ class ModelsMissing(VantumError):
 
 
 class RequestError(VantumError):
-    """A client's request cannot be carried out; `category` picks the row of the protocol's table."""
+    """A client's request cannot be carried out; `category` is a row of the protocol's table."""
 
     def __init__(self, category: str, message: str) -> None:
         super().__init__(message)

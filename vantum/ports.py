@@ -98,9 +98,7 @@ class TextToSpeech(Protocol):
     def sample_rate_hz(self) -> int:
         """Rate of all `SpeechAudio` it gives."""
 
-    async def run(
-        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-    ) -> None:
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Own the session's connection until cancelled; `task_status.started()` when it is open.
 
         Raises `ProviderError` only if the first connection cannot be made. Later losses are mended
@@ -116,7 +114,7 @@ class TextToSpeech(Protocol):
         voice_id: str | None,
         language: str,
     ) -> None:
-        """Speak one answer: pieces in until `EndOfPieces`, audio out in order, `SpeechFinished` last.
+        """Speak one answer: pieces until `EndOfPieces` in, audio in order and `SpeechFinished` out.
 
         Synthesis of a piece begins when it arrives, not when the previous one was consumed, as far
         as the provider allows. Cancelling stops the synthesis at the provider as well. Does not

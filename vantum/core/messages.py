@@ -148,7 +148,7 @@ class SpokenWord:
 
 @frozen
 class SpeechWords:
-    """Word timestamps, where the synthesiser gives them. They may come before or after the audio."""
+    """Word timestamps, where the synthesiser gives them: before or after their audio."""
 
     piece_index: int
     words: tuple[SpokenWord, ...]

@@ -1,0 +1,1 @@
+"""Vantum: a server that holds real phone conversations."""

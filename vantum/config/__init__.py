@@ -1,0 +1,64 @@
+"""The settings: frozen, read once from a TOML file and the environment.
+
+Each field says its environment name (or none: then it can only be set in the file), its default,
+what is allowed and what it means; `vantum.config.load` reads, checks and prints them, and the
+settings reference is generated from them.
+"""
+
+from __future__ import annotations
+
+import attrs
+from attrs import frozen
+
+from vantum.config.base import Secret
+from vantum.config.call import (
+    LlmSettings,
+    LogSettings,
+    PlayoutSettings,
+    ServerSettings,
+    SessionSettings,
+    StreamingSettings,
+    SttSettings,
+    TtsSettings,
+)
+from vantum.config.providers import (
+    CartesiaSettings,
+    DeepgramSettings,
+    LocalSettings,
+    OpenAISettings,
+)
+
+__all__ = [
+    "CartesiaSettings",
+    "DeepgramSettings",
+    "LlmSettings",
+    "LocalSettings",
+    "LogSettings",
+    "OpenAISettings",
+    "PlayoutSettings",
+    "Secret",
+    "ServerSettings",
+    "SessionSettings",
+    "Settings",
+    "StreamingSettings",
+    "SttSettings",
+    "TtsSettings",
+]
+
+
+@frozen
+class Settings:
+    """All settings; each attribute is a table of the file."""
+
+    server: ServerSettings = attrs.Factory(ServerSettings)
+    session: SessionSettings = attrs.Factory(SessionSettings)
+    playout: PlayoutSettings = attrs.Factory(PlayoutSettings)
+    streaming: StreamingSettings = attrs.Factory(StreamingSettings)
+    stt: SttSettings = attrs.Factory(SttSettings)
+    llm: LlmSettings = attrs.Factory(LlmSettings)
+    tts: TtsSettings = attrs.Factory(TtsSettings)
+    deepgram: DeepgramSettings = attrs.Factory(DeepgramSettings)
+    openai: OpenAISettings = attrs.Factory(OpenAISettings)
+    cartesia: CartesiaSettings = attrs.Factory(CartesiaSettings)
+    local: LocalSettings = attrs.Factory(LocalSettings)
+    log: LogSettings = attrs.Factory(LogSettings)

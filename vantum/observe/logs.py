@@ -1,0 +1,44 @@
+"""Structured logs on standard error; `get_log()` is how every room gets its logger."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import cast
+
+import structlog
+
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+def configure_logs(level: str = "info", fmt: str = "auto") -> None:
+    """Set up the process's logs.
+
+    Args:
+        level: debug, info, warning or error.
+        fmt: console, json, or auto (console on a terminal).
+    """
+    if fmt == "auto":
+        fmt = "console" if sys.stderr.isatty() else "json"
+    renderer: structlog.types.Processor = (
+        structlog.dev.ConsoleRenderer() if fmt == "console" else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    # Libraries that log on their own (hypercorn, trio-websocket, httpx) only matter when they warn.
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+
+
+def get_log(room: str) -> structlog.typing.FilteringBoundLogger:
+    """The logger of a room; `room` stands in every line."""
+    return cast(structlog.typing.FilteringBoundLogger, structlog.get_logger(room=room))
