@@ -1,0 +1,111 @@
+"""Retry schedules as values: how long to wait before which attempt, and when to give up.
+
+Pure: no clock and no sleeping here. A client asks for the next delay and sleeps itself.
+
+```
+attempt = 0
+while (delay_s := FIRST_CONNECT.delay_s(attempt)) is not None:
+    await trio.sleep(delay_s)
+    ...
+    attempt += 1
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import isfinite
+from random import Random
+
+from attrs import Attribute, field, frozen
+
+
+def _check_delays(
+    _self: object, _attribute: Attribute[tuple[float, ...]], delays_s: tuple[float, ...]
+) -> None:
+    for delay_s in delays_s:
+        if not (isfinite(delay_s) and delay_s >= 0):
+            raise ValueError(f"a retry delay must be a finite number of seconds >= 0: {delay_s}")
+
+
+@frozen
+class Schedule:
+    """Delays before each attempt, in seconds; after the last one, give up.
+
+    A first entry of 0 makes attempt 0 immediate. An empty schedule allows no attempt.
+
+    Raises:
+        ValueError: a delay is negative, infinite or not a number.
+    """
+
+    delays_s: tuple[float, ...] = field(validator=_check_delays)
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts there are."""
+        return len(self.delays_s)
+
+    @property
+    def total_s(self) -> float:
+        """All waiting together, in seconds, without jitter and without the attempts' own time."""
+        return sum(self.delays_s)
+
+    def __iter__(self) -> Iterator[float]:
+        """The delays in seconds, in order: `for delay_s in schedule` is one attempt each."""
+        return iter(self.delays_s)
+
+    def delay_s(self, attempt: int) -> float | None:
+        """Seconds to wait before `attempt`, counted from 0; None: give up.
+
+        Raises:
+            ValueError: `attempt` is negative.
+        """
+        if attempt < 0:
+            raise ValueError(f"attempts are counted from 0, not {attempt}")
+        return self.delays_s[attempt] if attempt < len(self.delays_s) else None
+
+    def jittered(self, random: Random, spread: float = 0.2) -> Schedule:
+        """The same schedule with each delay moved by up to ±`spread` of itself.
+
+        Many calls that lose a provider at the same moment must not all return at the same moment.
+        An immediate attempt stays immediate. The same seed gives the same schedule.
+
+        Raises:
+            ValueError: `spread` is outside 0..1.
+        """
+        if not 0 <= spread <= 1:
+            raise ValueError(f"spread must be within 0..1, not {spread}")
+        return Schedule(tuple(d * random.uniform(1 - spread, 1 + spread) for d in self.delays_s))
+
+    def first(self, attempts: int) -> Schedule:
+        """At most the first `attempts` of it; if it is shorter, its last delay is repeated.
+
+        Lets a setting (`LLM_MAX_RETRIES`) decide how many and the schedule how long. An empty
+        schedule stays empty.
+
+        Raises:
+            ValueError: `attempts` is negative.
+        """
+        if attempts < 0:
+            raise ValueError(f"a number of attempts must be >= 0, not {attempts}")
+        repeated = self.delays_s[-1:] * max(0, attempts - len(self.delays_s))
+        return Schedule(self.delays_s[:attempts] + repeated)
+
+
+#: Recognition, before the call has begun: the caller is not speaking yet, so patience costs little.
+FIRST_CONNECT = Schedule((0.0, 0.1, 1.0, 3.0, 5.0))
+
+#: Recognition, in mid-call: a lost second is heard, and the replay ring is bounded.
+MID_CALL_RECONNECT = Schedule((0.0, 0.1, 0.5))
+
+#: The provider said 429: hurrying makes it worse, and its limits are counted per some seconds.
+RATE_LIMITED = Schedule((1.0, 2.0, 4.0, 8.0))
+
+#: The provider said 503: usually a restart or a full node, over within seconds.
+UNAVAILABLE = Schedule((0.5, 1.0, 2.0, 4.0))
+
+#: Synthesis, in mid-call.
+TTS_RECONNECT = Schedule((0.5, 1.0, 2.0))
+
+#: The language model; `LLM_RETRY.first(max_retries)` follows the setting.
+LLM_RETRY = Schedule((1.0, 2.0, 4.0))
