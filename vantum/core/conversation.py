@@ -1,0 +1,381 @@
+"""The conversation as a table: (state, event, now) → (state, commands).
+
+Nothing happens here: no clock, no socket, no task. The conductor feeds what happened to `step`
+and carries out the commands that come back, in order. Time enters as `now_s`; `wake_at` says when
+the machine wants a `Tick` if nothing else happens.
+
+Which handler serves an event in a state stands in `TABLE`; an event without a row in a state means
+nothing there and is passed over. `docs/reference/states.md` is drawn from `MOVES`, and a
+test walks the machine to see that it makes these moves and no others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from attrs import evolve
+
+from vantum.core.decisions import (
+    CancelResponse,
+    CloseRequested,
+    Command,
+    Conversation,
+    EndSession,
+    Event,
+    FirstAudio,
+    Flush,
+    GraceOver,
+    InputEnding,
+    MoveState,
+    OpenRecogniser,
+    OpenSynthesiser,
+    ResponseDone,
+    RoleLost,
+    RoleReady,
+    Send,
+    SendTranscript,
+    StartResponse,
+    Step,
+    Tick,
+    Turn,
+)
+from vantum.core.events import (
+    Ack,
+    Disconnecting,
+    EndCall,
+    ErrorCase,
+    ErrorReply,
+    Goodbye,
+    Heartbeat,
+    Interrupt,
+    Maintenance,
+    QuotaExceeded,
+    Ready,
+    Request,
+    StartInput,
+    StateName,
+)
+from vantum.core.messages import SttFlushed, Transcript, UtteranceEnded
+from vantum.errors import Role
+
+# ---------------------------------------------------------------- small moves
+
+
+def _move(c: Conversation, new: StateName, commands: list[Command]) -> Conversation:
+    if c.state == new:
+        return c
+    commands.append(MoveState(c.state, new))
+    return evolve(c, state=new)
+
+
+def _service_error(request: Request, lost: RoleLost) -> list[Command]:
+    case: dict[Role, ErrorCase] = {
+        "stt": "stt_unavailable",
+        "llm": "llm_unavailable",
+        "tts": "tts_unavailable",
+    }
+    commands: list[Command] = [Send(ErrorReply(request, case[lost.role], lost.message))]
+    if lost.kind == "quota":
+        commands.append(Send(QuotaExceeded(lost.role, lost.message)))
+    return commands
+
+
+def _take_words(c: Conversation, *, with_interim: bool) -> tuple[Conversation, str]:
+    """End the turn being spoken; an interim counts only if its final text will not come."""
+    parts = (*c.words, c.interim) if with_interim else c.words
+    return evolve(c, words=(), interim=""), " ".join(p for p in parts if p).strip()
+
+
+def _commit(c: Conversation, text: str, request: Request, commands: list[Command]) -> Conversation:
+    """A turn of the user is over: answer it, or queue it behind the answer that is running."""
+    if not text:
+        return c
+    if c.closing is not None:
+        commands.append(
+            Send(ErrorReply(request, "queue_full", "the session is closing: not answered"))
+        )
+        return c
+    turn = Turn(c.next_turn, text, request)
+    if c.turn is not None and len(c.queue) >= c.limits.max_queue_size:
+        message = (
+            f"{c.limits.max_queue_size} requests are waiting already (LLM_MAX_QUEUE_SIZE); "
+            "this one was not queued"
+        )
+        commands.append(Send(ErrorReply(request, "queue_full", message)))
+        return c
+    c = evolve(c, next_turn=c.next_turn + 1, queue=(*c.queue, turn))
+    return c if c.turn is not None else _next(c, commands)
+
+
+def _next(c: Conversation, commands: list[Command]) -> Conversation:
+    """Start the next waiting turn, close if that was asked for, or listen."""
+    if c.closing is not None:
+        return _end(c, c.closing, commands)
+    if not c.queue:
+        return _move(c, "LISTENING", commands)
+    # Between two turns the line is open again, if only for an instant: the states stay a path of
+    # the diagram.
+    c = _move(c, "LISTENING", commands)
+    turn, *rest = c.queue
+    c = evolve(c, turn=turn, queue=tuple(rest))
+    c = _move(c, "THINKING", commands)
+    commands.append(StartResponse(turn))
+    return c
+
+
+def _end(c: Conversation, why: CloseRequested, commands: list[Command]) -> Conversation:
+    for turn in c.queue:
+        message = "the session ended before this was answered"
+        commands.append(Send(ErrorReply(turn.request, "queue_full", message)))
+    if why.maintenance:
+        commands.append(Send(Maintenance(why.reason)))
+    commands.append(Send(Disconnecting(why.reason)))
+    c = _move(evolve(c, queue=(), turn=None, flushes=()), "ENDED", commands)
+    commands.append(EndSession(why.code, why.reason))
+    return c
+
+
+# ---------------------------------------------------------------- handlers
+
+
+def _start_input(c: Conversation, e: StartInput, now_s: float) -> Step:
+    commands: list[Command] = []
+    language_changed = c.options is not None and c.options.language != e.options.language
+    ready = c.ready - {"stt"} if language_changed else c.ready
+    # What has been asked for and is on its way is not asked for twice.
+    opening = bool(c.starts) and not language_changed
+    c = evolve(c, options=e.options, start_request=e.request, ready=ready, starts=(*c.starts, e))
+    if "stt" not in ready and not opening:
+        commands.append(OpenRecogniser(e.options.language))
+    if "tts" not in ready and not c.starts[:-1]:
+        commands.append(OpenSynthesiser())
+    return _when_ready(c, now_s, commands), commands
+
+
+def _when_ready(c: Conversation, now_s: float, commands: list[Command]) -> Conversation:
+    if not {"stt", "tts"} <= c.ready:
+        return c
+    if c.state == "INITIALIZING":
+        c = _move(c, "LISTENING", commands)
+        commands.append(Send(Ready(c.providers)))
+        deadline_s = now_s + c.limits.flush_timeout_s
+        c = evolve(c, flushes=tuple(evolve(f, deadline_s=deadline_s) for f in c.flushes))
+    commands.extend(Send(Ack(start.request)) for start in c.starts)
+    return evolve(c, starts=())
+
+
+def _role_ready(c: Conversation, e: RoleReady, now_s: float) -> Step:
+    commands: list[Command] = []
+    return _when_ready(evolve(c, ready=c.ready | {e.role}), now_s, commands), commands
+
+
+def _role_lost(c: Conversation, e: RoleLost, now_s: float) -> Step:
+    commands: list[Command] = []
+    was_ready = e.role in c.ready
+    c = evolve(c, ready=c.ready - {e.role})
+    if c.starts:
+        for start in c.starts:
+            commands.extend(_service_error(start.request, e))
+        c = evolve(c, starts=())
+    elif was_ready:
+        commands.extend(_service_error(c.start_request, e))
+    if e.role == "stt":
+        # Its answers will not come: the best known words stand, and nothing old is expected.
+        for flush in c.flushes:
+            c, text = _take_words(c, with_interim=True)
+            c = _commit(c, text, flush.request, commands)
+        c = evolve(c, flushes=(), overdue=frozenset())
+    return c, commands
+
+
+def _input_ending(c: Conversation, e: InputEnding, now_s: float) -> Step:
+    request = e.message.request
+    if c.options is None:
+        message = "nothing to end: send audio.input.start first"
+        return c, [Send(ErrorReply(request, "malformed", message))]
+    waiting = c.state == "INITIALIZING"
+    deadline_s = None if waiting else now_s + c.limits.flush_timeout_s
+    flush = Flush(e.flush_id, request, deadline_s)
+    return evolve(c, flushes=(*c.flushes, flush)), [Send(Ack(request))]
+
+
+def _transcript(c: Conversation, e: Transcript, now_s: float) -> Step:
+    if c.overdue:
+        return c, []
+    if e.is_final:
+        words = (*c.words, e.text) if e.text else c.words
+        c = evolve(c, words=words, interim="")
+    else:
+        c = evolve(c, interim=e.text)
+    return c, [SendTranscript(c.start_request, e)] if e.text else []
+
+
+def _utterance_ended(c: Conversation, e: UtteranceEnded, now_s: float) -> Step:
+    commands: list[Command] = []
+    auto = c.options is not None and c.options.turn_detection == "auto"
+    if not auto or c.flushes or c.overdue:
+        return c, commands
+    c, text = _take_words(c, with_interim=False)
+    return _commit(c, text, c.start_request, commands), commands
+
+
+def _flushed(c: Conversation, e: SttFlushed, now_s: float) -> Step:
+    commands: list[Command] = []
+    if e.flush_id in c.overdue:
+        return evolve(c, overdue=c.overdue - {e.flush_id}, words=(), interim=""), commands
+    found = [f for f in c.flushes if f.flush_id == e.flush_id]
+    if not found:
+        return c, commands
+    c = evolve(c, flushes=tuple(f for f in c.flushes if f.flush_id != e.flush_id))
+    c, text = _take_words(c, with_interim=not e.complete)
+    return _commit(c, text, found[0].request, commands), commands
+
+
+def _tick(c: Conversation, e: Tick, now_s: float) -> Step:
+    commands: list[Command] = []
+    for flush in c.flushes:
+        if flush.deadline_s is None or flush.deadline_s > now_s:
+            continue
+        c = evolve(
+            c,
+            flushes=tuple(f for f in c.flushes if f is not flush),
+            overdue=c.overdue | {flush.flush_id},
+        )
+        c, text = _take_words(c, with_interim=True)
+        c = _commit(c, text, flush.request, commands)
+    if c.closing is None and now_s >= c.started_s + c.limits.max_duration_s:
+        c, more = _close(c, CloseRequested(1000, "maximum duration reached"), now_s)
+        commands.extend(more)
+    return c, commands
+
+
+def _first_audio(c: Conversation, e: FirstAudio, now_s: float) -> Step:
+    commands: list[Command] = []
+    if c.turn is None or c.turn.number != e.turn:
+        return c, commands
+    return _move(c, "RESPONDING", commands), commands
+
+
+def _response_done(c: Conversation, e: ResponseDone, now_s: float) -> Step:
+    commands: list[Command] = []
+    if c.turn is None or c.turn.number != e.turn:
+        return c, commands
+    for lost in e.failed:
+        commands.extend(_service_error(c.turn.request, lost))
+    return _next(evolve(c, turn=None), commands), commands
+
+
+def _interrupt(c: Conversation, e: Interrupt, now_s: float) -> Step:
+    """Cut the answer off. While nothing was heard yet there is nothing to interrupt but thought."""
+    assert c.turn is not None
+    commands: list[Command] = []
+    if c.state == "RESPONDING":
+        c = _move(c, "INTERRUPTED", commands)
+    assert c.turn is not None
+    commands.append(CancelResponse(c.turn.number, "user_interrupt", interrupted=True))
+    return c, commands
+
+
+def _close(c: Conversation, e: CloseRequested, now_s: float) -> Step:
+    """Politely: what is being said may be finished; what waits is told that it will not be."""
+    commands: list[Command] = []
+    if c.closing is not None:
+        return c, commands
+    c = evolve(c, closing=e)
+    if c.turn is None:
+        c = _end(c, e, commands)
+    return c, commands
+
+
+def _grace_over(c: Conversation, e: GraceOver, now_s: float) -> Step:
+    if c.closing is None or c.turn is None:
+        return c, []
+    return c, [CancelResponse(c.turn.number, "shutdown", interrupted=False)]
+
+
+def _hang_up(c: Conversation, e: EndCall | Goodbye, now_s: float) -> Step:
+    """At once, in every state: the answer is cut and what waits is dropped."""
+    commands: list[Command] = []
+    if c.turn is not None:
+        commands.append(CancelResponse(c.turn.number, "end_call", interrupted=False))
+    reason = "call ended by the client"
+    c = _end(evolve(c, queue=()), CloseRequested(1000, reason), commands)
+    return c, commands
+
+
+def _heartbeat(c: Conversation, e: Heartbeat, now_s: float) -> Step:
+    return c, [Send(Ack(e.request))]
+
+
+# ---------------------------------------------------------------- the table
+
+Handle: TypeAlias = Callable[..., Step]
+
+_ALWAYS: dict[type, Handle] = {
+    StartInput: _start_input,
+    RoleReady: _role_ready,
+    RoleLost: _role_lost,
+    InputEnding: _input_ending,
+    Transcript: _transcript,
+    UtteranceEnded: _utterance_ended,
+    SttFlushed: _flushed,
+    Tick: _tick,
+    CloseRequested: _close,
+    GraceOver: _grace_over,
+    EndCall: _hang_up,
+    Goodbye: _hang_up,
+    Heartbeat: _heartbeat,
+}
+
+#: What is understood in each state. A missing row: it means nothing there.
+TABLE: dict[StateName, dict[type, Handle]] = {
+    "INITIALIZING": _ALWAYS,
+    "LISTENING": _ALWAYS,
+    "THINKING": _ALWAYS
+    | {FirstAudio: _first_audio, ResponseDone: _response_done, Interrupt: _interrupt},
+    "RESPONDING": _ALWAYS | {ResponseDone: _response_done, Interrupt: _interrupt},
+    "INTERRUPTED": _ALWAYS | {ResponseDone: _response_done},
+    "ENDED": {},
+}
+
+#: Every move the machine can make, and why: the diagram in the reference is drawn from it.
+MOVES: dict[tuple[StateName, StateName], str] = {
+    ("INITIALIZING", "LISTENING"): "recogniser and synthesiser are ready",
+    ("LISTENING", "THINKING"): "the user's turn is over and has words, or one was waiting",
+    ("THINKING", "RESPONDING"): "first audio",
+    ("THINKING", "LISTENING"): "nothing to say, cancelled, or failed",
+    ("RESPONDING", "LISTENING"): "last audio heard",
+    ("RESPONDING", "INTERRUPTED"): "the user cuts in",
+    ("INTERRUPTED", "LISTENING"): "the answer has stopped",
+    ("INITIALIZING", "ENDED"): "hang-up, time up, or shutdown",
+    ("LISTENING", "ENDED"): "hang-up, time up, or shutdown",
+    ("THINKING", "ENDED"): "hang-up, time up, or shutdown",
+    ("RESPONDING", "ENDED"): "hang-up, time up, or shutdown",
+    ("INTERRUPTED", "ENDED"): "hang-up, time up, or shutdown",
+}
+
+
+def step(c: Conversation, event: Event, now_s: float) -> Step:
+    """What follows from an event.
+
+    Args:
+        c: the conversation so far.
+        event: what happened.
+        now_s: when, on the clock of `Conversation.started_s`.
+
+    Returns:
+        The conversation after it and the commands to carry out, in order.
+    """
+    handle = TABLE[c.state].get(type(event))
+    return handle(c, event, now_s) if handle is not None else (c, [])
+
+
+def wake_at(c: Conversation) -> float:
+    """When the machine wants a `Tick` at the latest; infinity once it has ended."""
+    if c.state == "ENDED":
+        return float("inf")
+    deadlines = [f.deadline_s for f in c.flushes if f.deadline_s is not None]
+    if c.closing is None:
+        deadlines.append(c.started_s + c.limits.max_duration_s)
+    return min(deadlines, default=float("inf"))

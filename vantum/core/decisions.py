@@ -1,0 +1,243 @@
+"""What the conversation's table works on: events in, commands out, and the state between.
+
+The table itself is `vantum.core.conversation`.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from attrs import frozen
+
+from vantum.core.events import (
+    EndCall,
+    EndInput,
+    Goodbye,
+    Heartbeat,
+    InputOptions,
+    Interrupt,
+    Request,
+    ServerMessage,
+    StartInput,
+    StateName,
+)
+from vantum.core.messages import SttFlushed, Transcript, UtteranceEnded
+from vantum.errors import ErrorKind, Role
+
+# ---------------------------------------------------------------- events of our own
+
+
+@frozen
+class InputEnding:
+    """`audio.input.end` came; a flush with this id travels behind the audio."""
+
+    message: EndInput
+    flush_id: int
+
+
+@frozen
+class RoleReady:
+    """The recogniser or the synthesiser of this session is ready."""
+
+    role: Role
+
+
+@frozen
+class RoleLost:
+    """It cannot be reached, at the start or in mid-call."""
+
+    role: Role
+    kind: ErrorKind
+    message: str
+
+
+@frozen
+class FirstAudio:
+    """The first audio of a turn's answer is on its way to the client."""
+
+    turn: int
+
+
+@frozen
+class ResponseDone:
+    """A turn's answer is over: heard to its end, failed, or cancelled.
+
+    `failed`: the roles that failed on the way, with what may be said of it.
+    """
+
+    turn: int
+    failed: tuple[RoleLost, ...] = ()
+
+
+@frozen
+class CloseRequested:
+    """The session is to end politely: a response in progress may finish first.
+
+    `maintenance`: the server is going down; otherwise the session's time is up.
+    """
+
+    code: int
+    reason: str
+    maintenance: bool = False
+
+
+@frozen
+class GraceOver:
+    """The time that a polite end allows has passed."""
+
+
+@frozen
+class Tick:
+    """Nothing but time."""
+
+
+Event: TypeAlias = (
+    StartInput
+    | InputEnding
+    | Interrupt
+    | EndCall
+    | Goodbye
+    | Heartbeat
+    | Transcript
+    | UtteranceEnded
+    | SttFlushed
+    | RoleReady
+    | RoleLost
+    | FirstAudio
+    | ResponseDone
+    | CloseRequested
+    | GraceOver
+    | Tick
+)
+
+# ---------------------------------------------------------------- commands
+
+
+@frozen
+class Send:
+    """Send this to the client."""
+
+    message: ServerMessage
+
+
+@frozen
+class SendTranscript:
+    """Send a transcript that belongs to `request` (the conductor adds the wall time)."""
+
+    request: Request
+    transcript: Transcript
+
+
+@frozen
+class MoveState:
+    """The state moved; the client is told."""
+
+    old: StateName
+    new: StateName
+
+
+@frozen
+class OpenRecogniser:
+    """Open (or reopen, for another language) the recogniser."""
+
+    language: str
+
+
+@frozen
+class OpenSynthesiser:
+    """Open the synthesiser."""
+
+
+@frozen
+class StartResponse:
+    """The user's words go into the history and an answer to them begins."""
+
+    turn: Turn
+
+
+@frozen
+class CancelResponse:
+    """Stop the answer at once; the conductor reports `ResponseDone` when it has."""
+
+    turn: int
+    reason: str
+    interrupted: bool
+
+
+@frozen
+class EndSession:
+    """Close the socket with this code after all that was sent before."""
+
+    code: int
+    reason: str
+
+
+Command: TypeAlias = (
+    Send
+    | SendTranscript
+    | MoveState
+    | OpenRecogniser
+    | OpenSynthesiser
+    | StartResponse
+    | CancelResponse
+    | EndSession
+)
+
+# ---------------------------------------------------------------- state
+
+
+@frozen
+class Turn:
+    """One finished turn of the user: what was said, and the request that ended or began it."""
+
+    number: int
+    text: str
+    request: Request
+
+
+@frozen
+class Flush:
+    """A turn that ends when the recogniser has answered, or at `deadline_s`."""
+
+    flush_id: int
+    request: Request
+    deadline_s: float | None
+
+
+@frozen
+class Limits:
+    """The settings that the machine needs."""
+
+    max_queue_size: int = 10
+    flush_timeout_s: float = 2.0
+    max_duration_s: float = 7200.0
+
+
+@frozen
+class Conversation:
+    """All that the machine remembers.
+
+    `words`: final transcripts of the turn being spoken. `interim`: the best guess of what follows.
+    `flushes`: ended turns that wait for the recogniser. `overdue`: flushes that were given up; what
+    the recogniser says before answering them belongs to a turn that is already over.
+    """
+
+    limits: Limits
+    started_s: float
+    providers: dict[str, str]
+    state: StateName = "INITIALIZING"
+    options: InputOptions | None = None
+    start_request: Request = Request()
+    starts: tuple[StartInput, ...] = ()
+    ready: frozenset[Role] = frozenset()
+    words: tuple[str, ...] = ()
+    interim: str = ""
+    flushes: tuple[Flush, ...] = ()
+    overdue: frozenset[int] = frozenset()
+    queue: tuple[Turn, ...] = ()
+    turn: Turn | None = None
+    next_turn: int = 0
+    closing: CloseRequested | None = None
+
+
+Step: TypeAlias = tuple[Conversation, list[Command]]
