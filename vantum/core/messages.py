@@ -10,6 +10,8 @@ from typing import Literal, TypeAlias
 
 from attrs import frozen
 
+from vantum.errors import ErrorKind
+
 # ---------------------------------------------------------------- recogniser: in
 
 
@@ -106,6 +108,36 @@ class ChatRequest:
 
     messages: tuple[ChatMessage, ...]
     session_id: str = ""
+
+
+# ---------------------------------------------------------------- language model's answer
+
+
+@frozen
+class LlmToken:
+    """The next piece of the answer's text, never empty."""
+
+    text: str
+
+
+@frozen
+class LlmFinished:
+    """The answer is complete. The last message of an answer that succeeded."""
+
+
+@frozen
+class LlmFailed:
+    """The answer broke off; tokens that came before it stand. The last message of that answer.
+
+    `message` is one safe line; `error_kind` and `provider` are as in `ProviderError`.
+    """
+
+    error_kind: ErrorKind
+    message: str
+    provider: str
+
+
+LlmOutput: TypeAlias = LlmToken | LlmFinished | LlmFailed
 
 
 # ---------------------------------------------------------------- synthesiser: in
