@@ -1,0 +1,211 @@
+"""When audio may leave, and what of it was heard: one answer at the client's rate.
+
+Two clocks run side by side, both on the caller's `now_s` (seconds on any steady clock):
+
+- The *pace* says when the next chunk may go. It runs from the moment the first chunk was sent, at
+  the speed of real time, and moves only when audio came too late (an underrun). The client's
+  reports do not touch it: they lag by the way there and back, and pacing on them would drain the
+  client's buffer a little further with each one.
+- The *playback* says how far the client's speaker has come. Until the client reports, it equals
+  the pace; a report is exact for its moment, and playback runs on from there.
+
+What happened is kept as records that are only ever added; every answer is derived from them, so
+that a question about an earlier moment is answered as well as one about now.
+
+Positions (`start_s`, `end_s`, `played_s`, `heard_s`) are seconds since the answer's first sample.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+from attrs import define, field, frozen
+
+from vantum.core.spoken import SpokenText
+
+# Clock arithmetic in floats is no underrun.
+_EPSILON_S = 1e-6
+
+
+@frozen
+class Sent:
+    """A chunk that left at `at_s`."""
+
+    at_s: float
+    start_s: float
+    end_s: float
+
+
+@frozen
+class Underrun:
+    """The client had played everything for `gap_s` when audio went on at `at_s`."""
+
+    at_s: float
+    position_s: float
+    gap_s: float
+
+
+@frozen
+class Stretch:
+    """From `at_s` on, playback runs from `position_s` as far as there is audio.
+
+    `reported` when the client said so.
+    """
+
+    at_s: float
+    position_s: float
+    reported: bool = False
+
+
+def _at_s(record: Sent | Stretch) -> float:
+    return record.at_s
+
+
+@define
+class Playout:
+    """Playout clock and ledger of one utterance.
+
+    Args:
+        utterance_id: names the utterance in the client's reports.
+        sample_rate_hz: rate of the audio that is sent.
+        lead_s: audio is sent at most so far ahead of real time (or one chunk, if that is longer:
+            with less, the client's buffer would run dry before each of them).
+
+    `now_s` never goes back from one record to the next; an earlier value counts as the last one.
+    """
+
+    utterance_id: str
+    sample_rate_hz: int = field()
+    lead_s: float = field()
+    _sent: list[Sent] = field(factory=list, init=False)
+    _stretches: list[Stretch] = field(factory=list, init=False)
+    _underruns: list[Underrun] = field(factory=list, init=False)
+    _text: SpokenText = field(factory=SpokenText, init=False)
+    _sent_samples: int = field(default=0, init=False)
+    _pace_start_s: float = field(default=0.0, init=False)
+    _reported_s: float = field(default=0.0, init=False)
+
+    @sample_rate_hz.validator
+    @lead_s.validator
+    def _check_positive(self, attribute: object, value: float) -> None:
+        if not value > 0:
+            raise ValueError(f"{getattr(attribute, 'name', '')} is {value}; it must be above 0")
+
+    # ---------------------------------------------------------------- sending
+
+    def release_at(self, now_s: float, duration_s: float) -> float:
+        """Earliest time, `now_s` or later, at which the next chunk of `duration_s` may be sent.
+
+        Absolute: derived from the start of playback, not from the previous chunk.
+        """
+        if not self._sent:
+            return now_s
+        lead_s = max(self.lead_s, duration_s)
+        return max(now_s, self._pace_start_s + self.sent_s + duration_s - lead_s)
+
+    def sent(self, now_s: float, duration_s: float) -> None:
+        """A chunk of `duration_s` (to the nearest sample) left at `now_s`."""
+        now_s = max(now_s, self._last_s)
+        start_s = self.sent_s
+        gap_s = now_s - (self._pace_start_s + start_s)
+        if not self._sent or gap_s > _EPSILON_S:
+            if self._sent:
+                self._underruns.append(Underrun(now_s, start_s, gap_s))
+            self._pace_start_s = now_s - start_s
+        if self.heard_s(now_s) > start_s - _EPSILON_S:
+            # Nothing was left to play, or nothing played yet: playback goes on from here.
+            self._stretches.append(Stretch(now_s, start_s))
+        self._sent_samples += round(duration_s * self.sample_rate_hz)
+        self._sent.append(Sent(now_s, start_s, self.sent_s))
+
+    @property
+    def sent_s(self) -> float:
+        """How much audio was sent."""
+        return self._sent_samples / self.sample_rate_hz
+
+    @property
+    def chunks(self) -> tuple[Sent, ...]:
+        """Every chunk that was sent, oldest first."""
+        return tuple(self._sent)
+
+    @property
+    def underruns(self) -> tuple[Underrun, ...]:
+        """Every time audio came too late, oldest first."""
+        return tuple(self._underruns)
+
+    # ---------------------------------------------------------------- text
+
+    def piece(self, text: str, start_s: float) -> int:
+        """The answer goes on with `text`, whose audio begins at `start_s`; gives its index.
+
+        Pieces come in order; their texts, joined with spaces, are the answer's text.
+        """
+        return self._text.piece(text, start_s)
+
+    def piece_end(self, index: int, end_s: float) -> None:
+        """The audio of piece `index` is complete and ends at `end_s`. IndexError: no such piece."""
+        self._text.piece_end(index, end_s)
+
+    def word(self, text: str, start_s: float, end_s: float, piece_index: int | None = None) -> None:
+        """The synthesiser says that this word sounds from `start_s` to `end_s`.
+
+        Words come in order. Without `piece_index` the word belongs to the latest piece.
+        """
+        self._text.word(text, start_s, end_s, piece_index)
+
+    @property
+    def text(self) -> str:
+        """The whole answer's text, as far as it was announced."""
+        return self._text.whole
+
+    # ---------------------------------------------------------------- hearing
+
+    def played(self, now_s: float, played_s: float) -> None:
+        """The client reports that `played_s` have come out of its speaker.
+
+        A report beyond what was sent counts as all that was sent; one below an earlier report was
+        overtaken on the way and is ignored (so is what is no number).
+        """
+        if not self._sent or not played_s >= self._reported_s:
+            return
+        self._reported_s = min(played_s, self.sent_s)
+        self._stretches.append(Stretch(max(now_s, self._last_s), self._reported_s, reported=True))
+
+    def heard_s(self, now_s: float) -> float:
+        """How much audio has come out of the client's speaker by then: never more than was sent."""
+        stretch_count = bisect_right(self._stretches, now_s, key=_at_s)
+        if not stretch_count:
+            return 0.0
+        stretch = self._stretches[stretch_count - 1]
+        chunk_count = bisect_right(self._sent, now_s, key=_at_s)
+        limit_s = self._sent[chunk_count - 1].end_s if chunk_count else 0.0
+        return min(stretch.position_s + now_s - stretch.at_s, limit_s)
+
+    def heard_text(self, now_s: float) -> str:
+        """The part of the text that was heard by then, in whole words.
+
+        A word counts when at least half of it was played; without word timestamps its place is
+        taken in proportion to the characters of its piece. Of an answer that was heard to its end,
+        this is exactly its `text`.
+        """
+        return self._text.heard(self.heard_s(now_s))
+
+    @property
+    def finished_at_s(self) -> float | None:
+        """When the last audio sent so far will have been heard; None if nothing was sent."""
+        if not self._stretches:
+            return None
+        stretch = self._stretches[-1]
+        return stretch.at_s + self.sent_s - stretch.position_s
+
+    def starved(self, now_s: float) -> bool:
+        """Whether playback has begun and the client has by then played all that it was sent."""
+        finished_at_s = self.finished_at_s
+        return finished_at_s is not None and now_s >= finished_at_s
+
+    @property
+    def _last_s(self) -> float:
+        return max(
+            self._sent[-1].at_s if self._sent else float("-inf"),
+            self._stretches[-1].at_s if self._stretches else float("-inf"),
+        )
