@@ -1,0 +1,117 @@
+"""Payloads of what the server sends: `vantum.core` values → the registry's key and a map."""
+
+from __future__ import annotations
+
+from typing import Any, assert_never
+
+from vantum.core.events import (
+    Busy,
+    Disconnecting,
+    Interrupted,
+    Maintenance,
+    OutputCancelled,
+    OutputCompleted,
+    OutputStarted,
+    QuotaExceeded,
+    RateLimitWarning,
+    Ready,
+    ResponseCompleted,
+    ResponseStarted,
+    ResponseToken,
+    StateChanged,
+    TranscriptOut,
+    Welcome,
+)
+from vantum.wire.fields import Vocabulary
+
+
+def server_payload(
+    message: Welcome
+    | TranscriptOut
+    | ResponseStarted
+    | ResponseToken
+    | ResponseCompleted
+    | OutputStarted
+    | OutputCompleted
+    | OutputCancelled
+    | StateChanged
+    | Interrupted
+    | Ready
+    | Busy
+    | Maintenance
+    | RateLimitWarning
+    | QuotaExceeded
+    | Disconnecting,
+    vocabulary: Vocabulary,
+) -> tuple[str, dict[str, Any]]:
+    """The registry's key and the payload."""
+    match message:
+        case TranscriptOut(_, transcript, is_final, confidence, timestamp, language):
+            return "transcript_final" if is_final else "transcript_interim", {
+                "transcript": transcript,
+                "confidence": confidence,
+                "timestamp": timestamp,
+                "language": language,
+            }
+        case OutputStarted(utterance, timestamp, rate):
+            return "output_start", {
+                "utteranceId": utterance,
+                "timestamp": timestamp,
+                "sampleRate": rate,
+            }
+        case OutputCompleted(utterance, duration):
+            return "output_complete", {"utteranceId": utterance, "durationMs": duration}
+        case OutputCancelled(utterance, timestamp, reason, interrupted):
+            payload: dict[str, Any] = {"utteranceId": utterance, "timestamp": timestamp}
+            if vocabulary == "unified":
+                payload["reason"] = reason
+            return "output_interrupt" if interrupted else "output_stop", payload
+        case Welcome():
+            return "welcome", {"success": True}
+        case Disconnecting(reason):
+            return "disconnect", {"reason": reason}
+        case ResponseStarted() | ResponseToken() | ResponseCompleted():
+            return _response_payload(message)
+        case StateChanged(old, new, timestamp):
+            return "state_changed", {"from": old, "to": new, "timestamp": timestamp}
+        case Interrupted(utterance, heard, timestamp):
+            return "interrupted", {
+                "heardText": heard,
+                "utteranceId": utterance,
+                "timestamp": timestamp,
+            }
+        case _:
+            return _status_payload(message)
+
+
+def _response_payload(
+    message: ResponseStarted | ResponseToken | ResponseCompleted,
+) -> tuple[str, dict[str, Any]]:
+    match message:
+        case ResponseStarted(utterance, timestamp):
+            return "response_start", {"utteranceId": utterance, "timestamp": timestamp}
+        case ResponseToken(utterance, token):
+            return "response_token", {"utteranceId": utterance, "token": token}
+        case ResponseCompleted(utterance, text, is_fallback, tier):
+            payload = {"text": text, "utteranceId": utterance, "isFallback": is_fallback}
+            return "response_complete", payload if tier is None else payload | {"tier": tier}
+        case _ as never:
+            assert_never(never)
+
+
+def _status_payload(
+    message: Ready | Busy | Maintenance | RateLimitWarning | QuotaExceeded,
+) -> tuple[str, dict[str, Any]]:
+    match message:
+        case Ready(providers):
+            return "ready", {"providers": dict(providers)}
+        case Busy(active, most):
+            return "busy", {"activeSessions": active, "maxSessions": most}
+        case Maintenance(text):
+            return "maintenance", {"message": text}
+        case RateLimitWarning(text, limit):
+            return "rate_limit_warning", {"message": text, "limitPerSecond": limit}
+        case QuotaExceeded(service, text):
+            return "quota_exceeded", {"service": service, "message": text}
+        case _ as never:
+            assert_never(never)
