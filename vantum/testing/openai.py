@@ -1,0 +1,358 @@
+"""A simulated OpenAI: a real HTTP server that speaks chat completions, for tests and benchmarks.
+
+It answers `POST /v1/chat/completions` (streamed and not), `GET /v1/models` and
+`GET /v1/models/{id}` with scripted texts, at a scripted pace, with scripted faults, and records
+what was asked. The tests run the official client against it.
+
+::
+
+    async with simulated_openai(OpenAIScript(answers=("Hi.||BREAK||How are you?",))) as peer:
+        ...  # peer.base_url, peer.requests, peer.faults.append(Fault("rate_limit"))
+
+With no pace set, an answer's events leave in one write, so that a benchmark measures the server
+under test and not this one.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import h11
+import trio
+from attrs import Factory, define, field
+
+from vantum.testing.openai_script import (
+    CUT_SHORT,
+    NEEDS_WATCH,
+    Fault,
+    FaultKind,
+    OpenAIScript,
+    RecordedRequest,
+)
+from vantum.testing.openai_wire import (
+    Answer,
+    ErrorName,
+    error_body,
+    is_error,
+    model_object,
+    split_tokens,
+    sse_event,
+)
+
+__all__ = [
+    "Fault",
+    "FaultKind",
+    "OpenAIScript",
+    "RecordedRequest",
+    "SimulatedOpenAI",
+    "serve_openai",
+    "simulated_openai",
+]
+
+#: Pause between two pieces of a dripping answer.
+_DRIP_S = 0.001
+
+
+@define(eq=False)
+class _Wire:
+    """One HTTP connection: h11's state and the stream under it."""
+
+    stream: trio.abc.Stream
+    http: h11.Connection = field(factory=lambda: h11.Connection(h11.SERVER), init=False)
+
+    async def request(self) -> tuple[h11.Request, bytes] | None:
+        """The next request with its body; None when the client has gone."""
+        request: h11.Request | None = None
+        body = bytearray()
+        while True:
+            match self.http.next_event():
+                case h11.NEED_DATA:
+                    if self.http.they_are_waiting_for_100_continue:
+                        await self.send(h11.InformationalResponse(status_code=100, headers=[]))
+                    self.http.receive_data(bytes(await self.stream.receive_some()))
+                case h11.Request() as request:
+                    pass
+                case h11.Data(data=data):
+                    body += data
+                case h11.EndOfMessage() if request is not None:
+                    return request, bytes(body)
+                case _:
+                    return None
+
+    async def send(self, *events: h11.Event) -> None:
+        """Several events in one write."""
+        await self.stream.send_all(self._encode(events))
+
+    async def drip(self, *events: h11.Event) -> None:
+        """The same bytes, a few at a time."""
+        data, rng = self._encode(events), random.Random(len(events))  # noqa: S311 (the same drip for the same answer)
+        while data:
+            length = rng.randint(1, 64)
+            await self.stream.send_all(data[:length])
+            await trio.sleep(_DRIP_S)
+            data = data[length:]
+
+    async def send_json(self, status: int, data: Mapping[str, Any]) -> None:
+        """A whole response."""
+        body = json.dumps(data).encode()
+        length = ("content-length", str(len(body)))
+        head = _head(status, ("content-type", "application/json"), length)
+        await self.send(head, h11.Data(data=body), h11.EndOfMessage())
+
+    async def gone(self) -> None:
+        """Return when the client has closed the connection."""
+        try:
+            while data := await self.stream.receive_some():
+                self.http.receive_data(bytes(data))
+        except trio.BrokenResourceError:
+            return
+
+    def _encode(self, events: tuple[h11.Event, ...]) -> bytes:
+        return b"".join(self.http.send(event) or b"" for event in events)
+
+
+def _head(status: int, *headers: tuple[str, str]) -> h11.Response:
+    common = [("x-request-id", "req_simulated"), ("openai-version", "2020-10-01")]
+    return h11.Response(status_code=status, headers=[*headers, *common])
+
+
+@define(eq=False)
+class SimulatedOpenAI:
+    """The running peer: what it does next and what it has seen.
+
+    Attributes:
+        script: how it behaves; may be replaced at any time.
+        base_url: its address, ending in `/v1`.
+        faults: for the next chat requests, first in first out; append to it at any time.
+        requests: all that was asked, in order.
+        connections: how many were accepted.
+        completed: answers sent to their end.
+        abandoned: answers during which the client closed the connection.
+    """
+
+    script: OpenAIScript
+    base_url: str = ""
+    faults: deque[Fault | None] = field(init=False)
+    requests: list[RecordedRequest] = Factory(list)
+    connections: int = 0
+    completed: int = 0
+    abandoned: int = 0
+    _chats: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        self.faults = deque(self.script.faults)
+
+    @property
+    def chats(self) -> list[RecordedRequest]:
+        """The requests for chat completions."""
+        return [r for r in self.requests if r.path == "/v1/chat/completions"]
+
+    async def serve_stream(self, stream: trio.abc.Stream) -> None:
+        """Serve one connection, any number of requests, until either side closes it."""
+        self.connections += 1
+        wire = _Wire(stream)
+        try:
+            while (taken := await wire.request()) is not None:
+                await self._respond(wire, *taken)
+                if wire.http.our_state is not h11.DONE or wire.http.their_state is not h11.DONE:
+                    return
+                wire.http.start_next_cycle()
+        except (trio.BrokenResourceError, h11.RemoteProtocolError):
+            return  # the client has gone, or does not speak HTTP
+        finally:
+            await trio.aclose_forcefully(stream)
+
+    async def _respond(self, wire: _Wire, request: h11.Request, raw_body: bytes) -> None:
+        method, path = request.method.decode(), request.target.decode().partition("?")[0]
+        headers = {name.decode(): value.decode("latin-1") for name, value in request.headers}
+        try:
+            body = json.loads(raw_body or b"{}")
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            await wire.send_json(*error_body("bad_request", "Could not parse the JSON body."))
+            return
+        self.requests.append(RecordedRequest(method, path, headers, body))
+        if (refusal := self._refusal(headers)) is not None:
+            await wire.send_json(*refusal)
+            return
+        match method, path.split("/")[1:]:
+            case "POST", ["v1", "chat", "completions"]:
+                await self._chat(wire, body)
+            case "GET", ["v1", "models"]:
+                models = [model_object(name) for name in self.script.models]
+                await wire.send_json(200, {"object": "list", "data": models})
+            case "GET", ["v1", "models", name] if name in self.script.models:
+                await wire.send_json(200, model_object(name))
+            case "GET", ["v1", "models", _]:
+                await wire.send_json(*error_body("not_found"))
+            case _:
+                await wire.send_json(*error_body("not_found", f"Invalid URL ({method} {path})"))
+
+    def _refusal(self, headers: Mapping[str, str]) -> tuple[int, dict[str, Any]] | None:
+        scheme, _, key = headers.get("authorization", "").partition(" ")
+        if scheme != "Bearer" or not key:
+            return error_body("auth", "You didn't provide an API key.")
+        return error_body("auth") if self.script.api_key not in (None, key) else None
+
+    async def _chat(self, wire: _Wire, body: Mapping[str, Any]) -> None:
+        number, self._chats = self._chats, self._chats + 1
+        fault = self.faults.popleft() if self.faults else None
+        kind = fault.kind if fault is not None else None
+        if kind == "refuse":
+            return
+        if (error := self._chat_error(body, kind)) is not None:
+            await wire.send_json(*error)
+            return
+        answer = self._answer(number, body, fault)
+        if not (self.script.first_token_s or self.script.tokens_per_s or kind in NEEDS_WATCH):
+            await self._deliver(wire, answer, kind)
+            return
+        async with trio.open_nursery() as nursery:  # a slow answer ends when the client goes
+
+            async def watch() -> None:
+                await wire.gone()
+                self.abandoned += 1
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(watch)
+            await self._deliver(wire, answer, kind)
+            nursery.cancel_scope.cancel()
+
+    def _chat_error(
+        self, body: Mapping[str, Any], kind: FaultKind | None
+    ) -> tuple[int, dict[str, Any]] | None:
+        if is_error(kind):
+            return error_body(cast(ErrorName, kind))
+        if not isinstance(body.get("model"), str) or not isinstance(body.get("messages"), list):
+            return error_body("bad_request", "you must provide a model and messages")
+        if self.script.check_model and body["model"] not in self.script.models:
+            return error_body("not_found")
+        return None
+
+    def _answer(self, number: int, body: Mapping[str, Any], fault: Fault | None) -> Answer:
+        text = self.script.text(number, body["messages"])
+        tokens = split_tokens(text, self.script.split_seed)
+        match fault:
+            case Fault(kind="empty" | "hang" | "hang_open"):
+                return Answer(number, body, [])
+            case Fault(kind="blank"):
+                return Answer(number, body, [" ", "\n"])
+            case Fault(kind=("length" | "content_filter") as reason, after_tokens=count):
+                return Answer(number, body, tokens[:count], reason)
+            case Fault(kind=kind, after_tokens=count) if kind in CUT_SHORT:
+                return Answer(number, body, tokens[:count])
+        return Answer(number, body, tokens)
+
+    async def _deliver(self, wire: _Wire, answer: Answer, kind: FaultKind | None) -> None:
+        """Send the answer with its fault; a broken connection counts as abandoned."""
+        if kind == "hang":
+            await trio.sleep_forever()
+        try:
+            if answer.body.get("stream"):
+                await self._stream(wire, answer, kind)
+            else:
+                await self._send_whole(wire, answer, kind)
+        except trio.BrokenResourceError:
+            self.abandoned += 1
+            # The connection is not in a state to go on, which ends its loop.
+
+    async def _send_whole(self, wire: _Wire, answer: Answer, kind: FaultKind | None) -> None:
+        pace = self.script.tokens_per_s
+        await trio.sleep(self.script.first_token_s + (len(answer.tokens) / pace if pace else 0))
+        match kind:
+            case "stall" | "hang_open":
+                await trio.sleep_forever()
+            case "disconnect" | "cut":
+                await wire.send(_head(200, ("content-length", "1000")), h11.Data(data=b"{"))
+            case "malformed":
+                head = _head(200, ("content-type", "application/json"), ("content-length", "5"))
+                await wire.send(head, h11.Data(data=b"{oops"), h11.EndOfMessage())
+            case "error_event":
+                await wire.send_json(*error_body("server"))
+            case _:
+                await wire.send_json(200, answer.whole())
+                self.completed += 1
+
+    async def _stream(self, wire: _Wire, answer: Answer, kind: FaultKind | None) -> None:
+        send = wire.drip if kind == "drip" else wire.send
+        script = self.script
+        due_s = trio.current_time() + script.first_token_s
+        events: list[h11.Event] = [
+            _head(200, ("content-type", "text/event-stream; charset=utf-8"), *_CHUNKED)
+        ]
+        if script.first_token_s or kind == "hang_open":
+            await send(*events)
+            events.clear()
+            if kind == "hang_open":
+                await trio.sleep_forever()
+            await trio.sleep_until(due_s)
+        events.append(h11.Data(data=answer.opening()))
+        for token in answer.tokens:
+            events.append(h11.Data(data=answer.token(token)))
+            if script.tokens_per_s:
+                await send(*events)
+                events.clear()
+                due_s += 1 / script.tokens_per_s
+                await trio.sleep_until(due_s)
+        match kind:
+            case "stall" | "disconnect":
+                await send(*events)
+                if kind == "stall":
+                    await trio.sleep_forever()
+                return
+            case "cut":
+                pass
+            case "malformed":
+                events.append(h11.Data(data=b"data: {oops\n\n"))
+            case "error_event":
+                events.append(h11.Data(data=sse_event(error_body("server")[1])))
+            case _:
+                events.append(h11.Data(data=answer.closing()))
+                self.completed += 1
+        await send(*events, h11.EndOfMessage())
+
+
+_CHUNKED = (("cache-control", "no-cache"), ("transfer-encoding", "chunked"))
+
+
+async def serve_openai(
+    script: OpenAIScript,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    task_status: trio.TaskStatus[SimulatedOpenAI] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve until cancelled: `peer = await nursery.start(serve_openai, script)`.
+
+    Port 0 takes a free one. Raises `OSError` if the address cannot be bound.
+    """
+    peer = SimulatedOpenAI(script)
+    # A crowd of calls may connect at the same moment: room for all of them.
+    listeners = await trio.open_tcp_listeners(port, host=host, backlog=1024)
+    _, bound_port = listeners[0].socket.getsockname()[:2]
+    peer.base_url = f"http://{host}:{bound_port}/v1"
+    async with trio.open_nursery() as nursery:
+        await nursery.start(trio.serve_listeners, peer.serve_stream, listeners)
+        task_status.started(peer)
+
+
+@asynccontextmanager
+async def simulated_openai(
+    script: OpenAIScript | None = None, *, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[SimulatedOpenAI]:
+    """Serve while the body runs. Leaving it closes every connection at once."""
+    async with trio.open_nursery() as nursery:
+
+        async def serve(task_status: trio.TaskStatus[SimulatedOpenAI]) -> None:
+            await serve_openai(
+                script or OpenAIScript(), host=host, port=port, task_status=task_status
+            )
+
+        yield await nursery.start(serve)
+        nursery.cancel_scope.cancel()

@@ -1,0 +1,84 @@
+"""What a simulated OpenAI is told to do: answers, pace and faults. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeAlias
+
+from attrs import frozen
+
+from vantum.testing.openai_wire import ErrorName, Messages
+
+#: What may go wrong. The names of `ErrorName` fail the request with their status; of the others,
+#: those marked * come after `Fault.after_tokens` tokens.
+FaultKind: TypeAlias = (
+    ErrorName
+    | Literal[
+        "refuse",  # the connection is closed before a byte of the response
+        "hang",  # no response at all
+        "hang_open",  # response headers, then nothing: an open stream without a first token
+        "empty",  # a proper answer without text
+        "blank",  # a proper answer of white space only
+        "stall",  # * then nothing
+        "disconnect",  # * then the connection is gone
+        "cut",  # * then the body ends properly, without a finish_reason or [DONE]
+        "malformed",  # * then an event that is not JSON
+        "error_event",  # * then an error as an event of the stream
+        "length",  # * then finish_reason "length"
+        "content_filter",  # * then finish_reason "content_filter"
+        "drip",  # the whole answer, a few bytes at a time
+    ]
+)
+#: Faults that come after some tokens.
+CUT_SHORT = ("stall", "disconnect", "cut", "malformed", "error_event", "length", "content_filter")
+#: Faults during which the peer must look whether the client is still there.
+NEEDS_WATCH = ("hang", "hang_open", "stall", "drip")
+
+
+@frozen
+class Fault:
+    """What goes wrong with one request."""
+
+    kind: FaultKind
+    after_tokens: int = 2
+
+
+@frozen
+class OpenAIScript:
+    """How the simulated OpenAI behaves.
+
+    Args:
+        answers: texts in the order of requests (the last one repeats), or messages → text.
+        first_token_s: from the response's headers to the first token.
+        tokens_per_s: pace of the tokens after it; 0: all at once.
+        split_seed: cut the text at random places by this seed, instead of at words.
+        faults: for the chat requests in order, None for a healthy one; after them all are healthy.
+        api_key: the only key that is let in; None: any key.
+        models: what `/v1/models` lists.
+        check_model: answer 404 to a model that is not listed, as the real one does.
+    """
+
+    answers: tuple[str, ...] | Callable[[Messages], str] = ("Hello! How can I help you today?",)
+    first_token_s: float = 0.0
+    tokens_per_s: float = 0.0
+    split_seed: int | None = None
+    faults: tuple[Fault | None, ...] = ()
+    api_key: str | None = None
+    models: tuple[str, ...] = ("gpt-4.1-2025-04-14", "gpt-4.1-mini-2025-04-14")
+    check_model: bool = False
+
+    def text(self, number: int, messages: Messages) -> str:
+        """The answer to chat request `number`, counted from 0."""
+        if callable(self.answers):
+            return self.answers(messages)
+        return self.answers[min(number, len(self.answers) - 1)]
+
+
+@frozen
+class RecordedRequest:
+    """A request as it came. `headers` have lower-case names; `body` is {} where there was none."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: Mapping[str, Any]

@@ -1,0 +1,177 @@
+"""The JSON and event-stream shapes of OpenAI's chat completions, as its server sends them.
+
+Pure: no I/O and no clock. Shapes are those of OpenAI's API reference (the chat completion object,
+the chat completion chunk object, the model object) and of its error codes guide.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+from attrs import frozen
+
+#: As the client sent them: `{"role": …, "content": …}`.
+Messages: TypeAlias = Sequence[Mapping[str, Any]]
+
+#: Requests that fail as a whole, with a status and an error body.
+ErrorName: TypeAlias = Literal[
+    "bad_request",
+    "auth",
+    "forbidden",
+    "not_found",
+    "timeout",
+    "rate_limit",
+    "quota",
+    "server",
+    "overloaded",
+]
+
+DONE = b"data: [DONE]\n\n"
+
+#: A fixed date, so that the same script gives the same bytes.
+_CREATED = 1_760_000_000
+
+#: status, type, code, message
+_ERRORS: dict[ErrorName, tuple[int, str, str | None, str]] = {
+    "bad_request": (400, "invalid_request_error", None, "Invalid request."),
+    "auth": (
+        401,
+        "invalid_request_error",
+        "invalid_api_key",
+        "Incorrect API key provided: sk-si***ated.",
+    ),
+    "forbidden": (
+        403,
+        "request_forbidden",
+        "unsupported_country_region_territory",
+        "Country, region, or territory not supported",
+    ),
+    "not_found": (
+        404,
+        "invalid_request_error",
+        "model_not_found",
+        "The model does not exist or you do not have access to it.",
+    ),
+    "timeout": (408, "timeout_error", None, "Request timed out."),
+    "rate_limit": (
+        429,
+        "requests",
+        "rate_limit_exceeded",
+        "Rate limit reached for org-simulated on requests per min (RPM).",
+    ),
+    "quota": (
+        429,
+        "insufficient_quota",
+        "insufficient_quota",
+        "You exceeded your current quota, please check your plan and billing details.",
+    ),
+    "server": (500, "server_error", None, "The server had an error while processing your request."),
+    "overloaded": (503, "server_error", None, "The engine is currently overloaded."),
+}
+
+#: Words with the space before them, punctuation apart: roughly how a real tokeniser cuts.
+_TOKEN = re.compile(r"\s*(?:\w+|[^\w\s]+)|\s+")
+
+
+def split_tokens(text: str, seed: int | None = None) -> list[str]:
+    """Cut a text into tokens that join to it again: words, or with a seed 1..8 characters each."""
+    if seed is None:
+        return _TOKEN.findall(text)
+    rng = random.Random(seed)  # noqa: S311 (the same cuts for the same seed)
+    tokens = []
+    while text:
+        length = rng.randint(1, 8)
+        tokens.append(text[:length])
+        text = text[length:]
+    return tokens
+
+
+def error_body(name: ErrorName, message: str | None = None) -> tuple[int, dict[str, Any]]:
+    """Status and body of a failed request; `message` replaces the usual one."""
+    status, kind, code, usual = _ERRORS[name]
+    error = {"message": message or usual, "type": kind, "param": None, "code": code}
+    return status, {"error": error}
+
+
+def is_error(kind: str | None) -> bool:
+    """Whether a fault of this name is an `ErrorName`."""
+    return kind in _ERRORS
+
+
+def model_object(name: str) -> dict[str, Any]:
+    """An entry of `/v1/models`."""
+    return {"id": name, "object": "model", "created": _CREATED, "owned_by": "system"}
+
+
+def sse_event(data: Mapping[str, Any]) -> bytes:
+    """One server-sent event."""
+    return (
+        b"data: " + json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+    )
+
+
+@frozen
+class Answer:
+    """One answer: the events of a stream, or a JSON body.
+
+    Args:
+        number: makes its id.
+        body: the request's body.
+        tokens: its text.
+        finish_reason: why it ends.
+    """
+
+    number: int
+    body: Mapping[str, Any]
+    tokens: Sequence[str]
+    finish_reason: str = "stop"
+
+    def opening(self) -> bytes:
+        """The first event: the role, without text."""
+        return self._chunk({"role": "assistant", "content": "", "refusal": None})
+
+    def token(self, text: str) -> bytes:
+        """The event of one token."""
+        return self._chunk({"content": text})
+
+    def closing(self) -> bytes:
+        """The finish reason, the usage if it was asked for, and the end mark."""
+        events = self._chunk({}, self.finish_reason)
+        if (self.body.get("stream_options") or {}).get("include_usage"):
+            head = self._head("chat.completion.chunk")
+            events += sse_event({**head, "choices": [], "usage": self._usage()})
+        return events + DONE
+
+    def whole(self) -> dict[str, Any]:
+        """The body of an answer that is not streamed."""
+        message = {"role": "assistant", "content": "".join(self.tokens), "refusal": None}
+        choice = {
+            "index": 0,
+            "message": message,
+            "logprobs": None,
+            "finish_reason": self.finish_reason,
+        }
+        return {**self._head("chat.completion"), "choices": [choice], "usage": self._usage()}
+
+    def _chunk(self, delta: Mapping[str, Any], finish_reason: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        return sse_event({**self._head("chat.completion.chunk"), "choices": [choice]})
+
+    def _head(self, kind: str) -> dict[str, Any]:
+        return {
+            "id": f"chatcmpl-simulated{self.number}",
+            "object": kind,
+            "created": _CREATED,
+            "model": self.body["model"],
+            "service_tier": "default",
+            "system_fingerprint": "fp_simulated",
+        }
+
+    def _usage(self) -> dict[str, int]:
+        asked = sum(len(split_tokens(str(m.get("content", "")))) for m in self.body["messages"])
+        said = len(self.tokens)
+        return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
