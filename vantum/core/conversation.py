@@ -25,7 +25,6 @@ from vantum.core.decisions import (
     Event,
     FirstAudio,
     Flush,
-    GraceOver,
     InputEnding,
     MoveState,
     OpenRecogniser,
@@ -97,7 +96,9 @@ def _commit(c: Conversation, text: str, request: Request, commands: list[Command
         )
         return c
     turn = Turn(c.next_turn, text, request)
-    if c.turn is not None and len(c.queue) >= c.limits.max_queue_size:
+    # Before the synthesiser is ready a turn waits just as it does behind an answer.
+    must_wait = c.turn is not None or c.state == "INITIALIZING"
+    if must_wait and len(c.queue) >= c.limits.max_queue_size:
         message = (
             f"{c.limits.max_queue_size} requests are waiting already (LLM_MAX_QUEUE_SIZE); "
             "this one was not queued"
@@ -105,7 +106,7 @@ def _commit(c: Conversation, text: str, request: Request, commands: list[Command
         commands.append(Send(ErrorReply(request, "queue_full", message)))
         return c
     c = evolve(c, next_turn=c.next_turn + 1, queue=(*c.queue, turn))
-    return c if c.turn is not None else _next(c, commands)
+    return c if must_wait else _next(c, commands)
 
 
 def _next(c: Conversation, commands: list[Command]) -> Conversation:
@@ -162,7 +163,8 @@ def _when_ready(c: Conversation, now_s: float, commands: list[Command]) -> Conve
         deadline_s = now_s + c.limits.flush_timeout_s
         c = evolve(c, flushes=tuple(evolve(f, deadline_s=deadline_s) for f in c.flushes))
     commands.extend(Send(Ack(start.request)) for start in c.starts)
-    return evolve(c, starts=())
+    c = evolve(c, starts=())
+    return _next(c, commands) if c.turn is None and c.queue else c
 
 
 def _role_ready(c: Conversation, e: RoleReady, now_s: float) -> Step:
@@ -247,6 +249,9 @@ def _tick(c: Conversation, e: Tick, now_s: float) -> Step:
     if c.closing is None and now_s >= c.started_s + c.limits.max_duration_s:
         c, more = _close(c, CloseRequested(1000, "maximum duration reached"), now_s)
         commands.extend(more)
+    if c.turn is not None and c.grace_at_s is not None and now_s >= c.grace_at_s:
+        commands.append(CancelResponse(c.turn.number, "shutdown", interrupted=False))
+        c = evolve(c, grace_at_s=None)
     return c, commands
 
 
@@ -269,11 +274,10 @@ def _response_done(c: Conversation, e: ResponseDone, now_s: float) -> Step:
 def _interrupt(c: Conversation, e: Interrupt, now_s: float) -> Step:
     """Cut the answer off. While nothing was heard yet there is nothing to interrupt but thought."""
     assert c.turn is not None
-    commands: list[Command] = []
+    # First of all the cut: what follows may have to wait for the writer.
+    commands: list[Command] = [CancelResponse(c.turn.number, "user_interrupt", interrupted=True)]
     if c.state == "RESPONDING":
         c = _move(c, "INTERRUPTED", commands)
-    assert c.turn is not None
-    commands.append(CancelResponse(c.turn.number, "user_interrupt", interrupted=True))
     return c, commands
 
 
@@ -282,16 +286,10 @@ def _close(c: Conversation, e: CloseRequested, now_s: float) -> Step:
     commands: list[Command] = []
     if c.closing is not None:
         return c, commands
-    c = evolve(c, closing=e)
+    c = evolve(c, closing=e, grace_at_s=now_s + c.limits.grace_s)
     if c.turn is None:
         c = _end(c, e, commands)
     return c, commands
-
-
-def _grace_over(c: Conversation, e: GraceOver, now_s: float) -> Step:
-    if c.closing is None or c.turn is None:
-        return c, []
-    return c, [CancelResponse(c.turn.number, "shutdown", interrupted=False)]
 
 
 def _hang_up(c: Conversation, e: EndCall | Goodbye, now_s: float) -> Step:
@@ -322,7 +320,6 @@ _ALWAYS: dict[type, Handle] = {
     SttFlushed: _flushed,
     Tick: _tick,
     CloseRequested: _close,
-    GraceOver: _grace_over,
     EndCall: _hang_up,
     Goodbye: _hang_up,
     Heartbeat: _heartbeat,
@@ -378,4 +375,6 @@ def wake_at(c: Conversation) -> float:
     deadlines = [f.deadline_s for f in c.flushes if f.deadline_s is not None]
     if c.closing is None:
         deadlines.append(c.started_s + c.limits.max_duration_s)
+    elif c.grace_at_s is not None:
+        deadlines.append(c.grace_at_s)
     return min(deadlines, default=float("inf"))

@@ -21,7 +21,7 @@ from vantum.core.events import (
     StartInput,
     StateName,
 )
-from vantum.core.messages import SttFlushed, Transcript, UtteranceEnded
+from vantum.core.messages import SpeechStarted, SttFlushed, Transcript, UtteranceEnded
 from vantum.errors import ErrorKind, Role
 
 # ---------------------------------------------------------------- events of our own
@@ -82,11 +82,6 @@ class CloseRequested:
 
 
 @frozen
-class GraceOver:
-    """The time that a polite end allows has passed."""
-
-
-@frozen
 class Tick:
     """Nothing but time."""
 
@@ -99,6 +94,7 @@ Event: TypeAlias = (
     | Goodbye
     | Heartbeat
     | Transcript
+    | SpeechStarted
     | UtteranceEnded
     | SttFlushed
     | RoleReady
@@ -106,7 +102,6 @@ Event: TypeAlias = (
     | FirstAudio
     | ResponseDone
     | CloseRequested
-    | GraceOver
     | Tick
 )
 
@@ -211,6 +206,7 @@ class Limits:
     max_queue_size: int = 10
     flush_timeout_s: float = 2.0
     max_duration_s: float = 7200.0
+    grace_s: float = 10.0
 
 
 @frozen
@@ -220,6 +216,7 @@ class Conversation:
     `words`: final transcripts of the turn being spoken. `interim`: the best guess of what follows.
     `flushes`: ended turns that wait for the recogniser. `overdue`: flushes that were given up; what
     the recogniser says before answering them belongs to a turn that is already over.
+    `grace_at_s`: when an answer that a polite end waits for is cut off.
     """
 
     limits: Limits
@@ -238,6 +235,7 @@ class Conversation:
     turn: Turn | None = None
     next_turn: int = 0
     closing: CloseRequested | None = None
+    grace_at_s: float | None = None
 
 
 Step: TypeAlias = tuple[Conversation, list[Command]]

@@ -198,4 +198,15 @@ class SpeechFinished:
     """All audio of the answer has been sent on. The last message of an answer."""
 
 
+@frozen
+class SpeechFailed:
+    """The synthesis broke off; what was made before it can still be played. A last message.
+
+    `message` is one safe line.
+    """
+
+    kind: ErrorKind
+    message: str
+
+
 TtsOutput: TypeAlias = SpeechAudio | SpeechWords | PieceSpoken | SpeechFinished

@@ -1,0 +1,494 @@
+"""The conversation's table: each row by example, and any order of events by machine."""
+
+from __future__ import annotations
+
+import attrs
+import hypothesis.strategies as st
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from vantum.core import conversation as table
+from vantum.core import decisions as d
+from vantum.core import events as e
+from vantum.core.messages import SttFlushed, Transcript, UtteranceEnded
+
+PROVIDERS = {"stt": "a", "llm": "b", "tts": "c"}
+
+
+def start(
+    mode: e.TurnDetection = "manual", language: str = "en-US", event_id: str = "s"
+) -> e.StartInput:
+    return e.StartInput(
+        e.Request("audio.input.start", event_id),
+        e.InputOptions(turn_detection=mode, language=language),
+    )
+
+
+def ending(flush_id: int) -> d.InputEnding:
+    return d.InputEnding(e.EndInput(e.Request("audio.input.end", f"e{flush_id}")), flush_id)
+
+
+def final(text: str) -> Transcript:
+    return Transcript(text, True, 0.9, 0.0, 1.0)
+
+
+def interim(text: str) -> Transcript:
+    return Transcript(text, False, 0.5, 0.0, 1.0)
+
+
+class Call:
+    """Feeds the table and remembers what it said."""
+
+    def __init__(self, **limits: float) -> None:
+        self.now_s = 100.0
+        self.c = d.Conversation(d.Limits(**limits), self.now_s, PROVIDERS)  # type: ignore[arg-type]
+        self.commands: list[d.Command] = []
+
+    def feed(self, *events: d.Event) -> list[d.Command]:
+        said: list[d.Command] = []
+        for event in events:
+            self.c, commands = table.step(self.c, event, self.now_s)
+            said += commands
+        self.commands += said
+        return said
+
+    def wait(self, seconds: float) -> list[d.Command]:
+        self.now_s += seconds
+        return self.feed(d.Tick())
+
+    def listening(self, mode: e.TurnDetection = "manual") -> Call:
+        self.feed(start(mode), d.RoleReady("stt"), d.RoleReady("tts"))
+        assert self.c.state == "LISTENING"
+        return self
+
+    def turn(self, text: str, flush_id: int = 1) -> list[d.Command]:
+        return self.feed(final(text), ending(flush_id), SttFlushed(flush_id))
+
+
+def sent(commands: list[d.Command], kind: type) -> list[object]:
+    return [c.message for c in commands if isinstance(c, d.Send) and isinstance(c.message, kind)]
+
+
+def moves(commands: list[d.Command]) -> list[tuple[str, str]]:
+    return [(c.old, c.new) for c in commands if isinstance(c, d.MoveState)]
+
+
+def of(commands: list[d.Command], kind: type) -> list[object]:
+    return [c for c in commands if isinstance(c, kind)]
+
+
+def test_start_opens_both_and_is_acked_when_both_are_ready() -> None:
+    call = Call()
+    assert call.feed(start()) == [d.OpenRecogniser("en-US"), d.OpenSynthesiser()]
+    assert call.feed(d.RoleReady("tts")) == []
+    said = call.feed(d.RoleReady("stt"))
+    assert moves(said) == [("INITIALIZING", "LISTENING")]
+    assert sent(said, e.Ready) == [e.Ready(PROVIDERS)]
+    assert sent(said, e.Ack) == [e.Ack(e.Request("audio.input.start", "s"))]
+
+
+def test_second_start_while_opening_orders_nothing_twice_and_both_are_acked() -> None:
+    call = Call()
+    call.feed(start(event_id="1"))
+    assert call.feed(start(event_id="2")) == []
+    said = call.feed(d.RoleReady("stt"), d.RoleReady("tts"))
+    acked = sent(said, e.Ack)
+    assert [a.request.event_id for a in acked] == ["1", "2"]  # type: ignore[attr-defined]
+
+
+def test_start_with_all_ready_is_acked_at_once() -> None:
+    call = Call().listening()
+    assert call.feed(start(event_id="x")) == [d.Send(e.Ack(e.Request("audio.input.start", "x")))]
+
+
+def test_start_with_another_language_reopens_only_the_recogniser() -> None:
+    call = Call().listening()
+    assert call.feed(start(language="de-DE")) == [d.OpenRecogniser("de-DE")]
+    assert sent(call.feed(d.RoleReady("stt")), e.Ack)
+
+
+def test_provider_that_cannot_be_reached_is_answered_and_the_next_start_tries_again() -> None:
+    call = Call()
+    call.feed(start())
+    said = call.feed(d.RoleLost("stt", "auth", "no"))
+    assert sent(said, e.ErrorReply) == [
+        e.ErrorReply(e.Request("audio.input.start", "s"), "stt_unavailable", "no")
+    ]
+    assert call.c.state == "INITIALIZING"
+    assert d.OpenRecogniser("en-US") in call.feed(start())
+
+
+def test_quota_gone_is_told() -> None:
+    call = Call()
+    call.feed(start())
+    said = call.feed(d.RoleLost("tts", "quota", "empty"))
+    assert sent(said, e.QuotaExceeded) == [e.QuotaExceeded("tts", "empty")]
+
+
+def test_turn_in_manual_mode() -> None:
+    call = Call().listening()
+    said = call.feed(interim("hel"), final("hello"), UtteranceEnded(1.0), final("there"))
+    assert of(said, d.StartResponse) == []
+    said = call.feed(ending(1))
+    assert sent(said, e.Ack) == [e.Ack(e.Request("audio.input.end", "e1"))]
+    said = call.feed(SttFlushed(1))
+    assert moves(said) == [("LISTENING", "THINKING")]
+    (response,) = of(said, d.StartResponse)
+    assert response == d.StartResponse(d.Turn(0, "hello there", e.Request("audio.input.end", "e1")))
+    assert moves(call.feed(d.FirstAudio(0))) == [("THINKING", "RESPONDING")]
+    assert moves(call.feed(d.ResponseDone(0))) == [("RESPONDING", "LISTENING")]
+
+
+def test_turn_in_auto_mode_ends_with_the_utterance_and_belongs_to_the_start() -> None:
+    call = Call().listening("auto")
+    said = call.feed(final("hello"), UtteranceEnded(1.0))
+    (response,) = of(said, d.StartResponse)
+    assert response == d.StartResponse(d.Turn(0, "hello", e.Request("audio.input.start", "s")))
+
+
+def test_utterance_end_during_a_flush_leaves_the_turn_to_the_flush() -> None:
+    call = Call().listening("auto")
+    said = call.feed(final("a"), ending(1), UtteranceEnded(1.0))
+    assert not of(said, d.StartResponse)
+    said = call.feed(final("b"), SttFlushed(1))
+    assert of(said, d.StartResponse)[0].turn.text == "a b"  # type: ignore[attr-defined]
+
+
+def test_empty_turn_stays_in_listening() -> None:
+    call = Call().listening()
+    said = call.feed(interim("noise"), final(""), ending(1), SttFlushed(1))
+    assert moves(said) == []
+    assert call.c.state == "LISTENING"
+    assert call.feed(SttFlushed(77)) == []
+
+
+def test_transcripts_carry_the_start_request() -> None:
+    call = Call().listening()
+    said = call.feed(final("x"))
+    assert said == [d.SendTranscript(e.Request("audio.input.start", "s"), final("x"))]
+
+
+def test_recogniser_that_does_not_answer_the_flush_gives_way_to_what_is_known() -> None:
+    call = Call(flush_timeout_s=2.0).listening()
+    call.feed(final("I would"), interim("like that"), ending(1))
+    assert table.wake_at(call.c) == call.now_s + 2.0
+    assert not of(call.wait(1.9), d.StartResponse)
+    said = call.wait(0.2)
+    assert of(said, d.StartResponse)[0].turn.text == "I would like that"  # type: ignore[attr-defined]
+    # What it says now belongs to the turn that is over: it must not be said twice.
+    assert call.feed(final("like that"), UtteranceEnded(2.0), SttFlushed(1)) == []
+    assert call.c.words == ()
+    assert call.turn("next", 2) != []
+
+
+def test_incomplete_flush_takes_the_interim() -> None:
+    call = Call().listening()
+    said = call.feed(interim("almost"), ending(1), SttFlushed(1, complete=False))
+    assert of(said, d.StartResponse)[0].turn.text == "almost"  # type: ignore[attr-defined]
+
+
+def test_end_before_any_start_is_an_error() -> None:
+    (reply,) = sent(Call().feed(ending(1)), e.ErrorReply)
+    assert isinstance(reply, e.ErrorReply)
+    assert "audio.input.start" in reply.message
+
+
+def test_end_while_opening_waits_for_the_recogniser_without_a_deadline() -> None:
+    call = Call(flush_timeout_s=2.0, max_duration_s=1e6)
+    call.feed(start())
+    assert sent(call.feed(ending(1)), e.Ack)
+    call.wait(100)
+    assert call.c.flushes
+    call.feed(d.RoleReady("stt"), d.RoleReady("tts"))
+    assert table.wake_at(call.c) == call.now_s + 2.0
+    said = call.feed(final("hi"), SttFlushed(1))
+    assert of(said, d.StartResponse)
+
+
+def test_turn_that_ends_before_the_synthesiser_is_ready_waits_for_it() -> None:
+    call = Call()
+    call.feed(start(), d.RoleReady("stt"))
+    assert moves(call.turn("early")) == []
+    said = call.feed(d.RoleReady("tts"))
+    assert moves(said) == [("INITIALIZING", "LISTENING"), ("LISTENING", "THINKING")]
+    assert of(said, d.StartResponse)[0].turn.text == "early"  # type: ignore[attr-defined]
+
+
+def test_turns_queue_in_order_and_one_too_many_is_told() -> None:
+    call = Call(max_queue_size=2).listening()
+    call.turn("one", 1)
+    call.turn("two", 2)
+    call.turn("three", 3)
+    said = call.turn("four", 4)
+    (reply,) = sent(said, e.ErrorReply)
+    assert isinstance(reply, e.ErrorReply)
+    assert reply.case == "queue_full"
+    assert reply.request.event_id == "e4"
+    assert "LLM_MAX_QUEUE_SIZE" in reply.message
+    order = [r.turn.text for r in of(call.feed(d.ResponseDone(0)), d.StartResponse)]  # type: ignore[attr-defined]
+    order += [r.turn.text for r in of(call.feed(d.ResponseDone(1)), d.StartResponse)]  # type: ignore[attr-defined]
+    assert order == ["two", "three"]
+    assert moves(call.feed(d.ResponseDone(2))) == [("THINKING", "LISTENING")]
+
+
+def test_interrupt_while_responding() -> None:
+    call = Call().listening()
+    call.turn("hi")
+    call.feed(d.FirstAudio(0))
+    request = e.Request("user.action.interrupt", "i")
+    said = call.feed(e.Interrupt(request))
+    assert said == [
+        d.CancelResponse(0, "user_interrupt", interrupted=True),
+        d.MoveState("RESPONDING", "INTERRUPTED"),
+    ]
+    assert moves(call.feed(d.ResponseDone(0))) == [("INTERRUPTED", "LISTENING")]
+
+
+def test_interrupt_while_thinking_cancels_without_the_interrupted_state() -> None:
+    call = Call().listening()
+    call.turn("hi")
+    said = call.feed(e.Interrupt(e.Request()))
+    assert said == [d.CancelResponse(0, "user_interrupt", interrupted=True)]
+    assert moves(call.feed(d.ResponseDone(0))) == [("THINKING", "LISTENING")]
+
+
+def test_interrupt_means_nothing_while_nobody_speaks() -> None:
+    assert Call().listening().feed(e.Interrupt(e.Request())) == []
+
+
+def test_failures_of_a_response_are_told_with_the_turns_request() -> None:
+    call = Call().listening()
+    call.turn("hi")
+    said = call.feed(d.ResponseDone(0, (d.RoleLost("llm", "server", "down"),)))
+    assert sent(said, e.ErrorReply) == [
+        e.ErrorReply(e.Request("audio.input.end", "e1"), "llm_unavailable", "down")
+    ]
+
+
+def test_stale_news_of_an_older_response_is_passed_over() -> None:
+    call = Call().listening()
+    call.turn("hi")
+    assert call.feed(d.FirstAudio(7), d.ResponseDone(7)) == []
+
+
+def test_recogniser_lost_in_mid_call_is_told_once_and_ends_the_pending_turn() -> None:
+    call = Call().listening()
+    call.feed(final("so far"), ending(1))
+    said = call.feed(d.RoleLost("stt", "network", "gone"), d.RoleLost("stt", "network", "gone"))
+    assert len(sent(said, e.ErrorReply)) == 1
+    assert of(said, d.StartResponse)[0].turn.text == "so far"  # type: ignore[attr-defined]
+    assert call.c.flushes == ()
+    assert call.feed(d.RoleReady("stt")) == []
+
+
+def test_end_call_cuts_and_ends_in_every_state() -> None:
+    for hang_up in (e.EndCall(e.Request()), e.Goodbye(e.Request())):
+        for prepare, cuts in (([], 0), (["turn"], 1), (["turn", "audio"], 1)):
+            call = Call().listening()
+            if "turn" in prepare:
+                call.turn("hi")
+            if "audio" in prepare:
+                call.feed(d.FirstAudio(0))
+            said = call.feed(hang_up)
+            assert len(of(said, d.CancelResponse)) == cuts
+            assert isinstance(said[-1], d.EndSession)
+            assert said[-1].code == 1000
+            assert call.c.state == "ENDED"
+            assert call.feed(d.ResponseDone(0), start()) == []
+            assert table.wake_at(call.c) == float("inf")
+
+
+def test_end_call_while_initializing() -> None:
+    assert moves(Call().feed(e.EndCall(e.Request()))) == [("INITIALIZING", "ENDED")]
+
+
+def test_polite_close_lets_the_answer_finish_and_tells_what_waited() -> None:
+    call = Call(grace_s=10).listening()
+    call.turn("one", 1)
+    call.turn("two", 2)
+    assert call.feed(d.CloseRequested(1001, "maintenance", maintenance=True)) == []
+    assert call.feed(d.CloseRequested(1001, "again", maintenance=True)) == []
+    assert sent(call.turn("three", 3), e.ErrorReply)
+    said = call.feed(d.ResponseDone(0))
+    assert [r.request.event_id for r in sent(said, e.ErrorReply)] == ["e2"]  # type: ignore[attr-defined]
+    assert sent(said, e.Maintenance)
+    assert sent(said, e.Disconnecting) == [e.Disconnecting("maintenance")]
+    assert said[-1] == d.EndSession(1001, "maintenance")
+
+
+def test_polite_close_when_idle_is_at_once_and_without_maintenance() -> None:
+    said = Call().listening().feed(d.CloseRequested(1000, "idle"))
+    assert not sent(said, e.Maintenance)
+    assert said[-1] == d.EndSession(1000, "idle")
+
+
+def test_grace_runs_out() -> None:
+    call = Call(grace_s=10).listening()
+    call.turn("one")
+    call.feed(d.CloseRequested(1001, "x"))
+    assert table.wake_at(call.c) == call.now_s + 10
+    assert call.wait(9) == []
+    assert call.wait(1.5) == [d.CancelResponse(0, "shutdown", interrupted=False)]
+    assert call.wait(1) == []
+    assert of(call.feed(d.ResponseDone(0)), d.EndSession)
+
+
+def test_longest_session() -> None:
+    call = Call(max_duration_s=60).listening()
+    assert table.wake_at(call.c) == call.now_s + 60
+    said = call.wait(60)
+    assert of(said, d.EndSession) == [d.EndSession(1000, "maximum duration reached")]
+
+
+def test_heartbeat_is_answered() -> None:
+    request = e.Request("connection.lifecycle.heartbeat", "h")
+    assert Call().feed(e.Heartbeat(request)) == [d.Send(e.Ack(request))]
+
+
+def test_every_state_can_be_left_and_reached() -> None:
+    states = set(table.TABLE)
+    assert {new for _, new in table.MOVES} == states - {"INITIALIZING"}
+    assert {old for old, _ in table.MOVES} == states - {"ENDED"}
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Any order of events: the promises hold after each of them."""
+
+    @initialize(queue=st.integers(1, 3))
+    def begin(self, queue: int) -> None:
+        self.call = Call(max_queue_size=queue, max_duration_s=10_000)
+        self.flush = 0
+        self.said: list[str] = []
+        self.turns = 0
+        self.live: int | None = None
+        self.spoken: list[str] = []
+        self.answered: list[str] = []
+        self.refused = 0
+
+    def feed(self, *events: d.Event) -> None:
+        before = self.call.c.state
+        for event in events:
+            for command in self.call.feed(event):
+                self.look(command)
+        path = [before] + [m.new for m in self.call.commands if isinstance(m, d.MoveState)][-9:]
+        assert self.call.c.state in path
+
+    def look(self, command: d.Command) -> None:
+        match command:
+            case d.MoveState(old=old, new=new):
+                assert (old, new) in table.MOVES
+            case d.StartResponse(turn=turn):
+                assert self.live is None, "two answers at once"
+                self.live = turn.number
+                self.answered.append(turn.text)
+            case d.CancelResponse(turn=turn_number):
+                assert self.live == turn_number
+                self.live = None
+                if self.call.c.state != "ENDED":
+                    self.feed(d.ResponseDone(turn_number))
+            case d.Send(message=e.ErrorReply(case="queue_full")):
+                self.refused += 1
+            case _:
+                pass
+
+    @rule(mode=st.sampled_from(["auto", "manual"]), language=st.sampled_from(["en-US", "de-DE"]))
+    def start(self, mode: e.TurnDetection, language: str) -> None:
+        self.feed(start(mode, language))
+
+    @rule(role=st.sampled_from(["stt", "tts"]))
+    def ready(self, role: str) -> None:
+        self.feed(d.RoleReady(role))  # type: ignore[arg-type]
+
+    @rule(role=st.sampled_from(["stt", "tts"]))
+    def lost(self, role: str) -> None:
+        self.feed(d.RoleLost(role, "network", "gone"))  # type: ignore[arg-type]
+
+    @rule(word=st.sampled_from(["yes", "no", "well"]), last=st.booleans())
+    def transcript(self, word: str, last: bool) -> None:
+        if last and not self.call.c.overdue and self.call.c.state != "ENDED":
+            self.spoken.append(word)
+        self.feed(final(word) if last else interim(word))
+
+    @rule()
+    def utterance_ended(self) -> None:
+        self.feed(UtteranceEnded(1.0))
+
+    @rule()
+    def end(self) -> None:
+        self.flush += 1
+        self.feed(ending(self.flush))
+
+    @rule(complete=st.booleans())
+    def flushed(self, complete: bool) -> None:
+        if self.call.c.flushes:
+            self.feed(SttFlushed(self.call.c.flushes[0].flush_id, complete))
+
+    @rule()
+    def first_audio(self) -> None:
+        if self.live is not None:
+            self.feed(d.FirstAudio(self.live))
+
+    @rule()
+    def done(self) -> None:
+        if self.live is not None:
+            turn, self.live = self.live, None
+            self.feed(d.ResponseDone(turn))
+
+    @rule()
+    def interrupt(self) -> None:
+        self.feed(e.Interrupt(e.Request()))
+
+    @rule(seconds=st.floats(0.1, 30))
+    def wait(self, seconds: float) -> None:
+        self.call.now_s += seconds
+        if self.call.now_s >= table.wake_at(self.call.c):
+            self.feed(d.Tick())
+
+    @rule()
+    def close(self) -> None:
+        self.feed(d.CloseRequested(1001, "bye", maintenance=True))
+
+    @rule()
+    def hang_up(self) -> None:
+        self.feed(e.EndCall(e.Request()))
+
+    @invariant()
+    def one_answer_and_it_is_the_tables(self) -> None:
+        turn = self.call.c.turn
+        assert (turn.number if turn else None) == self.live
+
+    @invariant()
+    def no_dead_end(self) -> None:
+        c = self.call.c
+        if c.state in ("THINKING", "RESPONDING", "INTERRUPTED"):
+            assert c.turn is not None
+        elif c.state in ("INITIALIZING", "LISTENING"):
+            assert c.turn is None or c.state == "INITIALIZING"
+            assert not c.queue or c.state == "INITIALIZING"
+        else:
+            assert self.live is None
+        for flush in c.flushes:
+            assert flush.deadline_s is not None or c.state == "INITIALIZING"
+
+    @invariant()
+    def no_final_word_is_lost_without_a_word(self) -> None:
+        """Each final word is in an answered or waiting turn, still being spoken, or refused."""
+        c = self.call.c
+        if self.refused or c.state == "ENDED":
+            return
+        here = " ".join([*self.answered, *(t.text for t in c.queue), *c.words]).split()
+        for word in ("yes", "no", "well"):
+            assert here.count(word) >= self.spoken.count(word)
+
+
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def test_the_state_is_a_value() -> None:
+    assert attrs.has(d.Conversation)
+    call = Call()
+    before = call.c
+    call.feed(start())
+    assert before != call.c
+    assert before.options is None

@@ -1,0 +1,63 @@
+"""What the actors of one call are given, and the channel ends between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+from attrs import frozen
+from structlog.typing import FilteringBoundLogger
+
+from vantum.config import Settings
+from vantum.core.decisions import Event
+from vantum.core.events import Played, ServerMessage
+from vantum.ports import LanguageModel, SpeechToTextProvider, TextToSpeech
+from vantum.wire.native import Vocabulary
+
+
+class ClientSocket(Protocol):
+    """The client's WebSocket, as the reader and the writer see it."""
+
+    async def receive(self) -> bytes | str | None:
+        """The next message; None when the connection is closed."""
+
+    async def send(self, data: bytes) -> None:
+        """Send one binary message. Raises `trio.BrokenResourceError` when it is closed."""
+
+    async def close(self, code: int, reason: str) -> None:
+        """Say goodbye with a close frame; returns when the peer has answered or is given up."""
+
+
+@frozen
+class Call:
+    """One call: who is speaking with what. Holds no state.
+
+    `new_id` makes UUIDv7 strings and `wall_ms` tells the time of day in milliseconds since 1970;
+    both come from outside so that the same seed gives the same call.
+    """
+
+    session_id: str
+    vocabulary: Vocabulary
+    settings: Settings
+    provider_names: dict[str, str]
+    recognisers: SpeechToTextProvider
+    model: LanguageModel
+    synthesiser: TextToSpeech
+    new_id: Callable[[], str]
+    wall_ms: Callable[[], int]
+    log: FilteringBoundLogger
+
+
+@frozen
+class Goodbye:
+    """The last thing the writer does: close with this code."""
+
+    code: int
+    reason: str
+
+
+#: What comes to the conductor.
+Inbox: TypeAlias = Event | Played
+
+#: What goes to the writer.
+Outgoing: TypeAlias = ServerMessage | Goodbye

@@ -1,0 +1,98 @@
+"""Chunker: the model's tokens become speakable pieces, as soon as each is complete.
+
+It also decides what is said when the model fails: the fallback, if nothing was spoken yet; else
+what was spoken stands and the broken-off rest is not said.
+"""
+
+from __future__ import annotations
+
+import trio
+from attrs import define, field, frozen
+
+from vantum.actors.call import Outgoing
+from vantum.core.chunking import Chunker, ChunkingOptions, strip_markers
+from vantum.core.decisions import RoleLost
+from vantum.core.events import ResponseCompleted, ResponseStarted, ResponseToken
+from vantum.core.messages import (
+    EndOfPieces,
+    LlmFailed,
+    LlmFinished,
+    LlmOutput,
+    LlmToken,
+    SpeechPiece,
+    TtsInput,
+)
+
+
+@frozen
+class Fallback:
+    """What to say if the model fails before anything was spoken."""
+
+    tier: int
+    text: str
+
+
+@frozen
+class Answer:
+    """How an answer is made: its identity and what the client wants to see of it."""
+
+    utterance_id: str
+    timestamp_ms: int
+    fallback: Fallback
+    options: ChunkingOptions
+    tokens: bool = False
+
+
+@define
+class Said:
+    """What became of the model's part: filled in while it runs, read when the response is over."""
+
+    text: str = ""
+    is_fallback: bool = False
+    failure: RoleLost | None = None
+    pieces: list[str] = field(factory=list)
+
+
+async def chunk(
+    answer: Answer,
+    said: Said,
+    token_rx: trio.MemoryReceiveChannel[LlmOutput],
+    piece_tx: trio.MemorySendChannel[TtsInput],
+    out_tx: trio.MemorySendChannel[Outgoing],
+) -> None:
+    """Cut one answer into pieces until the model has finished or failed."""
+    chunker = Chunker(answer.options)
+    raw: list[str] = []
+
+    async def say(pieces: list[str]) -> None:
+        for text in pieces:
+            said.pieces.append(text)
+            await piece_tx.send(SpeechPiece(len(said.pieces) - 1, text))
+
+    async for message in token_rx:
+        match message:
+            case LlmToken(text=token):
+                if not raw:
+                    await out_tx.send(ResponseStarted(answer.utterance_id, answer.timestamp_ms))
+                raw.append(token)
+                if answer.tokens:
+                    await out_tx.send(ResponseToken(answer.utterance_id, token))
+                await say(chunker.feed(token))
+            case LlmFinished():
+                await say(chunker.finish())
+                said.text = strip_markers("".join(raw), answer.options.break_marker)
+                break
+            case LlmFailed() as failed:
+                said.failure = RoleLost("llm", failed.error_kind, failed.message)
+                if said.pieces:
+                    said.text = " ".join(said.pieces)
+                    break
+                said.is_fallback, said.text = True, answer.fallback.text
+                if not raw:
+                    await out_tx.send(ResponseStarted(answer.utterance_id, answer.timestamp_ms))
+                fallback = Chunker(answer.options)
+                await say(fallback.feed(answer.fallback.text) + fallback.finish())
+                break
+    tier = answer.fallback.tier if said.is_fallback else None
+    await out_tx.send(ResponseCompleted(answer.utterance_id, said.text, said.is_fallback, tier))
+    await piece_tx.send(EndOfPieces())

@@ -1,0 +1,61 @@
+"""Link: keeps a session's recogniser or synthesiser open and says when it is ready or lost."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from vantum.actors.call import Inbox
+from vantum.core.backoff import Schedule
+from vantum.core.decisions import RoleLost, RoleReady
+from vantum.errors import ProviderError, Role
+
+#: A provider has its own quick schedule for a lost connection. When that is used up the session
+#: still tries now and then: a call may outlive a provider's bad minute. The last delay repeats.
+_REOPEN = Schedule((1.0, 2.0, 5.0, 10.0))
+
+Run = Callable[..., Awaitable[None]]
+
+
+def lost(role: Role, error: ProviderError) -> RoleLost:
+    """What may be said of a provider's failure."""
+    names = {"stt": "speech recognition", "llm": "the model", "tts": "speech synthesis"}
+    return RoleLost(role, error.kind, f"{names[role]} is unavailable ({error.kind}): {error}")
+
+
+async def keep_open(
+    role: Role, run: Run, inbox_tx: trio.MemorySendChannel[Inbox], *, ready_timeout_s: float
+) -> None:
+    """Run a provider's connection for as long as the session lasts.
+
+    Returns only if it never became ready: then the client is told, and its next start tries again.
+    """
+    was_ready = False
+    failures = 0
+    while True:
+        error: ProviderError | None = None
+        try:
+            async with trio.open_nursery() as nursery:
+                with trio.fail_after(ready_timeout_s):
+                    await nursery.start(run)
+                was_ready, failures = True, 0
+                await inbox_tx.send(RoleReady(role))
+        except* ProviderError as group:
+            error = _first(group)
+        except* trio.TooSlowError:
+            error = ProviderError(role, "timeout", f"not ready within {ready_timeout_s:g} s")
+        if error is None:
+            error = ProviderError(role, "unknown", "the connection ended without a reason")
+        await inbox_tx.send(lost(role, error))
+        if not was_ready:
+            return
+        last = len(_REOPEN.delays_s) - 1
+        await trio.sleep(_REOPEN.delays_s[min(failures, last)])
+        failures += 1
+
+
+def _first(group: BaseExceptionGroup[ProviderError]) -> ProviderError:
+    for error in group.exceptions:
+        return error if isinstance(error, ProviderError) else _first(error)
+    raise AssertionError("an exception group is never empty")

@@ -1,0 +1,118 @@
+"""Player: synthesised audio goes out at the client's rate, in even chunks, on absolute deadlines.
+
+At most the lead is ever ahead of real time, so that what a client still holds when its user cuts in
+is at most that. One answer is one utterance: one start, all chunks, one complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import trio
+from attrs import define
+
+from vantum.actors.call import Inbox, Outgoing
+from vantum.core.audio import Framer
+from vantum.core.decisions import FirstAudio, RoleLost
+from vantum.core.events import OutputChunk, OutputCompleted, OutputStarted
+from vantum.core.messages import (
+    PieceSpoken,
+    SpeechAudio,
+    SpeechFailed,
+    SpeechFinished,
+    SpeechPiece,
+    SpeechWords,
+    TtsOutput,
+)
+from vantum.core.playout import Playout
+from vantum.core.resampling import Resampler
+
+#: A chunk needs its time on the way: short audio leaves so long before the client runs dry.
+_DRY_MARGIN_S = 0.03
+
+
+@define
+class Playing:
+    """One utterance on its way out: what the player needs to know and what it leaves behind.
+
+    `playout` is the record of what was sent; the conductor reads it when it wants to know what was
+    heard. `failure` is set if the synthesis broke off.
+    """
+
+    turn: int
+    playout: Playout
+    from_hz: int
+    to_hz: int
+    chunk_ms: int
+    wall_ms: Callable[[], int]
+    started: bool = False
+    failure: RoleLost | None = None
+
+
+async def play(
+    playing: Playing,
+    speech_rx: trio.MemoryReceiveChannel[TtsOutput | SpeechPiece | SpeechFailed],
+    out_tx: trio.MemorySendChannel[Outgoing],
+    inbox_tx: trio.MemorySendChannel[Inbox],
+) -> None:
+    """Play one answer; returns when its last audio has been heard, by the clock."""
+    playout = playing.playout
+    resampler = Resampler(playing.from_hz, playing.to_hz)
+    # Even, or a sample would be cut in two.
+    framer = Framer(2 * (playing.to_hz * playing.chunk_ms // 1000))
+    made_s = 0.0
+
+    async def send(*chunks: bytes) -> None:
+        for pcm in chunks:
+            if pcm:
+                await _send_chunk(playing, pcm, out_tx, inbox_tx)
+
+    while True:
+        # What is too short for a chunk waits for more, but not until the client runs dry: the model
+        # may be thinking about the next piece.
+        ends_s = playout.finished_at_s
+        with trio.move_on_at(float("inf") if ends_s is None else ends_s - _DRY_MARGIN_S) as dry:
+            message = await speech_rx.receive()
+        if dry.cancelled_caught:
+            await send(framer.flush())
+            message = await speech_rx.receive()
+        match message:
+            case SpeechPiece(text=text):
+                playout.piece(text, made_s)
+            case SpeechAudio(pcm=pcm):
+                made_s += len(pcm) / (2 * playing.from_hz)
+                await send(*framer.feed(resampler.feed(pcm)))
+            case SpeechWords(piece_index=index, words=words):
+                for word in words:
+                    playout.word(word.text, word.start_s, word.end_s, index)
+            case PieceSpoken(piece_index=index):
+                playout.piece_end(index, made_s)
+            case SpeechFailed(kind=kind, message=text):
+                playing.failure = RoleLost("tts", kind, text)
+                break
+            case SpeechFinished():
+                break
+    await send(*framer.feed(resampler.finish()), framer.flush())
+    if playing.started:
+        utterance_id, duration_ms = playout.utterance_id, round(playout.sent_s * 1000)
+        await out_tx.send(OutputCompleted(utterance_id, duration_ms))
+        await trio.sleep_until(playout.finished_at_s or 0)
+
+
+async def _send_chunk(
+    playing: Playing,
+    pcm: bytes,
+    out_tx: trio.MemorySendChannel[Outgoing],
+    inbox_tx: trio.MemorySendChannel[Inbox],
+) -> None:
+    playout, rate_hz = playing.playout, playing.to_hz
+    if not playing.started:
+        playing.started = True
+        await out_tx.send(OutputStarted(playout.utterance_id, playing.wall_ms(), rate_hz))
+    duration_s = len(pcm) / (2 * rate_hz)
+    await trio.sleep_until(playout.release_at(trio.current_time(), duration_s))
+    await out_tx.send(OutputChunk(playout.utterance_id, pcm, rate_hz))
+    first = not playout.sent_s
+    playout.sent(trio.current_time(), duration_s)
+    if first:
+        await inbox_tx.send(FirstAudio(playing.turn))

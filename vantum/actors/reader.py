@@ -1,0 +1,153 @@
+"""Reader: bytes from the client become audio for the lane and events for the conductor.
+
+It never waits for audio to be taken, so that an interruption is never behind audio. A message that
+cannot be understood is answered and forgotten; the session goes on.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import trio
+from attrs import define, field
+
+from vantum.actors.call import Call, ClientSocket, Goodbye, Inbox, Outgoing
+from vantum.actors.lane import AudioFrame, AudioLane
+from vantum.core.audio import PcmAligner
+from vantum.core.decisions import CloseRequested, InputEnding
+from vantum.core.events import (
+    EndInput,
+    ErrorReply,
+    Heartbeat,
+    InputChunk,
+    Mute,
+    RateLimitWarning,
+    Request,
+    StartInput,
+)
+from vantum.core.messages import SttFlush
+from vantum.core.ratelimit import RateLimit
+from vantum.wire.native import ProtocolError, decode
+
+#: The client hears of dropped audio at most so often; the log counts all of it.
+_OVERFLOW_EVERY_S = 1.0
+
+
+@define
+class _Reading:
+    """What the reader remembers of its client."""
+
+    call: Call
+    lane: AudioLane
+    inbox_tx: trio.MemorySendChannel[Inbox]
+    out_tx: trio.MemorySendChannel[Outgoing]
+    rate_hz: int | None = None
+    muted: bool = False
+    flushes: int = 0
+    dropped_s: float = 0.0
+    overflow_said_s: float = float("-inf")
+    aligner: PcmAligner = field(factory=PcmAligner)
+
+    async def take(self, data: bytes | str) -> bool:
+        """Understand one message. True if somebody is there (a heartbeat is no proof)."""
+        call = self.call
+        try:
+            decoded = decode(data, call.vocabulary)
+        except ProtocolError as error:
+            await self._refuse(ErrorReply(error.request, error.case, error.message))
+            return True
+        if decoded.session_id != call.session_id:
+            message = "sessionId is not this connection's: use the one of the connection ack"
+            await self._refuse(ErrorReply(decoded.request, "wrong_session", message))
+            return True
+        match decoded.message:
+            case InputChunk() as chunk:
+                await self._audio(chunk)
+            case StartInput() as start:
+                if self.rate_hz != start.options.sampling_rate_hz:
+                    self.rate_hz = start.options.sampling_rate_hz
+                    self.aligner = PcmAligner()
+                await self.inbox_tx.send(start)
+            case EndInput() as end:
+                self.flushes += 1
+                self.lane.put(SttFlush(self.flushes))
+                await self.inbox_tx.send(InputEnding(end, self.flushes))
+            case Mute(muted=muted):
+                self.muted = muted
+            case Heartbeat() as heartbeat:
+                await self.inbox_tx.send(heartbeat)
+                return False
+            case other:
+                await self.inbox_tx.send(other)
+        return True
+
+    async def _audio(self, chunk: InputChunk) -> None:
+        if self.rate_hz is None:
+            message = "audio before audio.input.start: send that first"
+            await self._refuse(ErrorReply(chunk.request, "invalid_format", message))
+            return
+        pcm = self.aligner.feed(chunk.audio)
+        if not pcm:
+            return
+        if self.muted or chunk.is_muted:
+            pcm = bytes(len(pcm))
+        dropped_s = self.lane.put(AudioFrame(pcm, self.rate_hz))
+        if dropped_s:
+            await self._overflowed(chunk.request, dropped_s)
+
+    async def _overflowed(self, request: Request, dropped_s: float) -> None:
+        self.dropped_s += dropped_s
+        now_s = trio.current_time()
+        if now_s - self.overflow_said_s < _OVERFLOW_EVERY_S:
+            return
+        self.overflow_said_s = now_s
+        limit_ms = self.call.settings.session.input_buffer_ms
+        message = (
+            f"audio arrives faster than it can be taken: {self.dropped_s * 1000:.0f} ms dropped so "
+            f"far (at most {limit_ms} ms may wait)"
+        )
+        self.call.log.warning("audio dropped", total_ms=round(self.dropped_s * 1000))
+        await self._refuse(ErrorReply(request, "buffer_overflow", message))
+
+    async def _refuse(self, reply: ErrorReply) -> None:
+        self.call.log.info("refused", case=reply.case, event_type=reply.request.event_type)
+        await self.out_tx.send(reply)
+
+
+async def read(
+    call: Call,
+    socket: ClientSocket,
+    lane: AudioLane,
+    inbox_tx: trio.MemorySendChannel[Inbox],
+    out_tx: trio.MemorySendChannel[Outgoing],
+) -> None:
+    """Read until the client is gone; then return, which ends the session.
+
+    Nobody there for the idle time: the conductor is asked to end the session politely, and reading
+    goes on until it has. Too many messages: a warning, then the close.
+    """
+    limit = call.settings.server.messages_per_s
+    rate = RateLimit(limit)
+    idle_s = call.settings.session.idle_timeout_ms / 1000
+    reading = _Reading(call, lane, inbox_tx, out_tx)
+    warning = partial(RateLimitWarning, limit_per_s=limit)
+    deadline_s = trio.current_time() + idle_s
+    while True:
+        with trio.move_on_at(deadline_s) as idle:
+            data = await socket.receive()
+        if idle.cancelled_caught:
+            await inbox_tx.send(CloseRequested(1000, "idle for too long"))
+            deadline_s = float("inf")
+            continue
+        if data is None:
+            return
+        match rate.arrived(trio.current_time()):
+            case "warn":
+                await out_tx.send(warning(f"more than {limit} messages per second: slow down"))
+            case "close":
+                await out_tx.send(Goodbye(4429, "too many messages"))
+                await trio.sleep_forever()
+            case _:
+                pass
+        if await reading.take(data):
+            deadline_s = max(deadline_s, trio.current_time() + idle_s)

@@ -1,0 +1,151 @@
+"""The HTTP side of the port: routes by Starlette, the protocol by Hypercorn.
+
+`build_app` takes further routes, so that a new page or webhook is one `Route` in a list. The
+connection was looked at before it came here (was it a WebSocket?), which is why Hypercorn gets
+single connections instead of a socket to listen on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import h11
+import trio
+from attrs import define
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.config import Config
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+if TYPE_CHECKING:
+    from vantum.server import Server
+
+#: A request's head that is larger is refused by Hypercorn; we only need to see the head.
+MAX_HEAD_BYTES = 65_536
+
+
+@define
+class ReplayStream(trio.abc.HalfCloseableStream):
+    """A TCP stream from which some bytes were read already: they are read again first."""
+
+    stream: trio.SocketStream
+    seen: bytes
+
+    @property
+    def socket(self) -> trio.socket.SocketType:
+        """The socket below, for the peer's address."""
+        return self.stream.socket
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """First what was seen, then what comes."""
+        if self.seen:
+            size = len(self.seen) if max_bytes is None else max_bytes
+            data, self.seen = self.seen[:size], self.seen[size:]
+            return data
+        return bytes(await self.stream.receive_some(max_bytes))
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Pass on."""
+        await self.stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Pass on."""
+        await self.stream.wait_send_all_might_not_block()
+
+    async def send_eof(self) -> None:
+        """Pass on."""
+        await self.stream.send_eof()
+
+    async def aclose(self) -> None:
+        """Pass on."""
+        await self.stream.aclose()
+
+
+async def peek_request(stream: trio.SocketStream) -> tuple[h11.Request | None, ReplayStream]:
+    """Read a connection's first request head without taking it away.
+
+    Returns:
+        The request, or None if the bytes are no HTTP (Hypercorn then answers as it does), and the
+        stream with all bytes still to be read.
+    """
+    parser = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
+    seen = b""
+    while True:
+        data = bytes(await stream.receive_some(MAX_HEAD_BYTES))
+        seen += data
+        try:
+            parser.receive_data(data)
+            event = parser.next_event()
+        except h11.RemoteProtocolError:
+            return None, ReplayStream(stream, seen)
+        if isinstance(event, h11.Request):
+            return event, ReplayStream(stream, seen)
+        if not data:
+            return None, ReplayStream(stream, seen)
+
+
+def header(request: h11.Request, name: bytes) -> str:
+    """A header's value, or "": names are lower case in h11."""
+    values = [value for key, value in request.headers if key == name]
+    return b", ".join(values).decode("latin-1")
+
+
+def wants_websocket(request: h11.Request) -> bool:
+    """Whether the request asks to become a WebSocket."""
+    return header(request, b"upgrade").lower() == "websocket"
+
+
+async def _health(request: Request) -> Response:
+    body, ok = cast("Server", request.app.state.server).health()
+    return JSONResponse(body, status_code=200 if ok else 503)
+
+
+async def _websocket_only(request: Request) -> Response:
+    return PlainTextResponse(
+        "This address speaks WebSocket; see docs/reference/protocol.md\n",
+        status_code=426,
+        headers={"Upgrade": "websocket"},
+    )
+
+
+async def _error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, status_code=error.status_code)
+
+
+def build_app(server: Server, routes: Sequence[BaseRoute] = ()) -> Starlette:
+    """The ASGI application: our routes and the ones given."""
+    app = Starlette(
+        routes=[
+            Route("/health", _health),
+            Route("/ws", _websocket_only),
+            *routes,
+        ],
+        exception_handlers={HTTPException: _error},
+    )
+    app.state.server = server
+    return app
+
+
+def http_config(handshake_timeout_s: float) -> Config:
+    """Hypercorn's settings for the connections it gets."""
+    config = Config()
+    config.accesslog = None
+    config.errorlog = None
+    config.include_server_header = False
+    config.keep_alive_timeout = 15.0
+    config.read_timeout = max(1, round(handshake_timeout_s))
+    return config
+
+
+async def serve_http(app: Starlette, config: Config, stream: ReplayStream) -> None:
+    """Serve one connection until it is closed or idle for too long."""
+    # TCPServer only uses the stream's methods and `.socket`, which `ReplayStream` has.
+    connection = cast(Any, stream)
+    await TCPServer(ASGIWrapper(cast(Any, app)), config, WorkerContext(None), {}, connection)

@@ -1,0 +1,107 @@
+"""Name → provider: the only place that lists them.
+
+Imports are inside: a server that uses Deepgram loads no weights, and one that runs on its own
+machine needs no OpenAI client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import trio
+from attrs import frozen
+
+from vantum.config import Settings
+from vantum.config.choices import provider_choices
+from vantum.errors import ConfigError, Role
+from vantum.ports import (
+    Health,
+    LanguageModelProvider,
+    SpeechToTextProvider,
+    TextToSpeechProvider,
+)
+from vantum.providers.local.workers import Workers
+
+
+@frozen
+class Providers:
+    """The provider of each role, for the life of the process."""
+
+    stt: SpeechToTextProvider
+    llm: LanguageModelProvider
+    tts: TextToSpeechProvider
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Role → name."""
+        return {"stt": self.stt.name, "llm": self.llm.name, "tts": self.tts.name}
+
+    def health(self) -> dict[Role, tuple[str, Health]]:
+        """Role → name and health."""
+        return {
+            "stt": (self.stt.name, self.stt.health()),
+            "llm": (self.llm.name, self.llm.health()),
+            "tts": (self.tts.name, self.tts.health()),
+        }
+
+
+@asynccontextmanager
+async def open_providers(settings: Settings) -> AsyncIterator[Providers]:
+    """Make the provider of each role as the settings say; close on leaving what has to be closed.
+
+    Raises:
+        ConfigError: a provider is chosen whose key is missing.
+        ModelsMissing: weights or packages of an embedded provider are not on this machine.
+    """
+    names = {role: name for role, (name, _) in provider_choices(settings).items()}
+    # One pool of threads for all embedded providers: they compete for the same cores.
+    workers = Workers(settings.local.threads)
+    async with AsyncExitStack() as stack:
+        stt = await trio.to_thread.run_sync(_stt, names["stt"], settings, workers)
+        llm = await _llm(names["llm"], settings, workers, stack)
+        tts = await trio.to_thread.run_sync(_tts, names["tts"], settings, workers)
+        yield Providers(stt, llm, tts)
+
+
+def _stt(name: str, settings: Settings, workers: Workers) -> SpeechToTextProvider:
+    match name:
+        case "deepgram":
+            from vantum.providers.deepgram.client import DeepgramProvider
+
+            return DeepgramProvider(settings.deepgram)
+        case "local":
+            from vantum.providers.local.stt import LocalSttProvider
+
+            return LocalSttProvider(settings.local, workers)
+    raise ConfigError(f"stt.provider={name}: there is no such provider")
+
+
+async def _llm(
+    name: str, settings: Settings, workers: Workers, stack: AsyncExitStack
+) -> LanguageModelProvider:
+    match name:
+        case "openai":
+            from vantum.providers.openai import OpenAIProvider
+
+            return await stack.enter_async_context(OpenAIProvider(settings.openai, settings.llm))
+        case "local":
+            from vantum.providers.local.llm import LocalLlmProvider
+
+            return await trio.to_thread.run_sync(
+                LocalLlmProvider, settings.local, settings.llm, workers
+            )
+    raise ConfigError(f"llm.provider={name}: there is no such provider")
+
+
+def _tts(name: str, settings: Settings, workers: Workers) -> TextToSpeechProvider:
+    match name:
+        case "cartesia":
+            from vantum.providers.cartesia.client import CartesiaProvider
+
+            return CartesiaProvider(settings.cartesia)
+        case "local":
+            from vantum.providers.local.tts import LocalTtsProvider
+
+            return LocalTtsProvider(settings.local, workers)
+    raise ConfigError(f"tts.provider={name}: there is no such provider")

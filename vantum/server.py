@@ -1,0 +1,273 @@
+"""The server: listen, admit, supervise, drain.
+
+Each connection runs in a task of its own whose failure is looked at here and goes no further.
+"""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import h11
+import trio
+import uuid_utils
+from attrs import Factory, define
+from starlette.routing import BaseRoute
+from structlog.contextvars import bound_contextvars
+from trio_websocket import WebSocketConnection, WebSocketRequest, wrap_server_stream
+
+from vantum.actors.call import Call
+from vantum.actors.conductor import Conductor
+from vantum.actors.writer import ClientTooSlow
+from vantum.config import Settings
+from vantum.core.decisions import CloseRequested
+from vantum.core.events import Busy, ErrorReply, Request, ServerMessage
+from vantum.http import (
+    ReplayStream,
+    build_app,
+    header,
+    http_config,
+    peek_request,
+    serve_http,
+    wants_websocket,
+)
+from vantum.observe.logs import get_log
+from vantum.providers.registry import Providers
+from vantum.session import run_session
+from vantum.websocket import (
+    MESSAGE_QUEUE,
+    RECEIVE_BUFFER,
+    WEBSOCKET_ERRORS,
+    TrioSocket,
+    keep_alive,
+)
+from vantum.wire.native import Vocabulary, encode
+
+_VOICECHAT = "vantum.voicechat"
+_log = get_log("server")
+
+
+def new_uuid7() -> str:
+    """A time-ordered id (RFC 9562, version 7)."""
+    return str(uuid_utils.uuid7())
+
+
+def wall_ms() -> int:
+    """The time of day, in milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+@define(eq=False)
+class Server:
+    """One listening server and its sessions."""
+
+    settings: Settings
+    providers: Providers
+    routes: Sequence[BaseRoute] = ()
+    new_id: Callable[[], str] = new_uuid7
+    wall_ms: Callable[[], int] = wall_ms
+    sessions: dict[str, Conductor | None] = Factory(dict)
+    draining: bool = False
+    started_s: float = Factory(trio.current_time)
+    _changed: trio.Event = Factory(trio.Event)
+
+    async def serve(
+        self,
+        listeners: Sequence[trio.SocketListener],
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Accept until cancelled; a cancelled server hangs up on everybody."""
+        app = build_app(self, self.routes)
+        config = http_config(self.settings.server.handshake_timeout_ms / 1000)
+
+        async def handle(stream: trio.SocketStream) -> None:
+            try:
+                await self._connection(stream, app, config)
+            except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as group:
+                _log.info("connection lost", error=repr(group.exceptions[0]))
+            except* WEBSOCKET_ERRORS as group:
+                _log.info("bad WebSocket peer", error=repr(group.exceptions[0]))
+            except* Exception:
+                _log.exception("a connection failed")
+            finally:
+                with trio.move_on_after(1, shield=True):
+                    await trio.aclose_forcefully(stream)
+
+        task_status.started()
+        await trio.serve_listeners(handle, list(listeners))
+
+    async def drain(self) -> None:
+        """Ask every session to end politely and wait until they have, or their time is up."""
+        self.draining = True
+        server = self.settings.server
+        with trio.move_on_after((server.grace_ms + server.send_timeout_ms) / 1000 + 1):
+            async with trio.open_nursery() as nursery:
+                for conductor in self.sessions.values():
+                    if conductor is not None:
+                        nursery.start_soon(_ask_to_close, conductor)
+                while self.sessions:
+                    self._changed = trio.Event()
+                    await self._changed.wait()
+                nursery.cancel_scope.cancel()
+
+    def health(self) -> tuple[dict[str, Any], bool]:
+        """The body of `/health` and whether all is well."""
+        states = Counter(
+            c.state if c is not None else "INITIALIZING" for c in self.sessions.values()
+        )
+        providers = self.providers.health()
+        well = not self.draining and all(health.ok for _, health in providers.values())
+        status = "draining" if self.draining else "ok" if well else "degraded"
+        return {
+            "status": status,
+            "uptimeSeconds": round(trio.current_time() - self.started_s, 1),
+            "sessions": {
+                "active": len(self.sessions),
+                "max": self.settings.server.max_sessions,
+                "byState": dict(states),
+            },
+            "providers": {
+                role: {"name": name, "ok": health.ok, "detail": health.detail}
+                for role, (name, health) in providers.items()
+            },
+        }, well
+
+    async def _connection(self, stream: trio.SocketStream, app: Any, config: Any) -> None:
+        timeout_s = self.settings.server.handshake_timeout_ms / 1000
+        with trio.move_on_after(timeout_s) as handshake:
+            request, replay = await peek_request(stream)
+        if handshake.cancelled_caught:
+            _log.info("no request in time")
+            return
+        if request is not None and wants_websocket(request):
+            target = urlsplit(request.target.decode("latin-1"))
+            if target.path == "/ws":
+                await self._websocket(request, parse_qs(target.query), replay)
+                return
+        await serve_http(app, config, replay)
+
+    async def _websocket(
+        self, request: h11.Request, query: dict[str, list[str]], stream: ReplayStream
+    ) -> None:
+        offered = [p.strip() for p in header(request, b"sec-websocket-protocol").split(",")]
+        subprotocol = _VOICECHAT if _VOICECHAT in offered else None
+        older = subprotocol is not None or query.get("events") == ["voicechat"]
+        vocabulary: Vocabulary = "voicechat" if older else "unified"
+        token = header(request, b"authorization").removeprefix("Bearer ").strip()
+        token = token or query.get("token", [""])[-1]
+        server = self.settings.server
+        async with trio.open_nursery() as nursery:
+            with trio.move_on_after(server.handshake_timeout_ms / 1000) as handshake:
+                upgrade: WebSocketRequest = await wrap_server_stream(
+                    nursery, stream, MESSAGE_QUEUE, server.max_message_bytes, RECEIVE_BUFFER
+                )
+                connection = await upgrade.accept(subprotocol=subprotocol)
+            if not handshake.cancelled_caught:
+                await self._admit(connection, vocabulary, token)
+            nursery.cancel_scope.cancel()
+
+    async def _admit(
+        self, connection: WebSocketConnection, vocabulary: Vocabulary, token: str
+    ) -> None:
+        server = self.settings.server
+        session_id = self.new_id()
+        if not self._allowed(token):
+            message = "not authenticated: bring a token as `Authorization: Bearer …` or `?token=…`"
+            reply = ErrorReply(Request(), "auth_failed", message)
+            await self._turn_away(connection, vocabulary, session_id, reply, 4401)
+            return
+        if self.draining or len(self.sessions) >= server.max_sessions:
+            busy = Busy(len(self.sessions), server.max_sessions)
+            await self._turn_away(connection, vocabulary, session_id, busy, 1013)
+            return
+        # The place is taken before the first await: two at once must not both get the last one.
+        self.sessions[session_id] = None
+        try:
+            await self._session(connection, vocabulary, session_id)
+        finally:
+            del self.sessions[session_id]
+            self._changed.set()
+
+    async def _session(
+        self, connection: WebSocketConnection, vocabulary: Vocabulary, session_id: str
+    ) -> None:
+        server = self.settings.server
+        with bound_contextvars(session=session_id):
+            call = Call(
+                session_id=session_id,
+                vocabulary=vocabulary,
+                settings=self.settings,
+                provider_names=self.providers.names,
+                recognisers=self.providers.stt,
+                model=self.providers.llm.for_session(),
+                synthesiser=self.providers.tts.for_session(),
+                new_id=self.new_id,
+                wall_ms=self.wall_ms,
+                log=get_log("session"),
+            )
+            _log.info("session opened", vocabulary=vocabulary, active=len(self.sessions))
+            try:
+                async with trio.open_nursery() as nursery:
+                    if server.ping_interval_ms:
+                        nursery.start_soon(self._until_silent, connection, nursery.cancel_scope)
+                    self.sessions[session_id] = await nursery.start(
+                        self._until_over, connection, call, nursery.cancel_scope
+                    )
+            except* ClientTooSlow as group:
+                _log.warning("session closed", reason=str(group.exceptions[0]))
+            except* Exception:
+                _log.exception("session failed")
+                with trio.move_on_after(server.send_timeout_ms / 1000):
+                    await connection.aclose(code=1011, reason="internal error")
+            _log.info("session closed")
+
+    async def _until_over(
+        self,
+        connection: WebSocketConnection,
+        call: Call,
+        scope: trio.CancelScope,
+        *,
+        task_status: trio.TaskStatus[Conductor],
+    ) -> None:
+        await run_session(call, TrioSocket(connection), task_status=task_status)
+        scope.cancel()
+
+    async def _until_silent(self, connection: WebSocketConnection, scope: trio.CancelScope) -> None:
+        server = self.settings.server
+        await keep_alive(
+            connection,
+            interval_s=server.ping_interval_ms / 1000,
+            timeout_s=server.ping_timeout_ms / 1000,
+        )
+        scope.cancel()
+
+    def _allowed(self, token: str) -> bool:
+        wanted = [t.strip() for t in self.settings.server.auth_tokens.reveal().split(",")]
+        tokens = [t for t in wanted if t]
+        # All are compared, each in constant time: how long it takes says nothing.
+        matches = [hmac.compare_digest(token.encode(), t.encode()) for t in tokens]
+        return not tokens or any(matches)
+
+    async def _turn_away(
+        self,
+        connection: WebSocketConnection,
+        vocabulary: Vocabulary,
+        session_id: str,
+        message: ServerMessage,
+        code: int,
+    ) -> None:
+        data = encode(message, vocabulary=vocabulary, session_id=session_id, new_id=self.new_id)
+        assert data is not None
+        with trio.move_on_after(self.settings.server.send_timeout_ms / 1000):
+            await connection.send_message(data)
+            await connection.aclose(code=code)
+
+
+async def _ask_to_close(conductor: Conductor) -> None:
+    request = CloseRequested(1001, "the server is going down for maintenance", maintenance=True)
+    await conductor.inbox_tx.send(request)

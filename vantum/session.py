@@ -1,0 +1,58 @@
+"""One call: open the channels, start the actors. Closing the socket ends the nursery."""
+
+from __future__ import annotations
+
+import trio
+
+from vantum.actors.call import Call, ClientSocket, Inbox, Outgoing
+from vantum.actors.conductor import Conductor, Orders
+from vantum.actors.lane import AudioLane
+from vantum.actors.reader import read
+from vantum.actors.resampler import resample
+from vantum.actors.stt import recognise
+from vantum.actors.tts import own_synthesiser
+from vantum.actors.writer import write
+from vantum.core.events import Welcome
+from vantum.core.messages import SttInput
+from vantum.turn import respond
+
+
+async def run_session(
+    call: Call,
+    socket: ClientSocket,
+    *,
+    task_status: trio.TaskStatus[Conductor] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Hold one conversation until either side ends it.
+
+    `task_status.started` gives the conductor, whose state the server reports and whom it may ask
+    to close. Whatever goes wrong inside comes out as an exception group, for the server to look at.
+    """
+    # Events for the conductor: it is always quick, so this only rides out a burst.
+    inbox_tx, inbox_rx = trio.open_memory_channel[Inbox](64)
+    # Messages for the client: with 100 ms chunks that is more than the lead, and still soon gone.
+    out_tx, out_rx = trio.open_memory_channel[Outgoing](8)
+    # Audio for the recogniser: two frames; what waits longer waits in the lane, which may drop it.
+    stt_tx, stt_rx = trio.open_memory_channel[SttInput](2)
+    # Orders are rare; one that waits is never a reason for the conductor to wait.
+    language_tx, language_rx = trio.open_memory_channel[str](16)
+    synthesiser_tx, synthesiser_rx = trio.open_memory_channel[None](16)
+    lane = AudioLane(call.settings.session.input_buffer_ms / 1000)
+
+    async with trio.open_nursery() as nursery:
+
+        async def until_closed() -> None:
+            await write(call, socket, out_rx)
+            nursery.cancel_scope.cancel()
+
+        await out_tx.send(Welcome())
+        orders = Orders(language_tx, synthesiser_tx)
+        conductor = Conductor.of(call, nursery, respond, inbox_tx, inbox_rx, out_tx, out_rx, orders)
+        nursery.start_soon(until_closed)
+        nursery.start_soon(resample, lane, stt_tx)
+        nursery.start_soon(recognise, call, language_rx, stt_rx, inbox_tx)
+        nursery.start_soon(own_synthesiser, call, synthesiser_rx, inbox_tx)
+        nursery.start_soon(conductor.run)
+        task_status.started(conductor)
+        await read(call, socket, lane, inbox_tx, out_tx)
+        nursery.cancel_scope.cancel()

@@ -1,0 +1,78 @@
+"""One response: model → chunker → synthesiser → player, in one nursery.
+
+Cancelling the nursery is how an answer is interrupted. It cannot leave anything behind, because
+nothing else holds the channels.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import trio
+
+from vantum.actors.call import Call, Inbox, Outgoing
+from vantum.actors.chunker import chunk
+from vantum.actors.llm import LlmLimits, generate
+from vantum.actors.player import play
+from vantum.actors.response import Response
+from vantum.actors.tts import speak
+from vantum.core.messages import (
+    ChatRequest,
+    LlmOutput,
+    SpeechFailed,
+    SpeechPiece,
+    TtsInput,
+    TtsOutput,
+)
+
+
+async def respond(
+    call: Call,
+    response: Response,
+    request: ChatRequest,
+    speaking: trio.Lock,
+    out_tx: trio.MemorySendChannel[Outgoing],
+    inbox_tx: trio.MemorySendChannel[Inbox],
+) -> None:
+    """Answer once; returns when the last audio was heard, or at once when it is cancelled.
+
+    `speaking` is held while the session's synthesiser is in use: an answer that was cancelled may
+    need a moment to take its leave from the provider.
+    """
+    # Tokens are small and come in bursts: the model is never slowed down by the chunker.
+    token_tx, token_rx = trio.open_memory_channel[LlmOutput](64)
+    # Text ahead of synthesis: a few pieces, so that the next one is there when one is done.
+    piece_tx, piece_rx = trio.open_memory_channel[TtsInput](4)
+    # Synthesised audio ahead of the player: the provider's own buffer holds more if it must.
+    speech_tx, speech_rx = trio.open_memory_channel[TtsOutput | SpeechPiece | SpeechFailed](4)
+    limits = LlmLimits.from_settings(call.settings.llm)
+    with response.scope:
+        async with trio.open_nursery() as nursery:
+            thinking = trio.CancelScope()
+
+            async def think() -> None:
+                with thinking:
+                    async with trio.open_nursery() as inner:
+                        inner.start_soon(
+                            partial(generate, call.model, request, token_tx, limits=limits)
+                        )
+                        inner.start_soon(
+                            chunk, response.answer, response.said, token_rx, piece_tx, out_tx
+                        )
+
+            async def voice() -> None:
+                async with speaking:
+                    await speak(
+                        call.synthesiser,
+                        piece_rx,
+                        speech_tx,
+                        voice_id=response.options.voice_id,
+                        language=response.options.language,
+                        audio_timeout_s=call.settings.tts.audio_timeout_ms / 1000,
+                    )
+
+            nursery.start_soon(think)
+            nursery.start_soon(voice)
+            await play(response.playing, speech_rx, out_tx, inbox_tx)
+            # A synthesis that broke off leaves a model that still speaks to nobody.
+            thinking.cancel()
