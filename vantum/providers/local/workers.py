@@ -43,6 +43,11 @@ class Workers:
         """How many jobs may run at once."""
         return int(self._limiter.total_tokens)
 
+    @property
+    def idle(self) -> bool:
+        """Whether a job would begin at once: a worker is free and nobody waits for one."""
+        return self._limiter.available_tokens > 0
+
     async def run(self, job: Callable[[*Ts], T], *args: *Ts) -> T:
         """Do `job(*args)` in a worker and give what it returns; what it raises comes through.
 
