@@ -149,7 +149,7 @@ class SttSettings:
         "auto",
         "`auto`: Deepgram if DEEPGRAM_API_KEY is set, else local.",
         env="STT_PROVIDER",
-        choices=("auto", "deepgram", "local", "whisper"),
+        choices=("auto", "deepgram", "local"),
     )
     ready_timeout_ms: int = setting(
         15_000,
