@@ -5,7 +5,7 @@ What a server needs is in `vantum.wire.native`; this is its mirror.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from attrs import frozen
 
@@ -94,9 +94,8 @@ def _client_payload(message: ClientMessage) -> tuple[str, dict[str, Any]]:
     """The registry's key and the payload."""
     match message:
         case InputChunk(_, audio, is_muted):
-            return "input_chunk", {"audio": audio, "isMuted": True} if is_muted else {
-                "audio": audio
-            }
+            payload: dict[str, Any] = {"audio": audio}
+            return "input_chunk", payload | {"isMuted": True} if is_muted else payload
         case StartInput(_, options):
             return "input_start", _options_payload(options)
         case EndInput():
@@ -113,6 +112,8 @@ def _client_payload(message: ClientMessage) -> tuple[str, dict[str, Any]]:
             return "heartbeat", {}
         case Goodbye():
             return "disconnect", {}
+        case _ as never:
+            assert_never(never)
 
 
 def _options_payload(options: InputOptions) -> dict[str, Any]:
