@@ -1,0 +1,61 @@
+"""How many messages a client may send: a token bucket that warns before it gives up."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from attrs import define, field
+
+#: `ok`: take the message. `warn`: too many, and it is time to say so. `over`: too many, said
+#: already. `close`: it goes on; close the connection with 4429.
+Verdict: TypeAlias = Literal["ok", "warn", "over", "close"]
+
+#: A warning stands for so long before it is repeated.
+_WARNING_S = 1.0
+
+
+@define
+class RateLimit:
+    """At most `limit_per_s` messages a second, with bursts of one second's worth.
+
+    A message beyond that is still counted: it makes a debt. A debt of more than a further second's
+    worth says `close`, and goes on saying so until it is worked off. What becomes of messages
+    beyond the limit is the caller's choice; the verdicts do not depend on it.
+
+    `limit_per_s` is above 0 (else ValueError). `now_s` is seconds on any steady clock.
+    """
+
+    limit_per_s: float = field()
+    # Room for so many messages: from limit_per_s (rested) through 0 to -limit_per_s (to be closed).
+    _room: float = field(init=False)
+    _counted_at_s: float | None = field(default=None, init=False)
+    _warned_at_s: float | None = field(default=None, init=False)
+
+    @limit_per_s.validator
+    def _check_limit(self, _attribute: object, value: float) -> None:
+        if not value > 0:
+            raise ValueError(f"limit_per_s is {value}; it must be above 0")
+
+    def __attrs_post_init__(self) -> None:
+        # At limits below one a second, one message must still fit.
+        self._room = self._burst
+
+    @property
+    def _burst(self) -> float:
+        return max(1.0, self.limit_per_s)
+
+    def arrived(self, now_s: float) -> Verdict:
+        """A message arrived at `now_s`: what to do about it."""
+        elapsed_s = 0.0 if self._counted_at_s is None else max(0.0, now_s - self._counted_at_s)
+        self._counted_at_s = now_s if self._counted_at_s is None else max(now_s, self._counted_at_s)
+        # The debt is bounded, so that even a flood is forgiven after little more than a second's rest.
+        self._room = min(self._burst, self._room + elapsed_s * self.limit_per_s)
+        self._room = max(self._room - 1, -self._burst - 1)
+        if self._room >= 0:
+            return "ok"
+        if self._room < -self._burst:
+            return "close"
+        if self._warned_at_s is None or self._counted_at_s - self._warned_at_s >= _WARNING_S:
+            self._warned_at_s = self._counted_at_s
+            return "warn"
+        return "over"
