@@ -1,0 +1,392 @@
+"""OpenAI chat completions, streamed, through the official package on trio.
+
+The package does what it is good at: keys, headers, addresses, request bodies, connections and the
+classes of failure. Two things are done here instead, on the response it hands over:
+
+- **Reading the events.** Its `AsyncStream` stacks async generators and leaves them suspended at
+  `[DONE]` (and whenever a caller stops early). On trio each is reported as a leak and finalised
+  late, so a cancelled answer would hold its connection for a while. It also builds a model object
+  per token (~120 µs, against ~10 µs for the JSON alone), and hides whether `[DONE]` ever came.
+- **Retrying.** `max_retries=0`: the llm actor retries, because it knows what was spoken.
+
+About connections (`httpcore2`, HTTP/1.1): one that carried a stream goes back to the pool if the
+response was read to its end, and is closed if the answer was cancelled. So after each interruption
+the next answer would pay for TCP and TLS again, two to three round trips that the caller hears as
+silence. While the provider is entered as a context manager it therefore asks for its model's
+description (a small GET) when a session starts and when an answer was cancelled: the answer leaves
+an open connection behind, long before the next turn needs it. Idle connections are kept for
+minutes, not for the library's 5 s: a turn of the caller takes longer than that.
+
+Sources: OpenAI's API reference (chat completions, streaming events) and its error codes guide.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections import deque
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from urllib.parse import urlsplit
+
+import trio
+from attrs import define, field, frozen
+
+from vantum.config import LlmSettings, OpenAISettings
+from vantum.core.messages import ChatRequest
+from vantum.errors import ProviderError
+from vantum.ports import Health, LanguageModel
+from vantum.providers.contacts import Contacts
+from vantum.providers.openai_wire import (
+    NAME,
+    Delta,
+    EventStreamReader,
+    chat_parameters,
+    http_url,
+    read_chunk,
+    status_error,
+)
+
+if TYPE_CHECKING:
+    import httpx2
+    import openai
+    from openai import AsyncAPIResponse
+
+    _Response: TypeAlias = AsyncAPIResponse[Any]
+
+#: One attempt to open a connection. Whoever waits for an answer sets the deadline for that.
+_CONNECT_S = 5.0
+
+#: A turn of the caller may take minutes; whether a kept connection is still open is checked.
+_KEEP_IDLE_S = 300.0
+
+#: Of a crowd of calls that all hang up at once, so many connections are worth keeping.
+_MAX_IDLE = 200
+
+#: What comes after the answer's end is a few bytes; if not, the connection is not worth the wait.
+_DRAIN_S = 0.1
+
+#: Warm-ups under way at once. More would be a burst of requests at the provider for little.
+_MAX_WARM_UPS = 4
+_WARM_UP_S = 10.0
+
+#: A wait that is given up after most of the allowed time was given up for its length.
+_MOST = 0.9
+
+
+class OpenAIProvider:
+    """OpenAI, or any server that speaks its chat completions; one per process, for all sessions.
+
+    Use it as an async context manager (then it keeps a warm connection), or call `aclose`.
+    Building it imports the official package, which takes about a second.
+
+    Args:
+        settings_openai: key, organization and address (with its `/v1`; ws and wss are http, https).
+        settings_llm: model and sampling. The deadlines in it are the llm actor's.
+        http_client: replaces the HTTP client, for proxies and tests; closed with the provider.
+    """
+
+    def __init__(
+        self,
+        settings_openai: OpenAISettings,
+        settings_llm: LlmSettings,
+        *,
+        http_client: httpx2.AsyncClient | None = None,
+    ) -> None:
+        import httpx2
+        import openai
+
+        base_url = http_url(settings_openai.base_url)
+        if http_client is None:
+            limits = httpx2.Limits(
+                max_connections=None,  # sessions are limited elsewhere; an answer must not queue
+                max_keepalive_connections=_MAX_IDLE,
+                keepalive_expiry=_KEEP_IDLE_S,
+            )
+            http_client = openai.DefaultAsyncHttpx2Client(
+                limits=limits, timeout=httpx2.Timeout(None, connect=_CONNECT_S)
+            )
+        http_client.event_hooks["request"].append(_watch_connecting)
+        self._client = openai.AsyncOpenAI(
+            # An own server may need no key, but a header without one is not valid HTTP.
+            api_key=settings_openai.api_key.reveal().strip() or "none",
+            organization=settings_openai.organization or None,
+            base_url=base_url,
+            max_retries=0,
+            timeout=httpx2.Timeout(None, connect=_CONNECT_S),
+            http_client=http_client,
+        )
+        # Both are imported when first touched, which would take 0.1 s of the first answer.
+        self._create = self._client.chat.completions.with_streaming_response.create
+        self._describe = self._client.models.retrieve
+        self._settings = settings_llm
+        self._is_openai = urlsplit(base_url).hostname == "api.openai.com"
+        self._contacts = Contacts()
+        self._nursery_manager: AbstractAsyncContextManager[trio.Nursery] | None = None
+        self._nursery: trio.Nursery | None = None
+        self._warming = 0
+
+    @property
+    def name(self) -> str:
+        """Its name in the registry."""
+        return NAME
+
+    def health(self) -> Health:
+        """Down after a refused key or an empty account, or after three failures in a row.
+
+        A failure other than a refused key fades after a minute: without calls there would be
+        nothing to show that the provider is back.
+        """
+        return self._contacts.health(trio.current_time())
+
+    def for_session(self) -> LanguageModel:
+        """A model for one session; prepares a connection for its first answer."""
+        self._warm_up()
+        return _Model(self)
+
+    async def __aenter__(self) -> Self:
+        self._nursery_manager = trio.open_nursery()
+        self._nursery = await self._nursery_manager.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._nursery is not None
+        assert self._nursery_manager is not None
+        nursery, self._nursery = self._nursery, None
+        nursery.cancel_scope.cancel()
+        try:
+            await self._nursery_manager.__aexit__(kind, error, traceback)
+        finally:
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        with trio.move_on_after(1, shield=True):
+            await self._client.close()
+
+    async def open(self, request: ChatRequest) -> _Response:
+        """Send the request and wait for the response's head.
+
+        A kept connection may have been closed by the server at the very moment it was used again.
+        That is no failure of the provider's: the request is sent once more, on a new connection.
+
+        Raises:
+            ProviderError: the request failed.
+        """
+        import openai
+
+        parameters = chat_parameters(request, self._settings, is_openai=self._is_openai)
+        for last in (False, True):
+            try:
+                response: _Response = await self._create(**parameters).__aenter__()
+            except openai.OpenAIError as error:
+                if not last and _was_stale(error):
+                    continue
+                raise self.failed(_translate(error)) from None
+            except _broken_stream() as error:  # while it read the body of an error status
+                raise self.failed(_broken(error)) from None
+            return response
+        raise AssertionError("the second attempt either returns or raises")
+
+    def failed(self, error: ProviderError) -> ProviderError:
+        """Note a failed contact; returns the same error."""
+        self._contacts.failure(error, trio.current_time())
+        return error
+
+    def closed(self, *, heard: bool, complete: bool, failed: bool, silent_s: float) -> None:
+        """Note how an answer ended.
+
+        Args:
+            heard: it had text.
+            complete: it was read to its end; if not, its connection is gone.
+            failed: `failed` has been called.
+            silent_s: how long it had been waited for, at its end.
+        """
+        wait_ms = self._settings.token_timeout_ms if heard else self._settings.request_timeout_ms
+        if not complete and not failed and silent_s * 1000 >= wait_ms * _MOST:
+            self.failed(ProviderError(NAME, "timeout", f"silent for {silent_s:.1f} s"))
+        elif heard and not failed:
+            self._contacts.success()
+        if not complete:
+            self._warm_up()
+
+    def _warm_up(self) -> None:
+        if self._nursery is not None and self._warming < _MAX_WARM_UPS:
+            self._warming += 1
+            self._nursery.start_soon(self._connect)
+
+    async def _connect(self) -> None:
+        """Any response will do: what counts is the connection that it leaves in the pool."""
+        try:
+            # Whatever goes wrong here, the next answer will find out and say so.
+            with trio.move_on_after(_WARM_UP_S), suppress(Exception):
+                await self._describe(self._settings.model)
+        finally:
+            self._warming -= 1
+
+
+@frozen
+class _Model:
+    """One session's model: it has nothing of its own, the context travels in each request."""
+
+    _provider: OpenAIProvider
+
+    def stream(self, request: ChatRequest) -> _Answer:
+        """See `vantum.ports.LanguageModel`."""
+        return _Answer(self._provider, request)
+
+
+@define(eq=False)
+class _Answer:
+    """One answer: a context manager and an iterator, without a generator that could be left."""
+
+    _provider: OpenAIProvider
+    _request: ChatRequest
+    _response: _Response | None = field(default=None, init=False)
+    _pieces: AsyncGenerator[bytes, None] | None = field(default=None, init=False)
+    _reader: EventStreamReader = field(factory=EventStreamReader, init=False)
+    _events: deque[bytes] = field(factory=deque, init=False)
+    _complete: bool = field(default=False, init=False)
+    _heard: bool = field(default=False, init=False)
+    _failed: bool = field(default=False, init=False)
+    _since_s: float = field(default=0.0, init=False)
+
+    async def __aenter__(self) -> Self:
+        self._since_s = trio.current_time()
+        try:
+            self._response = await self._provider.open(self._request)
+        except trio.Cancelled:
+            self._close()
+            raise
+        self._pieces = self._response.http_response.aiter_bytes()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Give the connection back, or close it if the answer is not complete."""
+        assert self._response is not None
+        assert self._pieces is not None
+        with trio.move_on_after(1, shield=True):
+            with trio.CancelScope(deadline=trio.current_time() + _DRAIN_S) as drain:
+                if not self._complete:
+                    # The library's generators all end if an exception comes from within; ended
+                    # from outside, the inner ones would be left to the garbage collector.
+                    drain.cancel()
+                with suppress(*_broken_stream()):  # what was wanted of it has been read
+                    async for _piece in self._pieces:
+                        pass
+            await self._pieces.aclose()
+            await self._response.close()
+        self._close()
+
+    def _close(self) -> None:
+        self._provider.closed(
+            heard=self._heard,
+            complete=self._complete,
+            failed=self._failed,
+            silent_s=trio.current_time() - self._since_s,
+        )
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
+        """The next text, never empty. Ends at the finish reason or at `[DONE]`."""
+        while not self._complete:
+            if not self._events:
+                await self._receive()
+                continue
+            delta = self._understand(self._events.popleft())
+            self._complete = delta.finish_reason is not None
+            if delta.finish_reason == "content_filter":
+                raise self._fail(
+                    ProviderError(NAME, "invalid_request", "withheld by the content filter")
+                )
+            if delta.text:
+                self._heard, self._since_s = True, trio.current_time()
+                return delta.text
+        raise StopAsyncIteration
+
+    def _understand(self, event: bytes) -> Delta:
+        if event.strip() == b"[DONE]":
+            return Delta(finish_reason="stop")
+        try:
+            return read_chunk(event)
+        except ProviderError as error:
+            raise self._fail(error) from None
+
+    async def _receive(self) -> None:
+        assert self._pieces is not None
+        try:
+            self._events.extend(self._reader.feed(await anext(self._pieces)))
+        except StopAsyncIteration:
+            # Without a finish reason nobody knows whether this was all.
+            error = ProviderError(NAME, "network", "the stream ended before the answer did")
+            raise self._fail(error) from None
+        except ValueError as error:
+            raise self._fail(ProviderError(NAME, "network", str(error))) from None
+        except _broken_stream() as error:
+            raise self._fail(_broken(error)) from None
+
+    def _fail(self, error: ProviderError) -> ProviderError:
+        self._failed = True
+        return self._provider.failed(error)
+
+
+async def _watch_connecting(request: httpx2.Request) -> None:
+    """Mark requests that had a connection made for them, as against a kept one."""
+
+    async def trace(event: str, _info: dict[str, Any]) -> None:
+        if event == "connection.connect_tcp.started":
+            request.extensions["vantum.connected"] = True
+
+    request.extensions["trace"] = trace
+
+
+def _was_stale(error: openai.OpenAIError) -> bool:
+    """Whether a kept connection turned out to be closed before anything came back."""
+    import openai
+
+    match error:
+        case openai.APITimeoutError():
+            return False
+        case openai.APIConnectionError():
+            return "vantum.connected" not in error.request.extensions
+        case _:
+            return False
+
+
+def _translate(error: openai.OpenAIError) -> ProviderError:
+    import openai
+
+    match error:
+        case openai.APIStatusError():
+            return status_error(error.status_code, error.body)
+        case openai.APITimeoutError():
+            return ProviderError(NAME, "timeout", f"no connection within {_CONNECT_S:g} s")
+        case openai.APIConnectionError():
+            cause = type(error.__cause__ or error).__name__
+            return ProviderError(NAME, "network", f"no response from {_host(error)} ({cause})")
+        case _:
+            return ProviderError(NAME, "unknown", type(error).__name__)
+
+
+def _broken(error: Exception) -> ProviderError:
+    return ProviderError(NAME, "network", f"the stream broke off ({type(error).__name__})")
+
+
+def _host(error: openai.APIConnectionError) -> str:
+    return str(error.request.url.host)
+
+
+def _broken_stream() -> tuple[type[Exception], ...]:
+    """What reading a response may raise when the connection is lost."""
+    import anyio
+    import httpx2
+
+    return (httpx2.HTTPError, httpx2.StreamError, ssl.SSLError, anyio.EndOfStream)

@@ -1,0 +1,184 @@
+"""What is said to OpenAI's server, and what it says: request bodies, events, failures.
+
+Pure: no I/O, no clock.
+
+Sources: OpenAI's API reference (the chat completion chunk object, streaming) and its error codes
+guide; the WHATWG HTML standard, section "Server-sent events", for the framing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from attrs import Factory, define, frozen
+
+from vantum.config import LlmSettings
+from vantum.core.messages import ChatRequest
+from vantum.errors import ErrorKind, ProviderError
+
+NAME = "openai"
+
+#: An event is a few hundred bytes; a line without an end must not fill the memory.
+_MAX_LINE_BYTES = 1_048_576
+
+#: A provider's code or type may be repeated in a message only if it is a plain word.
+_PLAIN_WORD = re.compile(r"[A-Za-z0-9_.]{1,64}")
+
+
+def http_url(url: str) -> str:
+    """The same address with http for ws and https for wss."""
+    parts = urlsplit(url)
+    scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
+    return urlunsplit(parts._replace(scheme=scheme))
+
+
+def chat_parameters(
+    request: ChatRequest, settings: LlmSettings, *, is_openai: bool
+) -> dict[str, Any]:
+    """The body of the request.
+
+    OpenAI has replaced `max_tokens` by `max_completion_tokens` and refuses the old name for its
+    reasoning models; other servers may know the old one only. `prompt_cache_key` brings the
+    requests of one call to the same cache.
+    """
+    parameters: dict[str, Any] = {
+        "model": settings.model,
+        "messages": [{"role": m.role, "content": m.content} for m in request.messages],
+        "temperature": settings.temperature,
+        "top_p": settings.top_p,
+        "max_completion_tokens" if is_openai else "max_tokens": settings.max_tokens,
+        "stream": True,
+    }
+    if settings.frequency_penalty:
+        parameters["frequency_penalty"] = settings.frequency_penalty
+    if settings.presence_penalty:
+        parameters["presence_penalty"] = settings.presence_penalty
+    if is_openai and request.session_id:
+        parameters["prompt_cache_key"] = request.session_id
+    return parameters
+
+
+@frozen
+class Delta:
+    """One event: the text it adds (perhaps none), and why the answer ends if it does."""
+
+    text: str = ""
+    finish_reason: str | None = None
+
+
+@define
+class EventStreamReader:
+    """Server-sent events from bytes that come in pieces of any size.
+
+    Knows `data` fields (several of one event are joined with a line feed) and skips the rest:
+    comments, names, ids. Lines end in LF or CR LF.
+    """
+
+    _rest: bytes = b""
+    _data: list[bytes] = Factory(list)
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """The data of all events that this piece completes.
+
+        Raises:
+            ValueError: a line is longer than 1 MiB.
+        """
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        if len(self._rest) > _MAX_LINE_BYTES:
+            raise ValueError("a line of the event stream is longer than 1 MiB")
+        events = []
+        for line in lines:
+            name, _, value = line.removesuffix(b"\r").partition(b":")
+            if name == b"data":
+                self._data.append(value.removeprefix(b" "))
+            elif not name and not value and self._data:
+                events.append(b"\n".join(self._data))
+                self._data = []
+        return events
+
+
+def read_chunk(data: bytes) -> Delta:
+    """Understand one event's data (not `[DONE]`). Tool calls and usage give an empty `Delta`.
+
+    Raises:
+        ProviderError: it is an error, or not a chat completion chunk.
+    """
+    try:
+        match json.loads(data):
+            case {"error": error} if error:
+                raise stream_error(error)
+            case {"choices": [{"delta": {"content": str(text)}, **rest}, *_]}:
+                return Delta(text, _finish_reason(rest))
+            case {"choices": [{**rest}, *_]}:
+                return Delta("", _finish_reason(rest))
+            case {"choices": []}:
+                return Delta()
+    except ValueError:  # not JSON, or not UTF-8
+        pass
+    raise ProviderError(NAME, "network", "the stream broke off: malformed event")
+
+
+def _finish_reason(choice: dict[Any, Any]) -> str | None:
+    reason = choice.get("finish_reason")
+    return reason if isinstance(reason, str) else None
+
+
+def stream_error(error: Any) -> ProviderError:
+    """An error that came as an event, after the response had begun well."""
+    words = _words(error)
+    kind: ErrorKind = "server"
+    if "insufficient_quota" in words:
+        kind = "quota"
+    elif any("rate_limit" in word for word in words):
+        kind = "rate_limit"
+    elif any(word.startswith("invalid_") for word in words):
+        kind = "invalid_request"
+    return ProviderError(NAME, kind, f"the answer failed half-way{_in_brackets(words)}")
+
+
+def status_error(status: int, body: Any) -> ProviderError:
+    """A response with an error status. `body`: the decoded JSON's `error` object, or anything."""
+    words = _words(body)
+    kind, meaning = _classify(status, words)
+    message = f"{meaning} (HTTP {status}{', ' if words else ''}{', '.join(words)})"
+    return ProviderError(NAME, kind, message, status=status)
+
+
+def _classify(status: int, words: tuple[str, ...]) -> tuple[ErrorKind, str]:
+    match status:
+        case 401:
+            return "auth", "the key was refused: check OPENAI_API_KEY"
+        case 403:
+            return "auth", "not allowed with this key, organization or region"
+        case 402:
+            return "quota", "the account has no credit left"
+        case 429 if "insufficient_quota" in words or "billing_hard_limit_reached" in words:
+            return "quota", "the account has no credit left"
+        case 429:
+            return "rate_limit", "too many requests or tokens per minute"
+        case 408:
+            return "timeout", "the server gave up waiting"
+        case 404:
+            return "invalid_request", "not found: check LLM_MODEL and OPENAI_BASE_URL"
+        case _ if 400 <= status < 500 and status != 409:
+            return "invalid_request", "the request was refused: check the LLM_* settings"
+        case _ if status >= 500:
+            return "server", "the server failed"
+        case _:
+            return "unknown", "an answer that is not understood"
+
+
+def _words(error: Any) -> tuple[str, ...]:
+    """Code and type of an error object, where they are plain words; never its message."""
+    if not isinstance(error, dict):
+        return ()
+    found = (error.get("code"), error.get("type"))
+    plain = [w for w in found if isinstance(w, str) and _PLAIN_WORD.fullmatch(w)]
+    return tuple(dict.fromkeys(plain))
+
+
+def _in_brackets(words: tuple[str, ...]) -> str:
+    return f" ({', '.join(words)})" if words else ""
