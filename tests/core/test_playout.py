@@ -251,6 +251,7 @@ def test_words_in_another_spelling_do_not_lose_the_place() -> None:
     assert out.heard_text(0.5) == "It costs"
     assert out.heard_text(1.1) == "It costs"  # not found: until the next one that is
     assert out.heard_text(1.4) == "It costs $99.50 - a"
+    assert out.heard_text(1.7) == "It costs $99.50 - a well-known"
     assert out.heard_text(3.0) == "It costs $99.50 - a well-known price, isn't it?"
     assert out.heard_text(3.5) == "It costs $99.50 - a well-known price, isn't it? Dr. Who"
     assert out.heard_text(6.0) == text

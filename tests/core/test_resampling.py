@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from vantum.core import audio
-from vantum.core.resampling import Resampler
+from vantum.core.resampling import Resampler, _design
 
 USUAL = [8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000]
 rates = st.one_of(st.sampled_from(USUAL), st.integers(8000, 48_000))
@@ -88,6 +88,14 @@ def test_after_finish_a_new_stream_begins(from_hz: int, to_hz: int) -> None:
     first = resampler.feed(noise(300)) + resampler.finish()
     assert resampler.finish() == b""
     assert resampler.feed(noise(300)) + resampler.finish() == first
+
+
+@pytest.mark.parametrize(("from_hz", "to_hz"), [(48_000, 8000), (44_100, 16_000), (8001, 47_999)])
+def test_sums_are_exact_in_floats(from_hz: int, to_hz: int) -> None:
+    """What makes the order of summation, and with it the pieces, irrelevant."""
+    rows = _design(from_hz, to_hz).rows
+    assert np.array_equal(rows, np.rint(rows))
+    assert np.abs(rows).sum(axis=1).max() * 32_768 < 2**53
 
 
 def test_equal_rates_cost_nothing() -> None:

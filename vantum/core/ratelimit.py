@@ -48,7 +48,7 @@ class RateLimit:
         """A message arrived at `now_s`: what to do about it."""
         elapsed_s = 0.0 if self._counted_at_s is None else max(0.0, now_s - self._counted_at_s)
         self._counted_at_s = now_s if self._counted_at_s is None else max(now_s, self._counted_at_s)
-        # The debt is bounded, so that even a flood is forgiven after little more than a second's rest.
+        # The debt is bounded: even a flood is forgiven after little more than a second's rest.
         self._room = min(self._burst, self._room + elapsed_s * self.limit_per_s)
         self._room = max(self._room - 1, -self._burst - 1)
         if self._room >= 0:
