@@ -79,9 +79,15 @@ class Server:
         self,
         listeners: Sequence[trio.SocketListener],
         *,
-        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+        accepting: trio.CancelScope | None = None,
+        task_status: trio.TaskStatus[trio.CancelScope] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Accept until cancelled; a cancelled server hangs up on everybody."""
+        """Serve until cancelled, which hangs up on everybody.
+
+        Cancelling the scope given to `task_status.started` only closes the listeners:
+        the sessions go on.
+        """
+        accepting = trio.CancelScope()
         app = build_app(self, self.routes)
         config = http_config(self.settings.server.handshake_timeout_ms / 1000)
 
@@ -98,8 +104,10 @@ class Server:
                 with trio.move_on_after(1, shield=True):
                     await trio.aclose_forcefully(stream)
 
-        task_status.started()
-        await trio.serve_listeners(handle, list(listeners))
+        async with trio.open_nursery() as connections:
+            with accepting:
+                task_status.started(accepting)
+                await trio.serve_listeners(handle, list(listeners), handler_nursery=connections)
 
     async def drain(self) -> None:
         """Ask every session to end politely and wait until they have, or their time is up."""

