@@ -81,8 +81,8 @@ class CartesiaSettings:
         env="CARTESIA_BASE_URL",
         form="url",
     )
-    version: str = setting("2026-03-01", "API version.", env="CARTESIA_VERSION", form="nonempty")
-    model: str = setting("sonic-3", "Model.", env="CARTESIA_MODEL", form="nonempty")
+    version: str = setting("2026-08-14", "API version.", env="CARTESIA_VERSION", form="nonempty")
+    model: str = setting("sonic-3.5", "Model.", env="CARTESIA_MODEL", form="nonempty")
     voice_id: str = setting(
         "c961b81c-a935-4c17-bfb3-ba2239de8c2f",
         "Voice: Kyle; Tessa is 6ccbfb76-1fc6-48f7-b71d-91ac6298247b.",
@@ -91,6 +91,13 @@ class CartesiaSettings:
     )
     connect_timeout_ms: int = setting(
         5_000, "One attempt to connect.", env="CARTESIA_CONNECT_TIMEOUT", low=100, high=60_000
+    )
+    renew_ms: int = setting(
+        240_000,
+        "An idle connection is replaced after this (Cartesia closes it after 300000).",
+        env="CARTESIA_RENEW",
+        low=1000,
+        high=290_000,
     )
 
 

@@ -1,0 +1,256 @@
+"""Cartesia synthesis: the provider, and one session's voice.
+
+A session has one WebSocket, opened ahead and owned by `CartesiaSpeech.run`. Cartesia closes it
+after five idle minutes and offers no free keep-alive message, so before that `run` opens a new one
+and lets go of the old one: a caller never waits for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import trio
+from attrs import define, field, frozen
+from uuid_utils import uuid7
+
+from vantum.config import CartesiaSettings
+from vantum.core.backoff import TTS_RECONNECT
+from vantum.core.messages import TtsInput, TtsOutput
+from vantum.errors import ProviderError
+from vantum.observe.logs import get_log
+from vantum.ports import Health, TextToSpeech
+from vantum.providers.cartesia import protocol
+from vantum.providers.cartesia.link import Link, OpenStream, hold_link
+from vantum.providers.cartesia.protocol import Voicing
+from vantum.providers.cartesia.speaking import Speaking
+
+_log = get_log("cartesia")
+
+#: A renewal that failed is tried again after this; the old connection still works.
+_RENEW_AGAIN_S = 15.0
+
+
+def _new_context_id() -> str:
+    return str(uuid7())
+
+
+@define
+class _Contacts:
+    """How the last contacts with Cartesia went, over all sessions."""
+
+    last_error: ProviderError | None = None
+    any_contact: bool = False
+
+    def note(self, error: ProviderError | None) -> None:
+        self.any_contact, self.last_error = True, error
+
+
+@frozen
+class CartesiaProvider:
+    """Cartesia for all sessions of the process.
+
+    Args:
+        settings: address, key, model, voice.
+        open_stream: how TCP connections are opened; TLS comes on top for https and wss.
+        new_context_id: gives ids that no other context of the account has at the moment.
+
+    Raises:
+        ConfigError: the address is not one.
+    """
+
+    settings: CartesiaSettings
+    open_stream: OpenStream = trio.open_tcp_stream
+    new_context_id: Callable[[], str] = _new_context_id
+    _contacts: _Contacts = field(factory=_Contacts, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        protocol.target(self.settings.base_url, self.settings.version)
+
+    @property
+    def name(self) -> str:
+        """Its name in the registry."""
+        return protocol.NAME
+
+    def health(self) -> Health:
+        """From the last contact of any session."""
+        contacts = self._contacts
+        if contacts.last_error is not None:
+            return Health(False, contacts.last_error.message)
+        return Health(True, "last contact went well" if contacts.any_contact else "not used yet")
+
+    def for_session(self) -> TextToSpeech:
+        """A voice for one session."""
+        return CartesiaSpeech(
+            settings=self.settings,
+            open_stream=self.open_stream,
+            new_context_id=self.new_context_id,
+            note=self._contacts.note,
+        )
+
+
+@define(eq=False)
+class CartesiaSpeech:
+    """One session's voice; see `vantum.ports.TextToSpeech`."""
+
+    settings: CartesiaSettings
+    open_stream: OpenStream
+    new_context_id: Callable[[], str]
+    note: Callable[[ProviderError | None], None]
+    #: The connection to use; None while there is none.
+    link: Link | None = field(default=None, init=False)
+    _changed: trio.Event = field(factory=trio.Event, init=False)
+    _wanted: trio.Event = field(factory=trio.Event, init=False)
+    _failures: int = field(default=0, init=False)
+    _last_error: ProviderError | None = field(default=None, init=False)
+    _over: bool = field(default=False, init=False)
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """16 kHz: asked for from Cartesia, so nothing is resampled on the way."""
+        return protocol.SAMPLE_RATE_HZ
+
+    # ------------------------------------------------------------ the connection's owner
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Own the session's connection until cancelled.
+
+        Raises:
+            ProviderError: the first connection could not be made, after the schedule.
+        """
+        error: ProviderError | None = None
+        try:
+            async with trio.open_nursery() as nursery:
+                try:
+                    self._set(await self._dial(nursery, (0.0, *TTS_RECONNECT)))
+                except ProviderError as exc:
+                    error = exc
+                else:
+                    task_status.started()
+                    await self._own(nursery)
+                nursery.cancel_scope.cancel()
+        finally:
+            self._over = True
+            self._set(None)
+        if error is not None:
+            raise error
+
+    async def _own(self, nursery: trio.Nursery) -> None:
+        while True:
+            link = self.link
+            if link is None:
+                await self._wanted.wait()
+            elif not await self._lost_before_renewal(link):
+                await self._renew(nursery, link)
+                continue
+            else:
+                _log.warning("connection lost", error=str(link.error))
+                self.note(link.error)
+            self._set(None)
+            try:
+                self._set(await self._dial(nursery, TTS_RECONNECT))
+            except ProviderError as error:
+                _log.error("no connection", error=str(error))
+                self._failures += 1
+                self._last_error = error
+                self._wanted = trio.Event()
+                self._set(None)
+
+    async def _lost_before_renewal(self, link: Link) -> bool:
+        """Wait until the link is lost (true) or has been idle for long (false)."""
+        idle_s = self.settings.renew_ms / 1000
+        while True:
+            with trio.move_on_at(link.last_used_s + idle_s):
+                await link.lost.wait()
+                return True
+            if not link.busy and trio.current_time() >= link.last_used_s + idle_s:
+                return False
+            if link.busy:
+                link.last_used_s = trio.current_time()
+
+    async def _renew(self, nursery: trio.Nursery, old: Link) -> None:
+        try:
+            fresh = await self._dial(nursery, (0.0,))
+        except ProviderError as error:
+            _log.warning("connection not renewed", error=str(error))
+            with trio.move_on_after(_RENEW_AGAIN_S):
+                await old.lost.wait()
+            return
+        self._set(fresh)
+        old.retire()
+
+    async def _dial(self, nursery: trio.Nursery, delays_s: Iterable[float]) -> Link:
+        settings = self.settings
+        hold = partial(
+            hold_link,
+            protocol.target(settings.base_url, settings.version),
+            settings.api_key,
+            self.open_stream,
+            settings.connect_timeout_ms / 1000,
+        )
+        error: ProviderError | None = None
+        for delay_s in delays_s:
+            await trio.sleep(delay_s)
+            try:
+                link: Link = await nursery.start(hold)
+            except ProviderError as exc:
+                self.note(exc)
+                error = exc
+                if not exc.retryable:
+                    break
+            else:
+                self.note(None)
+                return link
+        raise error or ProviderError(protocol.NAME, "network", "there was no attempt to connect")
+
+    def _set(self, link: Link | None) -> None:
+        self.link = link
+        self._changed.set()
+        self._changed = trio.Event()
+
+    async def connected(self) -> Link:
+        """The connection, waiting for it while it is being mended.
+
+        Raises:
+            ProviderError: the reconnect schedule is used up. Asking again starts a new one.
+        """
+        failures = self._failures
+        while self.link is None or self.link.lost.is_set():
+            if self._over:
+                raise ProviderError(protocol.NAME, "network", "the session has no connection")
+            if self._failures != failures and self._last_error is not None:
+                raise self._last_error
+            self._wanted.set()
+            await self._changed.wait()
+        return self.link
+
+    # ------------------------------------------------------------ answers
+
+    async def synthesize(
+        self,
+        piece_rx: trio.MemoryReceiveChannel[TtsInput],
+        speech_tx: trio.MemorySendChannel[TtsOutput],
+        *,
+        voice_id: str | None,
+        language: str,
+    ) -> None:
+        """Speak one answer; see `vantum.ports.TextToSpeech.synthesize`.
+
+        Raises:
+            ProviderError: not even retries and reconnects helped, or they could not.
+        """
+        voicing = Voicing(
+            model=self.settings.model,
+            voice_id=voice_id or self.settings.voice_id,
+            language=protocol.language_code(language),
+        )
+        speaking = Speaking(self, voicing, self.new_context_id)
+        try:
+            await speaking.run(piece_rx, speech_tx)
+        except ProviderError as error:
+            self.note(error)
+            raise
+        else:
+            self.note(None)
+        finally:
+            speaking.close()

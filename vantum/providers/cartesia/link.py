@@ -1,0 +1,359 @@
+"""One WebSocket to Cartesia: connected, kept alive, its contexts told apart.
+
+Whoever speaks never touches the socket: sending puts a message into the link's outbox, and the
+link's own task sends it. So a cancelled answer cannot cut a frame in two.
+
+Receiving never waits for a consumer: replies go into the inbox of their context, bounded in bytes,
+so that a slow listener of one context holds up neither another context nor the pongs. Replies of
+contexts that nobody knows any more (cancelled ones) are dropped.
+"""
+
+from __future__ import annotations
+
+import math
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Literal, TypeAlias
+
+import trio
+from attrs import define, field
+from trio_websocket import (
+    ConnectionClosed,
+    ConnectionRejected,
+    WebSocketConnection,
+    wrap_client_stream,
+)
+
+from vantum.config import Secret
+from vantum.errors import ProviderError
+from vantum.observe.logs import get_log
+from vantum.providers.cartesia import protocol
+from vantum.providers.cartesia.protocol import Failure, FlushDone, Reply, Target
+
+_log = get_log("cartesia")
+
+#: How a TCP connection is opened; TLS comes on top of it.
+OpenStream: TypeAlias = Callable[[str, int], Awaitable[trio.abc.Stream]]
+
+#: Why an inbox woke its reader without a reply: something to decide, or the link is gone.
+Wake: TypeAlias = Literal["nudge", "lost"]
+
+#: A ping in silence keeps middleboxes from forgetting us and finds a dead peer.
+_PING_EVERY_S = 20.0
+_PONG_WITHIN_S = 10.0
+_SEND_WITHIN_S = 5.0
+_CLOSE_WITHIN_S = 1.0
+_HANG_UP_WITHIN_S = 0.1
+
+#: Messages to Cartesia that may wait: an answer has at most some dozens of pieces, two each.
+_OUTBOX = 256
+
+#: Audio of a context that nobody has taken yet: four times what is ever asked for ahead.
+_MAX_INBOX_BYTES = 8 * 1024 * 1024
+
+#: Between socket and link; the link empties it at once.
+_MESSAGE_QUEUE = 64
+_MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+#: trio-websocket's own 4 KiB would take several reads for each audio message.
+_RECEIVE_BYTES = 64 * 1024
+
+
+def _network(message: str, *, status: int | None = None) -> ProviderError:
+    return ProviderError(protocol.NAME, "network", message, status=status)
+
+
+@define(eq=False)
+class Inbox:
+    """What a context has sent and its answer has not taken yet."""
+
+    context_id: str
+    #: The last submission that was answered in full, and when anything last came, as the network
+    #: saw it: the reader may be far behind.
+    flushed: int = 0
+    last_reply_s: float = -math.inf
+    lost: bool = False
+    over: bool = False
+    _bytes: int = 0
+    _channel: tuple[
+        trio.MemorySendChannel[Reply | Wake], trio.MemoryReceiveChannel[Reply | Wake]
+    ] = field(factory=lambda: trio.open_memory_channel[Reply | Wake](math.inf))
+
+    def put(self, reply: Reply) -> bool:
+        """Add a reply; false: the inbox is full, the context has to be given up."""
+        self.last_reply_s = trio.current_time()
+        match reply:
+            case FlushDone(flush_id=flush_id):
+                self.flushed = max(self.flushed, flush_id)
+            case protocol.Done() | Failure():
+                self.over = True
+            case protocol.Chunk(pcm=pcm):
+                self._bytes += len(pcm)
+        self._channel[0].send_nowait(reply)
+        return self._bytes <= _MAX_INBOX_BYTES
+
+    def wake(self, why: Wake) -> None:
+        """Wake the reader, behind what is already there."""
+        self.lost = self.lost or why == "lost"
+        self._channel[0].send_nowait(why)
+
+    async def receive(self) -> Reply | Wake:
+        """The next reply, in order."""
+        reply = await self._channel[1].receive()
+        if isinstance(reply, protocol.Chunk):
+            self._bytes -= len(reply.pcm)
+        return reply
+
+
+@define(eq=False)
+class Link:
+    """An open WebSocket. Made by `hold_link`."""
+
+    _outbox_tx: trio.MemorySendChannel[str]
+    last_used_s: float
+    lost: trio.Event = field(factory=trio.Event)
+    #: Why it is lost.
+    error: ProviderError | None = None
+    _inboxes: dict[str, Inbox] = field(factory=dict)
+    _scope: trio.CancelScope = field(factory=trio.CancelScope)
+    _retired: bool = False
+
+    def open_context(self, context_id: str) -> Inbox:
+        """From now on replies for this context are kept."""
+        inbox = self._inboxes[context_id] = Inbox(context_id)
+        return inbox
+
+    def send(self, message: str) -> None:
+        """Send a message soon, in order. Never waits: a link that does not keep up is given up."""
+        self.last_used_s = trio.current_time()
+        if self.lost.is_set():
+            return
+        try:
+            self._outbox_tx.send_nowait(message)
+        except trio.WouldBlock:
+            self.drop(_network("the connection takes no more messages"))
+
+    def forget(self, context_id: str, *, cancel: bool) -> None:
+        """Drop all further replies for a context and, if asked, stop it at the provider."""
+        if self._inboxes.pop(context_id, None) is not None and cancel:
+            self.send(protocol.cancel(context_id))
+        if self._retired and not self._inboxes:
+            self.drop(_network("the connection was replaced"))
+
+    def retire(self) -> None:
+        """Close as soon as no context is open."""
+        self._retired = True
+        if not self._inboxes:
+            self.drop(_network("the connection was replaced"))
+
+    @property
+    def busy(self) -> bool:
+        """Whether any context is open."""
+        return bool(self._inboxes)
+
+    def drop(self, error: ProviderError) -> None:
+        """Give the connection up, for this reason."""
+        if not self.lost.is_set():
+            self.error = error
+            self.lost.set()
+            for inbox in self._inboxes.values():
+                inbox.wake("lost")
+            self._scope.cancel()
+
+    def route(self, reply: Reply) -> None:
+        """Put a reply into its context's inbox."""
+        self.last_used_s = trio.current_time()
+        match reply:
+            case protocol.Unknown():
+                return
+            case Failure(context_id=None):
+                targets = list(self._inboxes.values())
+            case _:
+                inbox = self._inboxes.get(reply.context_id or "")
+                targets = [inbox] if inbox else []
+        for inbox in targets:
+            if not inbox.put(reply):
+                self.drop(_network("more audio came than was asked for"))
+
+
+async def hold_link(
+    where: Target,
+    api_key: Secret,
+    open_stream: OpenStream,
+    connect_timeout_s: float,
+    *,
+    task_status: trio.TaskStatus[Link],
+) -> None:
+    """Connect, report the `Link`, and keep it going until it is lost or dropped.
+
+    Raises:
+        ProviderError: it could not be connected. Never after that.
+    """
+    link: Link | None = None
+    error: ProviderError | None = None
+    stream: _Watched | None = None
+    try:
+        async with trio.open_nursery() as nursery:
+            try:
+                with trio.fail_after(connect_timeout_s):
+                    stream = _Watched(await _connect(where, open_stream))
+                    socket = await _shake_hands(nursery, stream, where, api_key)
+            except trio.TooSlowError:
+                error = ProviderError(protocol.NAME, "timeout", "connecting took too long")
+            except ProviderError as exc:
+                error = exc
+            else:
+                outbox_tx, outbox_rx = trio.open_memory_channel[str](_OUTBOX)
+                link = Link(outbox_tx, trio.current_time())
+                task_status.started(link)
+                await _run(link, socket, outbox_rx)
+            nursery.cancel_scope.cancel()
+    except* ConnectionRejected as group:
+        error = protocol.refused(_only(group).status_code)  # type: ignore[attr-defined]
+    except* Exception as group:
+        # What else trio-websocket's reader may raise: wsproto's errors, for one.
+        error = _network(f"the connection failed ({type(_only(group)).__name__})")
+    finally:
+        if stream is not None:
+            with trio.CancelScope(shield=True):  # does not wait: closing by force is immediate
+                await trio.aclose_forcefully(stream)
+    if link is not None:
+        link.drop(error or _network("the connection is gone"))
+    elif error is not None:
+        raise error
+
+
+def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = group.exceptions[0]
+    return _only(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+async def _connect(where: Target, open_stream: OpenStream) -> trio.abc.Stream:
+    try:
+        stream = await open_stream(where.host, where.port)
+    except OSError as exc:
+        raise _network(f"cannot connect to {where.host}:{where.port}") from exc
+    if not where.tls:
+        return stream
+    return trio.SSLStream(
+        stream,
+        ssl.create_default_context(),
+        server_hostname=where.host,
+        https_compatible=True,
+    )
+
+
+async def _shake_hands(
+    nursery: trio.Nursery, stream: _Watched, where: Target, api_key: Secret
+) -> WebSocketConnection:
+    """The open WebSocket; if the stream ends before, an error instead of silence."""
+    sockets: list[WebSocketConnection] = []
+
+    async def open_socket(scope: trio.CancelScope) -> None:
+        sockets.append(
+            await wrap_client_stream(
+                nursery,
+                stream,  # type: ignore[arg-type]  # any stream will do
+                where.host_header,
+                where.resource,
+                extra_headers=protocol.auth_headers(api_key),
+                message_queue_size=_MESSAGE_QUEUE,
+                max_message_size=_MAX_MESSAGE_BYTES,
+                receive_buffer_size=_RECEIVE_BYTES,
+            )
+        )
+        scope.cancel()
+
+    async with trio.open_nursery() as race:
+        race.start_soon(open_socket, race.cancel_scope)
+        # A refusal with a status came before the end: the reader has raised it by then.
+        await stream.ended.wait()
+        race.cancel_scope.cancel()
+    if not sockets:
+        raise _network("the connection was closed during the handshake")
+    return sockets[0]
+
+
+async def _run(
+    link: Link, socket: WebSocketConnection, outbox_rx: trio.MemoryReceiveChannel[str]
+) -> None:
+    try:
+        with link._scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_send_all, link, socket, outbox_rx)
+                nursery.start_soon(_ping, link, socket)
+                await _receive_all(link, socket)
+                nursery.cancel_scope.cancel()
+    finally:
+        # When the session is cancelled nobody reads the peer's reply any more: only say goodbye.
+        hanging_up = trio.current_effective_deadline() == -math.inf
+        with trio.move_on_after(_HANG_UP_WITHIN_S if hanging_up else _CLOSE_WITHIN_S, shield=True):
+            await socket.aclose()
+
+
+async def _receive_all(link: Link, socket: WebSocketConnection) -> None:
+    try:
+        while True:
+            link.route(protocol.parse(await socket.get_message()))
+    except ConnectionClosed as closed:
+        code = closed.reason.code if closed.reason else None
+        link.drop(_network(f"the connection was lost (close code {code})", status=code))
+    except protocol.MalformedMessage as fault:
+        # It may have held audio. A new connection and the resumed answer lose none.
+        _log.warning("malformed message", fault=str(fault))
+        link.drop(ProviderError(protocol.NAME, "server", f"sent a malformed message: {fault}"))
+
+
+async def _send_all(
+    link: Link, socket: WebSocketConnection, outbox_rx: trio.MemoryReceiveChannel[str]
+) -> None:
+    async for message in outbox_rx:
+        with trio.move_on_after(_SEND_WITHIN_S) as scope:
+            try:
+                await socket.send_message(message)
+            except ConnectionClosed:
+                return  # the receiver says why
+        if scope.cancelled_caught:
+            link.drop(_network("the connection does not take what is sent"))
+
+
+async def _ping(link: Link, socket: WebSocketConnection) -> None:
+    while True:
+        await trio.sleep(_PING_EVERY_S)
+        with trio.move_on_after(_PONG_WITHIN_S) as scope:
+            try:
+                await socket.ping()
+            except ConnectionClosed:
+                return
+        if scope.cancelled_caught:
+            link.drop(_network("the connection is dead (no pong)"))
+
+
+class _Watched(trio.abc.Stream):
+    """A stream that tells when it has ended: trio-websocket's handshake waits on regardless."""
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self._stream = stream
+        self.ended = trio.Event()
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        try:
+            await self._stream.send_all(data)
+        except trio.BrokenResourceError:
+            self.ended.set()
+            raise
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        try:
+            data = await self._stream.receive_some(max_bytes)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self.ended.set()
+            raise
+        if not data:
+            self.ended.set()
+        return bytes(data)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()

@@ -1,0 +1,204 @@
+"""One answer being spoken: its pieces into contexts, the contexts' replies into speech.
+
+Normally an answer is one context with a continuation for each piece. It takes a further one when
+the model paused for so long that the context would expire, and a new one after a failure. Several
+may be open at once (the caller still hears the first while the second generates); their replies
+are taken strictly in order. The border between pieces is `flush_done`: each piece is an input
+followed by a flush.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import trio
+from attrs import define, field
+
+from vantum.core.backoff import TTS_RECONNECT
+from vantum.core.messages import EndOfPieces, SpeechFinished, SpeechPiece, TtsInput, TtsOutput
+from vantum.errors import ProviderError
+from vantum.observe.logs import get_log
+from vantum.providers.cartesia import protocol
+from vantum.providers.cartesia.answer import Answer
+from vantum.providers.cartesia.link import Inbox, Link
+from vantum.providers.cartesia.protocol import Done, Failure, Voicing
+
+_log = get_log("cartesia")
+
+
+class Connection(Protocol):
+    """Where the link comes from: the session."""
+
+    @property
+    def link(self) -> Link | None:
+        """The link of the moment, if there is one."""
+
+    async def connected(self) -> Link:
+        """The link, waiting for it; `ProviderError` when it cannot be had."""
+
+
+@define(eq=False)
+class _Context:
+    link: Link
+    inbox: Inbox
+    #: Positions of its pieces in the answer: `flush_id` n is the n-th.
+    positions: list[int] = field(factory=list)
+    finished: bool = False
+
+    @property
+    def open(self) -> bool:
+        """Whether it can take a further input: not over, and not silent for too long."""
+        inbox = self.inbox
+        if inbox.over or inbox.lost or self.finished:
+            return False
+        silent = inbox.flushed >= len(self.positions)
+        return not silent or trio.current_time() < inbox.last_reply_s + protocol.CONTEXT_REST_S
+
+
+@define(eq=False)
+class Speaking:
+    """One `synthesize` call. `run` it, then always `close` it."""
+
+    _connection: Connection
+    _voicing: Voicing
+    _new_context_id: Callable[[], str]
+    _answer: Answer = field(factory=Answer, init=False)
+    _contexts: deque[_Context] = field(factory=deque, init=False)
+    _news: trio.Event = field(factory=trio.Event, init=False)
+
+    async def run(
+        self,
+        piece_rx: trio.MemoryReceiveChannel[TtsInput],
+        speech_tx: trio.MemorySendChannel[TtsOutput],
+    ) -> None:
+        """Speak until `EndOfPieces`. If `piece_rx` just closes, stop without `SpeechFinished`."""
+        error: Exception | None = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._take_pieces, piece_rx, nursery.cancel_scope)
+            try:
+                await self._speak(speech_tx)
+            except (ProviderError, trio.BrokenResourceError, trio.ClosedResourceError) as exc:
+                error = exc
+            nursery.cancel_scope.cancel()
+        if error is not None:
+            raise error
+
+    def close(self) -> None:
+        """Leave nothing running at the provider. Does not wait."""
+        while self._contexts:
+            context = self._contexts.popleft()
+            # A context that has said everything ends by itself.
+            context.link.forget(context.inbox.context_id, cancel=not self._answer.finished)
+
+    # ------------------------------------------------------------ text out
+
+    async def _take_pieces(
+        self, piece_rx: trio.MemoryReceiveChannel[TtsInput], scope: trio.CancelScope
+    ) -> None:
+        try:
+            async for piece in piece_rx:
+                match piece:
+                    case SpeechPiece():
+                        self._answer.add(piece)
+                    case EndOfPieces():
+                        self._answer.end()
+                self._submit()
+                self._news.set()
+                if self._contexts:
+                    self._contexts[0].inbox.wake("nudge")
+                if self._answer.ended:
+                    return
+        except trio.ClosedResourceError:
+            pass
+        scope.cancel()  # the pieces' sender has gone without an end: so has the answer
+
+    def _submit(self) -> None:
+        """Send what can be sent. Never waits: the link's own task does the sending."""
+        link = self._connection.link
+        if link is None or link.lost.is_set() or any(c.inbox.lost for c in self._contexts):
+            return  # sent again after the reconnect
+        while (text := self._answer.next_text()) is not None:
+            position, transcript = text
+            context = self._open_context(link)
+            context.positions.append(position)
+            context_id = context.inbox.context_id
+            context.link.send(protocol.speak(context_id, self._voicing, transcript))
+            context.link.send(protocol.flush(context_id, self._voicing))
+        if self._answer.ended and self._answer.all_submitted and self._contexts:
+            context = self._contexts[-1]
+            if context.open:
+                context.finished = True
+                context.link.send(protocol.finish(context.inbox.context_id, self._voicing))
+
+    def _open_context(self, link: Link) -> _Context:
+        if not self._contexts or not self._contexts[-1].open:
+            if not self._contexts:
+                self._answer.enter_context()
+            self._contexts.append(_Context(link, link.open_context(self._new_context_id())))
+        return self._contexts[-1]
+
+    # ------------------------------------------------------------ speech out
+
+    async def _speak(self, speech_tx: trio.MemorySendChannel[TtsOutput]) -> None:
+        answer = self._answer
+        failures, heard = 0, 0
+        while True:
+            await _give(speech_tx, answer.settle())
+            if answer.finished:
+                break
+            error = await self._step(speech_tx)
+            if error is None:
+                continue
+            # Whatever happened: what was not given out is generated again in a new context.
+            lost = any(context.inbox.lost for context in self._contexts)
+            self.close()
+            await _give(speech_tx, answer.restart())
+            if not answer.has_work:
+                continue
+            failures = 1 if answer.delivered > heard else failures + 1
+            heard = answer.delivered
+            if not error.retryable or failures > TTS_RECONNECT.attempts:
+                raise error
+            _log.warning("answer interrupted", error=str(error), attempt=failures)
+            if not lost:
+                await trio.sleep(TTS_RECONNECT.delays_s[failures - 1])
+        await speech_tx.send(SpeechFinished())
+
+    async def _step(self, speech_tx: trio.MemorySendChannel[TtsOutput]) -> ProviderError | None:
+        """Wait for one thing and deal with it; the error, if the open contexts are of no use."""
+        answer = self._answer
+        if not self._contexts:
+            if answer.has_work:
+                await self._connection.connected()
+                self._submit()
+            else:
+                self._news = trio.Event()
+                await self._news.wait()
+            return None
+        context = self._contexts[0]
+        reply = await context.inbox.receive()
+        match reply:
+            case "nudge":
+                pass
+            case "lost":
+                return context.link.error or ProviderError(protocol.NAME, "network", "lost")
+            case Failure():
+                return protocol.failed(reply)
+            case _:
+                await _give(speech_tx, answer.take(reply, context.positions))
+                self._submit()
+        spoken = all(position < answer.current for position in context.positions)
+        if spoken and (len(self._contexts) > 1 or isinstance(reply, Done)):
+            self._contexts.popleft()
+            answer.enter_context()
+            context.link.forget(context.inbox.context_id, cancel=False)
+        elif isinstance(reply, Done):
+            return ProviderError(protocol.NAME, "server", "the context ended too early")
+        return None
+
+
+async def _give(speech_tx: trio.MemorySendChannel[TtsOutput], outputs: Iterable[TtsOutput]) -> None:
+    for output in outputs:
+        await speech_tx.send(output)
