@@ -311,6 +311,8 @@ def _reason(said: str) -> str:
     """One safe line out of pip's output: index addresses may hold a password."""
     if _NO_CONNECTION.search(said):
         return "no connection to your package index"
+    if "(from versions: none)" in said:  # pip tells these two apart only when it retries
+        return "your package index does not have it or cannot be reached"
     errors = re.findall(r"^ERROR: (.+)$", said, re.MULTILINE)
     last = errors[-1] if errors else "pip said nothing"
     return re.sub(r"//[^/@\s]+@", "//***@", last).strip().rstrip(".")
