@@ -38,7 +38,10 @@ def http_url(url: str) -> str:
 def chat_parameters(
     request: ChatRequest, settings: LlmSettings, *, is_openai: bool
 ) -> dict[str, Any]:
-    """The body of the request.
+    """Arguments of the package's `chat.completions.create`.
+
+    The messages travel as `extra_body`, which the package merges into the body as it is: checking
+    each message against its types would take 0.25 ms a message, more than all else together.
 
     OpenAI has replaced `max_tokens` by `max_completion_tokens` and refuses the old name for its
     reasoning models; other servers may know the old one only. `prompt_cache_key` brings the
@@ -46,7 +49,10 @@ def chat_parameters(
     """
     parameters: dict[str, Any] = {
         "model": settings.model,
-        "messages": [{"role": m.role, "content": m.content} for m in request.messages],
+        "messages": (),
+        "extra_body": {
+            "messages": [{"role": m.role, "content": m.content} for m in request.messages]
+        },
         "temperature": settings.temperature,
         "top_p": settings.top_p,
         "max_completion_tokens" if is_openai else "max_tokens": settings.max_tokens,
