@@ -19,10 +19,8 @@ from vantum.actors.tts import speak
 from vantum.core.messages import (
     ChatRequest,
     LlmOutput,
-    SpeechFailed,
-    SpeechPiece,
+    Speech,
     TtsInput,
-    TtsOutput,
 )
 
 
@@ -44,7 +42,7 @@ async def respond(
     # Text ahead of synthesis: a few pieces, so that the next one is there when one is done.
     piece_tx, piece_rx = trio.open_memory_channel[TtsInput](4)
     # Synthesised audio ahead of the player: the provider's own buffer holds more if it must.
-    speech_tx, speech_rx = trio.open_memory_channel[TtsOutput | SpeechPiece | SpeechFailed](4)
+    speech_tx, speech_rx = trio.open_memory_channel[Speech](4)
     limits = LlmLimits.from_settings(call.settings.llm)
     with response.scope:
         async with trio.open_nursery() as nursery:

@@ -42,7 +42,7 @@ async def keep_open(
                 was_ready, failures = True, 0
                 await inbox_tx.send(RoleReady(role))
         except* ProviderError as group:
-            error = _first(group)
+            error = first_error(group)
         except* trio.TooSlowError:
             error = ProviderError(role, "timeout", f"not ready within {ready_timeout_s:g} s")
         if error is None:
@@ -55,7 +55,8 @@ async def keep_open(
         failures += 1
 
 
-def _first(group: BaseExceptionGroup[ProviderError]) -> ProviderError:
+def first_error(group: BaseExceptionGroup[ProviderError]) -> ProviderError:
+    """The first failure in a group: one is enough to act on."""
     for error in group.exceptions:
-        return error if isinstance(error, ProviderError) else _first(error)
+        return error if isinstance(error, ProviderError) else first_error(error)
     raise AssertionError("an exception group is never empty")

@@ -17,12 +17,12 @@ from vantum.core.decisions import FirstAudio, RoleLost
 from vantum.core.events import OutputChunk, OutputCompleted, OutputStarted
 from vantum.core.messages import (
     PieceSpoken,
+    Speech,
     SpeechAudio,
     SpeechFailed,
     SpeechFinished,
     SpeechPiece,
     SpeechWords,
-    TtsOutput,
 )
 from vantum.core.playout import Playout
 from vantum.core.resampling import Resampler
@@ -51,7 +51,7 @@ class Playing:
 
 async def play(
     playing: Playing,
-    speech_rx: trio.MemoryReceiveChannel[TtsOutput | SpeechPiece | SpeechFailed],
+    speech_rx: trio.MemoryReceiveChannel[Speech],
     out_tx: trio.MemorySendChannel[Outgoing],
     inbox_tx: trio.MemorySendChannel[Inbox],
 ) -> None:

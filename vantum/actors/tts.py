@@ -5,12 +5,14 @@ from __future__ import annotations
 from functools import partial
 
 import trio
+from attrs import define, field
 
 from vantum.actors.call import Call, Inbox
-from vantum.actors.link import keep_open
+from vantum.actors.link import first_error, keep_open
 from vantum.core.messages import (
     EndOfPieces,
     PieceSpoken,
+    Speech,
     SpeechFailed,
     SpeechFinished,
     SpeechPiece,
@@ -40,10 +42,66 @@ async def _run(synthesiser: TextToSpeech, *, task_status: trio.TaskStatus[None])
     await synthesiser.run(task_status=task_status)
 
 
+@define
+class _Debt:
+    """Pieces that the synthesiser owes, and the deadline for its next word of them.
+
+    The deadline runs only while a piece is owed: not while the model thinks, and not while the
+    player has no room.
+    """
+
+    timeout_s: float
+    pieces: dict[int, SpeechPiece] = field(factory=dict)
+    owed: int = 0
+    waiting: trio.CancelScope = field(factory=trio.CancelScope)
+
+    def grown(self, piece: SpeechPiece) -> None:
+        self.pieces[piece.index] = piece
+        self.owed += 1
+        self.waiting.deadline = min(self.waiting.deadline, trio.current_time() + self.timeout_s)
+
+    async def next(self, speech_rx: trio.MemoryReceiveChannel[TtsOutput]) -> TtsOutput:
+        deadline_s = trio.current_time() + self.timeout_s if self.owed else float("inf")
+        with trio.CancelScope(deadline=deadline_s) as self.waiting:
+            message = await speech_rx.receive()
+            if isinstance(message, PieceSpoken):
+                self.owed -= 1
+            return message
+        raise ProviderError("tts", "timeout", f"no audio within {self.timeout_s:g} s")
+
+
+async def _feed(
+    debt: _Debt,
+    piece_rx: trio.MemoryReceiveChannel[TtsInput],
+    provider_tx: trio.MemorySendChannel[TtsInput],
+) -> None:
+    async for message in piece_rx:
+        if isinstance(message, SpeechPiece):
+            debt.grown(message)
+        await provider_tx.send(message)
+        if isinstance(message, EndOfPieces):
+            return
+
+
+async def _forward(
+    debt: _Debt,
+    provider_rx: trio.MemoryReceiveChannel[TtsOutput],
+    speech_tx: trio.MemorySendChannel[Speech],
+) -> None:
+    message: TtsOutput | None = None
+    while not isinstance(message, SpeechFinished):
+        message = await debt.next(provider_rx)
+        if not isinstance(message, SpeechFinished):
+            piece = debt.pieces.pop(message.piece_index, None)
+            if piece is not None:
+                await speech_tx.send(piece)
+        await speech_tx.send(message)
+
+
 async def speak(
     synthesiser: TextToSpeech,
     piece_rx: trio.MemoryReceiveChannel[TtsInput],
-    speech_tx: trio.MemorySendChannel[TtsOutput | SpeechPiece | SpeechFailed],
+    speech_tx: trio.MemorySendChannel[Speech],
     *,
     voice_id: str | None,
     language: str,
@@ -51,64 +109,22 @@ async def speak(
 ) -> None:
     """Speak one answer. Each piece's text goes to the player ahead of its first audio.
 
-    The deadline runs only while a piece is owed: not while the model thinks, and not while the
-    player has no room. A failure is a last message, so that what was synthesised is still heard.
+    A failure is a last message, so that what was synthesised before it is still heard.
     """
-    to_provider_tx, to_provider_rx = trio.open_memory_channel[TtsInput](4)
+    # The chunker's channel holds what waits; here nothing needs to.
+    to_provider_tx, to_provider_rx = trio.open_memory_channel[TtsInput](0)
     # One message: a provider that is faster than the player is held back at once.
     from_provider_tx, from_provider_rx = trio.open_memory_channel[TtsOutput](1)
-    pieces: dict[int, SpeechPiece] = {}
-    owed = 0
-    waiting = trio.CancelScope()
-
-    async def feed() -> None:
-        nonlocal owed
-        async for message in piece_rx:
-            if isinstance(message, SpeechPiece):
-                pieces[message.index] = message
-                owed += 1
-                waiting.deadline = min(waiting.deadline, trio.current_time() + audio_timeout_s)
-            await to_provider_tx.send(message)
-            if isinstance(message, EndOfPieces):
-                return
-
-    async def forward() -> None:
-        nonlocal owed, waiting
-        while True:
-            deadline_s = trio.current_time() + audio_timeout_s if owed else float("inf")
-            with trio.CancelScope(deadline=deadline_s) as waiting:
-                message = await from_provider_rx.receive()
-            if waiting.cancelled_caught:
-                text = f"no audio within {audio_timeout_s:g} s"
-                raise ProviderError("tts", "timeout", text)
-            if isinstance(message, PieceSpoken):
-                owed -= 1
-            index = None if isinstance(message, SpeechFinished) else message.piece_index
-            if index is not None and index in pieces:
-                await speech_tx.send(pieces.pop(index))
-            await speech_tx.send(message)
-            if isinstance(message, SpeechFinished):
-                return
-
+    debt = _Debt(audio_timeout_s)
+    synthesize = partial(synthesiser.synthesize, voice_id=voice_id, language=language)
+    error: ProviderError | None = None
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(feed)
-            nursery.start_soon(
-                partial(
-                    synthesiser.synthesize,
-                    to_provider_rx,
-                    from_provider_tx,
-                    voice_id=voice_id,
-                    language=language,
-                )
-            )
-            await forward()
+            nursery.start_soon(_feed, debt, piece_rx, to_provider_tx)
+            nursery.start_soon(synthesize, to_provider_rx, from_provider_tx)
+            await _forward(debt, from_provider_rx, speech_tx)
             nursery.cancel_scope.cancel()
     except* ProviderError as group:
-        error = group.exceptions[0]
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        failure = SpeechFailed(error.kind, str(error))
-    else:
-        return
-    await speech_tx.send(failure)
+        error = first_error(group)
+    if error is not None:
+        await speech_tx.send(SpeechFailed(error.kind, str(error)))

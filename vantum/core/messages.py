@@ -210,3 +210,6 @@ class SpeechFailed:
 
 
 TtsOutput: TypeAlias = SpeechAudio | SpeechWords | PieceSpoken | SpeechFinished
+
+#: From the tts actor to the player: a piece's text ahead of its audio, and a failure as the last.
+Speech: TypeAlias = TtsOutput | SpeechPiece | SpeechFailed
