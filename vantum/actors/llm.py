@@ -86,7 +86,7 @@ async def _attempt(
         async with model.stream(request) as pieces:
             async for piece in pieces:
                 held += piece
-                if not progress.spoken and (not held or held.isspace()):
+                if not held or (not progress.spoken and held.isspace()):
                     continue  # by the same deadline
                 progress.spoken = True
                 patience.deadline = math.inf

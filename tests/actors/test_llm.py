@@ -1,0 +1,323 @@
+"""The llm actor, in virtual time, against models that do as they are told."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Self
+
+import pytest
+import trio
+import trio.testing
+from attrs import define, field, frozen
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vantum.actors.llm import LlmLimits, generate
+from vantum.core.backoff import Schedule
+from vantum.core.messages import (
+    ChatMessage,
+    ChatRequest,
+    LlmFailed,
+    LlmFinished,
+    LlmOutput,
+    LlmToken,
+)
+from vantum.errors import ErrorKind, ProviderError
+
+REQUEST = ChatRequest((ChatMessage("user", "Hello?"),), session_id="s")
+LIMITS = LlmLimits(first_token_s=2.0, token_s=1.0, total_s=10.0, retry=Schedule(()))
+
+
+@frozen
+class After:
+    """A step of an answer: some time, then text or a failure."""
+
+    wait_s: float
+    then: str | ProviderError
+
+
+NEVER = After(float("inf"), "")
+
+
+@define
+class ScriptedAnswer:
+    """One answer: `open_s` until it is open, then its steps."""
+
+    steps: Sequence[str | After | ProviderError]
+    open_s: float = 0.0
+    was_left: bool = False
+    _next: int = field(default=0, init=False)
+
+    async def __aenter__(self) -> Self:
+        await trio.sleep(self.open_s)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.was_left = True
+
+    def __aiter__(self) -> AsyncIterator[str]:
+        return self
+
+    async def __anext__(self) -> str:
+        if self._next == len(self.steps):
+            raise StopAsyncIteration
+        step = self.steps[self._next]
+        self._next += 1
+        if isinstance(step, After):
+            await trio.sleep(step.wait_s)
+            step = step.then
+        if isinstance(step, ProviderError):
+            raise step
+        await trio.lowlevel.checkpoint()
+        return step
+
+
+@define
+class ScriptedModel:
+    """Gives its answers one after the other and notes when each was asked for."""
+
+    answers: list[ScriptedAnswer]
+    asked_at_s: list[float] = field(factory=list)
+    requests: list[ChatRequest] = field(factory=list)
+
+    def stream(self, request: ChatRequest) -> AbstractAsyncContextManager[AsyncIterator[str]]:
+        self.asked_at_s.append(trio.current_time())
+        self.requests.append(request)
+        return self.answers[len(self.requests) - 1]
+
+
+def says(*steps: str | After | ProviderError, open_s: float = 0.0) -> ScriptedAnswer:
+    return ScriptedAnswer(steps, open_s)
+
+
+def error(kind: ErrorKind) -> ProviderError:
+    return ProviderError("scripted", kind, f"a {kind} failure")
+
+
+async def collect(
+    *answers: ScriptedAnswer,
+    limits: LlmLimits = LIMITS,
+    may_retry: Callable[[], bool] = lambda: True,
+    read_every_s: float = 0.0,
+) -> tuple[list[LlmOutput], ScriptedModel]:
+    model = ScriptedModel(list(answers))
+    token_tx, token_rx = trio.open_memory_channel[LlmOutput](0)
+    messages = []
+    async with trio.open_nursery() as nursery:
+
+        async def run() -> None:
+            await generate(
+                model, REQUEST, token_tx, limits=limits, may_retry=may_retry, provider="scripted"
+            )
+
+        nursery.start_soon(run)
+        with token_rx:
+            async for message in token_rx:
+                messages.append(message)
+                await trio.sleep(read_every_s)
+    return messages, model
+
+
+def tokens(messages: list[LlmOutput]) -> list[str]:
+    return [m.text for m in messages if isinstance(m, LlmToken)]
+
+
+def failure(messages: list[LlmOutput]) -> LlmFailed:
+    assert isinstance(messages[-1], LlmFailed)
+    return messages[-1]
+
+
+async def test_an_answer_is_its_tokens_then_finished(autojump_clock: trio.abc.Clock) -> None:
+    answer = says("Good", " morning", ".")
+    messages, model = await collect(answer)
+    assert messages == [LlmToken("Good"), LlmToken(" morning"), LlmToken("."), LlmFinished()]
+    assert model.requests == [REQUEST]
+    assert answer.was_left
+
+
+@given(pieces=st.lists(st.text(st.sampled_from("ab \n"), max_size=3), max_size=8))
+@settings(max_examples=60, deadline=None)
+def test_nothing_is_lost_and_nothing_added(pieces: list[str]) -> None:
+    messages, _ = trio.run(
+        collect, says(*pieces), clock=trio.testing.MockClock(autojump_threshold=0)
+    )
+    text = "".join(pieces)
+    if text.strip():
+        assert "".join(tokens(messages)) == text
+        assert all(tokens(messages))
+        assert messages[-1] == LlmFinished()
+    else:
+        assert [type(m) for m in messages] == [LlmFailed]
+
+
+@pytest.mark.parametrize("steps", [(), ("",), (" ", "\n")])
+async def test_an_answer_without_text_is_a_failure(
+    autojump_clock: trio.abc.Clock, steps: tuple[str, ...]
+) -> None:
+    messages, _ = await collect(says(*steps))
+    assert messages == [LlmFailed("server", "the model's answer was empty", "scripted")]
+
+
+async def test_the_deadline_is_on_the_first_text_not_on_the_open_stream(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    answer = says(" ", After(1.5, " "), NEVER, open_s=0.4)
+    begun_s = trio.current_time()
+    messages, _ = await collect(answer)
+    assert messages == [LlmFailed("timeout", "no text within 2 s", "scripted")]
+    assert trio.current_time() - begun_s == pytest.approx(2.0)
+    assert answer.was_left
+
+
+async def test_a_connection_that_never_opens_meets_the_same_deadline(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    begun_s = trio.current_time()
+    messages, _ = await collect(says("too late", open_s=100.0))
+    assert failure(messages).error_kind == "timeout"
+    assert trio.current_time() - begun_s == pytest.approx(2.0)
+
+
+async def test_a_stall_ends_the_answer_but_not_what_was_said(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    answer = says(After(1.9, "Well"), After(0.9, ","), NEVER)
+    begun_s = trio.current_time()
+    messages, _ = await collect(answer)
+    assert messages == [
+        LlmToken("Well"),
+        LlmToken(","),
+        LlmFailed("timeout", "no further text within 1 s", "scripted"),
+    ]
+    assert trio.current_time() - begun_s == pytest.approx(3.8)
+    assert answer.was_left
+
+
+async def test_the_whole_answer_has_a_deadline(autojump_clock: trio.abc.Clock) -> None:
+    begun_s = trio.current_time()
+    messages, _ = await collect(says(*[After(0.9, "on and ")] * 100))
+    assert failure(messages).message == "the answer was not complete within 10 s"
+    assert len(tokens(messages)) == 11
+    assert trio.current_time() - begun_s == pytest.approx(10.0)
+
+
+async def test_a_slow_listener_is_not_a_slow_model(autojump_clock: trio.abc.Clock) -> None:
+    messages, _ = await collect(says(*["word "] * 20), read_every_s=7.0)
+    assert len(tokens(messages)) == 20
+    assert messages[-1] == LlmFinished()
+
+
+async def test_a_failure_before_the_first_word_is_tried_again_on_schedule(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    limits = LlmLimits(2.0, 1.0, 20.0, Schedule((1.0, 2.0)))
+    messages, model = await collect(
+        says(error("server")), says(" ", error("network")), says("At last."), limits=limits
+    )
+    assert messages == [LlmToken("At last."), LlmFinished()]
+    first_s = model.asked_at_s[0]
+    assert [at - first_s for at in model.asked_at_s] == pytest.approx([0.0, 1.0, 3.0])
+
+
+async def test_each_attempt_has_its_own_first_token_deadline(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    limits = LlmLimits(2.0, 1.0, 20.0, Schedule((1.0,)))
+    messages, _ = await collect(says(NEVER), says(After(1.9, "Yes.")), limits=limits)
+    assert messages == [LlmToken("Yes."), LlmFinished()]
+
+
+async def test_an_empty_answer_is_tried_again(autojump_clock: trio.abc.Clock) -> None:
+    limits = LlmLimits(retry=Schedule((0.0,)))
+    messages, _ = await collect(says(), says("Yes."), limits=limits)
+    assert messages == [LlmToken("Yes."), LlmFinished()]
+
+
+async def test_after_the_last_attempt_the_last_failure_counts(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    limits = LlmLimits(retry=Schedule((0.5,)))
+    messages, model = await collect(says(error("server")), says(error("rate_limit")), limits=limits)
+    assert messages == [LlmFailed("rate_limit", "a rate_limit failure", "scripted")]
+    assert len(model.requests) == 2
+
+
+async def test_nothing_is_tried_again_once_something_was_said(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    limits = LlmLimits(retry=Schedule((0.0, 0.0)))
+    messages, model = await collect(
+        says("Half an ", error("network")), says("never"), limits=limits
+    )
+    assert messages == [
+        LlmToken("Half an "),
+        LlmFailed("network", "a network failure", "scripted"),
+    ]
+    assert len(model.requests) == 1
+
+
+@pytest.mark.parametrize("kind", ["auth", "quota", "invalid_request"])
+async def test_failures_that_stay_are_not_tried_again(
+    autojump_clock: trio.abc.Clock, kind: ErrorKind
+) -> None:
+    limits = LlmLimits(retry=Schedule((0.0,)))
+    messages, model = await collect(says(error(kind)), says("never"), limits=limits)
+    assert messages == [LlmFailed(kind, f"a {kind} failure", "scripted")]
+    assert len(model.requests) == 1
+
+
+async def test_whoever_asked_may_forbid_another_attempt(autojump_clock: trio.abc.Clock) -> None:
+    limits = LlmLimits(retry=Schedule((0.0,)))
+    messages, model = await collect(
+        says(error("server")), says("never"), limits=limits, may_retry=lambda: False
+    )
+    assert failure(messages).error_kind == "server"
+    assert len(model.requests) == 1
+
+
+async def test_no_attempt_begins_after_the_whole_deadline(autojump_clock: trio.abc.Clock) -> None:
+    limits = LlmLimits(2.0, 1.0, 4.0, Schedule((3.0,)))
+    begun_s = trio.current_time()
+    messages, model = await collect(says(After(1.5, error("server"))), says("no"), limits=limits)
+    assert failure(messages).error_kind == "server"
+    assert len(model.requests) == 1
+    assert trio.current_time() - begun_s == pytest.approx(1.5)
+
+
+async def test_the_whole_deadline_cuts_the_last_attempt_short(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    limits = LlmLimits(2.0, 1.0, 3.5, Schedule((1.0,)))
+    begun_s = trio.current_time()
+    messages, _ = await collect(says(NEVER), says(NEVER), limits=limits)
+    assert failure(messages).message == "the answer was not complete within 3.5 s"
+    assert trio.current_time() - begun_s == pytest.approx(3.5)
+
+
+async def test_cancelling_leaves_the_answer_and_closes_the_channel(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    answer = says("One", NEVER)
+    token_tx, token_rx = trio.open_memory_channel[LlmOutput](10)
+    with trio.move_on_after(0.5) as scope:
+        await generate(ScriptedModel([answer]), REQUEST, token_tx, limits=LIMITS)
+    assert scope.cancelled_caught
+    assert answer.was_left
+    with token_rx:
+        assert [message async for message in token_rx] == [LlmToken("One")]
+
+
+async def test_a_receiver_that_has_gone_is_not_a_failure_of_the_model(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    token_tx, token_rx = trio.open_memory_channel[LlmOutput](0)
+    token_rx.close()
+    with pytest.raises(trio.BrokenResourceError):
+        await generate(ScriptedModel([says("One")]), REQUEST, token_tx, limits=LIMITS)
