@@ -354,6 +354,18 @@ def test_a_piece_before_whose_audio_nothing_was_heard() -> None:
     assert out.heard_text(0.4) == ""
 
 
+def test_a_piece_announced_ahead_begins_when_the_one_before_has_ended() -> None:
+    out = playout(lead_s=10)
+    out.piece("One.", 0.0)
+    out.piece("Two.", 0.3)
+    out.piece_end(0, 1.0)
+    out.piece_end(1, 2.0)
+    out.sent(0.0, 2.0)
+    assert out.heard_text(0.9) == "One."
+    assert out.heard_text(1.2) == "One."
+    assert out.heard_text(1.6) == "One. Two."
+
+
 def test_only_known_pieces_end() -> None:
     out = spoken("One.")
     with pytest.raises(IndexError, match="piece 1 of 1"):

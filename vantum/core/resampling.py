@@ -12,7 +12,8 @@ With `low` the lower of the two rates:
 - passed: up to 0.43 low (3.4 kHz at 8 kHz, 6.9 kHz at 16 kHz), ±0.01 dB
 - stopped: above 0.53 low, by 80 dB
 - aligned: output sample n sounds when input sample n * from_hz / to_hz does
-- delay: 25 samples of `low` (1.6 ms at 16 kHz, 3.2 ms at 8 kHz), held back until `finish`
+- delay: 25 samples of `low` (1.6 ms at 16 kHz, 3.2 ms at 8 kHz) and, where the ratio is one of
+  small numbers, up to one period of it: never over 5 ms; `finish` gives what is held back
 """
 
 from __future__ import annotations

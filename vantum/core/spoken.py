@@ -127,7 +127,10 @@ class SpokenText:
         """The piece's audio ends at `end_s`. IndexError if there is no such piece."""
         if not 0 <= index < len(self._pieces):
             raise IndexError(f"piece {index} of {len(self._pieces)}")
-        self._pieces[index].end_s = max(end_s, self._pieces[index].start_s)
+        end_s = max(end_s, self._pieces[index].start_s)
+        self._pieces[index].end_s = end_s
+        for piece in self._pieces[index + 1 :]:  # announced ahead of their audio
+            piece.start_s = max(piece.start_s, end_s)
 
     def word(self, text: str, start_s: float, end_s: float, piece_index: int | None) -> None:
         """Append a timed word to a piece (None, or one not begun yet: the latest)."""
