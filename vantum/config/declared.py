@@ -1,0 +1,114 @@
+"""What settings there are, as a flat list: for reading them, printing them and their reference."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
+
+import attrs
+from attrs import frozen
+
+from vantum.config import Settings
+from vantum.config.base import Secret
+
+Kind: TypeAlias = Literal["int", "float", "bool", "str", "secret"]
+
+_KINDS: dict[object, Kind] = {
+    int: "int",
+    float: "float",
+    bool: "bool",
+    str: "str",
+    Secret: "secret",
+}
+
+
+@frozen
+class Declared:
+    """One setting as its class declares it.
+
+    `choices`, `low`, `high` and `form` are as in `vantum.config.base.setting`.
+    """
+
+    table: str
+    key: str
+    kind: Kind
+    default: object
+    doc: str
+    env: str | None = None
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    form: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Dotted, as in `llm.max_tokens`."""
+        return f"{self.table}.{self.key}"
+
+    @property
+    def allowed(self) -> str:
+        """The allowed values, in words that follow "must be"."""
+        if self.choices:
+            *most, last = self.choices
+            return f"{', '.join(most)} or {last}" if most else last
+        match self.kind:
+            case "int" | "float":
+                what = "a whole number" if self.kind == "int" else "a number"
+                if self.low is not None and self.high is not None:
+                    return f"{what} from {self.low} to {self.high}"
+                return what if self.low is None else f"{what} of at least {self.low}"
+            case "bool":
+                return "true or false"
+            case "secret":
+                return "one line of printable ASCII characters"
+            case "str" if self.form == "url":
+                return (
+                    "an address that begins with http://, https://, ws:// or wss://, "
+                    "without user name, query and fragment"
+                )
+            case "str":
+                return "text that is not empty" if self.form == "nonempty" else "text"
+
+
+@frozen
+class Table:
+    """A table of the file: its name, what it is about, and its settings."""
+
+    name: str
+    doc: str
+    settings: tuple[Declared, ...]
+
+
+@cache
+def declared_tables() -> tuple[Table, ...]:
+    """All tables, in the order in which `Settings` has them."""
+    return tuple(_table(name, kind) for name, kind in get_type_hints(Settings).items())
+
+
+@cache
+def declared() -> dict[str, Declared]:
+    """All settings by dotted name."""
+    return {row.name: row for table in declared_tables() for row in table.settings}
+
+
+def _table(name: str, kind: Any) -> Table:
+    hints = get_type_hints(kind)
+    rows = tuple(_declared(name, field, hints[field.name]) for field in attrs.fields(kind))
+    return Table(name, (kind.__doc__ or "").strip(), rows)
+
+
+def _declared(table: str, field: attrs.Attribute[object], annotation: object) -> Declared:
+    meta = field.metadata
+    literals = get_args(annotation) if get_origin(annotation) is Literal else ()
+    return Declared(
+        table=table,
+        key=field.name,
+        kind="str" if literals else _KINDS[annotation],
+        default=field.default,
+        doc=meta["doc"],
+        env=meta["env"],
+        low=meta["low"],
+        high=meta["high"],
+        choices=meta["choices"] or literals,
+        form=meta["form"],
+    )

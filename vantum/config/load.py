@@ -1,0 +1,250 @@
+"""Read the settings: command line over environment over file over default; and print them.
+
+Every wrong setting is a `ConfigError` of one line that names it as its author wrote it, shows its
+value (a secret's never) and says what is allowed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, get_type_hints
+
+from attrs import evolve, frozen
+
+from vantum.config import Settings
+from vantum.config.declared import Declared, declared, declared_tables
+from vantum.config.values import WrongValue, parse, shown
+from vantum.errors import ConfigError
+
+__all__ = ["Loaded", "Row", "describe", "load_settings"]
+
+#: `stt = "local"` at the top of the file is short for `provider = "local"` in its table.
+_ROLES: Final = ("stt", "llm", "tts")
+#: Variables of the original system that mean nothing here, and why.
+_RETIRED: Final = {
+    "LLM_CLEANUP_INTERVAL": "sessions end by their own deadlines, nothing sweeps them up",
+}
+
+
+@frozen
+class Loaded:
+    """The settings, where each comes from, and what looks like a mistake but need not be one.
+
+    `origins` has every dotted name: "default", "environment LLM_MODEL", "file vantum.toml" or
+    "command line".
+    """
+
+    settings: Settings
+    origins: dict[str, str]
+    warnings: tuple[str, ...] = ()
+
+
+@frozen
+class Row:
+    """One effective setting, fit to print: a secret's `value` is `***` or empty."""
+
+    table: str
+    key: str
+    value: str
+    origin: str
+    env: str | None
+    doc: str
+
+    @property
+    def name(self) -> str:
+        """Dotted."""
+        return f"{self.table}.{self.key}"
+
+
+@frozen
+class _Given:
+    """A value somebody gave: where, and how an error line names it."""
+
+    value: object
+    origin: str
+    label: str
+
+
+def load_settings(
+    env: Mapping[str, str], file: Path | None, overrides: Mapping[str, object] | None = None
+) -> Loaded:
+    """Read and check everything.
+
+    Args:
+        env: the environment; a variable that is empty or blank counts as not set.
+        file: a TOML file whose tables are those of `Settings`; keys in snake_case, or in camelCase
+            with or without the unit at their end.
+        overrides: the command line: dotted names → values; None counts as not given.
+
+    Raises:
+        ConfigError: a value is not allowed, the file cannot be read, or it holds what there is not.
+    """
+    given = _from_file(file) if file is not None else {}
+    given |= _from_environment(env)
+    given |= _from_command_line(overrides or {})
+    values: dict[str, object] = {}
+    for name, one in given.items():
+        values[name] = _parsed(declared()[name], one)
+    settings = _build(values)
+    origins = {name: given[name].origin if name in given else "default" for name in declared()}
+    _check_together(settings, origins)
+    return Loaded(settings, origins, _warnings(env))
+
+
+def describe(loaded: Loaded) -> tuple[Row, ...]:
+    """Every setting as it is in effect, in the order of the reference."""
+    return tuple(
+        Row(
+            row.table,
+            row.key,
+            shown(row, getattr(getattr(loaded.settings, row.table), row.key)),
+            loaded.origins[row.name],
+            row.env,
+            row.doc,
+        )
+        for row in declared().values()
+    )
+
+
+def _parsed(row: Declared, given: _Given) -> object:
+    try:
+        return parse(row, given.value)
+    except WrongValue as wrong:
+        fault = f"{given.label}={wrong.shown}" if wrong.shown is not None else given.label
+        raise ConfigError(f"{fault}: {wrong}") from None
+
+
+def _build(values: Mapping[str, object]) -> Settings:
+    tables: dict[str, Any] = {}
+    for table, kind in get_type_hints(Settings).items():
+        rows = [row for row in declared().values() if row.table == table]
+        tables[table] = kind(**{row.key: values[row.name] for row in rows if row.name in values})
+    return evolve(Settings(), **tables)
+
+
+def _check_together(settings: Settings, origins: Mapping[str, str]) -> None:
+    """Settings that are each allowed but contradict each other."""
+    streaming = settings.streaming
+    for more, less in (
+        ("max_buffer_size", "max_chunk_chars"),
+        ("max_chunk_words", "min_chunk_words"),
+    ):
+        high, low = getattr(streaming, more), getattr(streaming, less)
+        if high < low:
+            here, there = f"streaming.{more}", f"streaming.{less}"
+            raise ConfigError(
+                f"{here}={high} ({origins[here]}): must be at least "
+                f"{there}={low} ({origins[there]})"
+            )
+
+
+# ---------------------------------------------------------------- environment, command line
+
+
+def _from_environment(env: Mapping[str, str]) -> dict[str, _Given]:
+    found: dict[str, _Given] = {}
+    for row in declared().values():
+        text = env.get(row.env, "") if row.env else ""
+        if text.strip():
+            found[row.name] = _Given(text, f"environment {row.env}", row.env or "")
+    return found
+
+
+def _from_command_line(overrides: Mapping[str, object]) -> dict[str, _Given]:
+    found: dict[str, _Given] = {}
+    for name, value in overrides.items():
+        if name not in declared():
+            raise ConfigError(f"{name}: no such setting{_meant(name, list(declared()))}")
+        if value is not None:
+            found[name] = _Given(value, "command line", name)
+    return found
+
+
+def _warnings(env: Mapping[str, str]) -> tuple[str, ...]:
+    """Variables that are probably a setting's name written wrong; their values stay unread."""
+    ours = [row.env for row in declared().values() if row.env]
+    areas = tuple({name.split("_")[0] + "_" for name in ours if "_" in name})
+    unset = [name for name in ours if not env.get(name)]
+    found = []
+    for name in sorted(env):
+        if name in _RETIRED:
+            found.append(f"{name} has no effect: {_RETIRED[name]}")
+        elif name not in ours and name.startswith(areas) and name.isprintable():
+            near = difflib.get_close_matches(name, unset, n=1, cutoff=0.85)
+            found += [f"{name} is not a setting; did you mean {near[0]}?" for _ in near]
+    return tuple(found)
+
+
+# ---------------------------------------------------------------- file
+
+
+def _from_file(path: Path) -> dict[str, _Given]:
+    try:
+        content = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ConfigError(f"{path}: cannot be read: {reason}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8 text") from None
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: is not TOML: {error}") from None
+    found: dict[str, _Given] = {}
+    for table, values in content.items():
+        keys = {"provider": values} if table in _ROLES and isinstance(values, str) else values
+        if not isinstance(keys, dict):
+            raise ConfigError(_outside(path, table))
+        _known_table(path, table)
+        for key, value in keys.items():
+            row = _row_of(path, table, key)
+            written = table if keys is not values else f"{table}.{key}"
+            if row.name in found:
+                raise ConfigError(f"{path}: {row.name} is there twice, the second time as {key}")
+            found[row.name] = _Given(value, f"file {path}", f"{path}: {written}")
+    return found
+
+
+def _row_of(path: Path, table: str, key: str) -> Declared:
+    """The setting that a key of the file means."""
+    rows = {row.key: row for row in declared().values() if row.table == table}
+    snake = _snake(key)
+    # The original's names have no units; all its times are milliseconds.
+    for candidate in (key, snake, f"{snake}_ms") if key != snake else (key,):
+        if candidate in rows:
+            return rows[candidate]
+    raise ConfigError(f"{path}: [{table}] has no setting {_line(key)}{_meant(snake, list(rows))}")
+
+
+def _known_table(path: Path, table: str) -> None:
+    names = [known.name for known in declared_tables()]
+    if table not in names:
+        raise ConfigError(f"{path}: there is no table [{_line(table)}]{_meant(table, names)}")
+
+
+def _outside(path: Path, key: str) -> str:
+    """What is wrong with a value at the top of the file."""
+    if key in {table.name for table in declared_tables()}:
+        return f"{path}: {key} must be a table, [{key}]"
+    homes = [row.table for row in declared().values() if row.key == _snake(key)]
+    where = f"; write it under [{homes[0]}]" if homes else ""
+    return f"{path}: {_line(key)} is in no table{where}"
+
+
+def _snake(key: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda found: f"_{found[1].lower()}", key)
+
+
+def _meant(word: str, known: list[str]) -> str:
+    """`; did you mean …?`, or all that there is."""
+    near = difflib.get_close_matches(word, known, n=1)
+    if near:
+        return f"; did you mean {near[0]}?"
+    return f"; there are: {', '.join(known)}" if len(known) <= 20 else ""
+
+
+def _line(text: str) -> str:
+    """A key on one short line, whatever characters a quoted key may hold."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text[:60])

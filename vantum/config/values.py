@@ -1,0 +1,135 @@
+"""One value of one setting: from text or from TOML to what the declaration asks for."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Final
+from urllib.parse import urlsplit
+
+from vantum.config.base import Secret
+from vantum.config.declared import Declared
+
+_TRUE: Final = {"true", "yes", "on", "1"}
+_FALSE: Final = {"false", "no", "off", "0"}
+_SHOWN_CHARS: Final = 60
+#: Longer whole numbers cannot even be printed in decimal (a limit of Python's).
+_SHOWN_BITS: Final = 256
+_USER_NAME: Final = re.compile(r"//.*@", re.DOTALL)
+_QUERY: Final = re.compile(r"[?#].*", re.DOTALL)
+
+
+class WrongValue(Exception):
+    """The value is not allowed. Its text is the end of an error line: value and what is allowed.
+
+    `shown` is the value as it may be printed, None if it may not.
+    """
+
+    def __init__(self, row: Declared, value: object) -> None:
+        self.shown = None if row.kind == "secret" else shown(row, value)
+        super().__init__(f"must be {row.allowed}")
+
+
+def parse(row: Declared, value: object) -> object:
+    """The value in the setting's own type.
+
+    Args:
+        value: text as an environment variable holds it, if it is a str; else a value of TOML.
+
+    Raises:
+        WrongValue: it is not allowed.
+    """
+    match row.kind, value:
+        case (("int" | "float" | "bool"), str()):
+            parsed = _from_text(row, value.strip())
+        case "bool", bool():
+            parsed = value
+        case "int", int() if not isinstance(value, bool):
+            parsed = value
+        case "float", int() | float() if not isinstance(value, bool):
+            parsed = _finite(value)
+        case "secret", Secret():
+            parsed = value
+        case "secret", str() if _plain(value.strip()):
+            parsed = Secret(value.strip())
+        case "str", str():
+            parsed = _text(row, value)
+        case _:
+            parsed = None
+    if parsed is None or not _in_range(row, parsed):
+        raise WrongValue(row, value)
+    return parsed
+
+
+def shown(row: Declared, value: object) -> str:
+    """A value on one short line. A secret is `***`, or nothing if it is not set."""
+    if row.kind == "secret":
+        return "***" if value else ""
+    match value:
+        case bool():
+            text = str(value).lower()
+        case int() if value.bit_length() > _SHOWN_BITS:
+            text = "a number of very many digits"
+        case str():
+            text = value
+        case _:
+            text = type(value).__name__ if isinstance(value, list | dict) else str(value)
+    if row.form == "url":
+        text = _QUERY.sub("***", _USER_NAME.sub("//***@", text))
+    text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return text if len(text) <= _SHOWN_CHARS else f"{text[: _SHOWN_CHARS - 1]}…"
+
+
+def _from_text(row: Declared, text: str) -> object:
+    """A number or a truth value out of text; None if it is none."""
+    if row.kind == "bool":
+        word = text.lower()
+        return word in _TRUE if word in _TRUE | _FALSE else None
+    try:
+        return int(text) if row.kind == "int" else _finite(float(text))
+    except ValueError:
+        return None
+
+
+def _finite(value: float) -> float | None:
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _text(row: Declared, value: str) -> str | None:
+    """Text of the allowed form; choices in their own spelling."""
+    if row.choices:
+        word = value.strip().lower()
+        return next((choice for choice in row.choices if choice.lower() == word), None)
+    match row.form:
+        case "url":
+            return value.strip() if _is_address(value.strip()) else None
+        case "nonempty":
+            return value if value.strip() else None
+        case _:
+            return value
+
+
+def _is_address(value: str) -> bool:
+    if not _plain(value) or " " in value:
+        return False
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https", "ws", "wss") and bool(parts.hostname)
+        return usable and parts.port != 0 and not (set("@?#") & set(value))
+    except ValueError:
+        return False
+
+
+def _plain(text: str) -> bool:
+    """Whether it can stand in a header."""
+    return text.isascii() and text.isprintable()
+
+
+def _in_range(row: Declared, value: object) -> bool:
+    if not isinstance(value, int | float):
+        return True
+    return (row.low is None or value >= row.low) and (row.high is None or value <= row.high)
