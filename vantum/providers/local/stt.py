@@ -74,11 +74,14 @@ class Ears:
 class LocalSttProvider:
     """The process's embedded recogniser: weights are loaded once, at the first session's start."""
 
-    def __init__(self, settings: LocalSettings, workers: Workers) -> None:
+    def __init__(
+        self, settings: LocalSettings, workers: Workers, *, ears: Ears | None = None
+    ) -> None:
+        """`ears`: models that are loaded already; else they are when they are first needed."""
         self._settings = settings
         self._workers = workers
         self._loading = trio.Lock()
-        self._ears: Ears | None = None
+        self._ears = ears
         self._trouble = ""
         self._interims: set[trio.CancelScope] = set()
 

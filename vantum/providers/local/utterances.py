@@ -169,7 +169,8 @@ class CutterOptions:
         interim_frames: between two sketches.
         lead_frames: audio before the first frame of speech that belongs to it (soft onsets).
         tail_frames: silence after it that belongs to it: the recogniser needs it to end a sentence.
-        max_frames: the longest stretch; a longer one is cut at its quietest point.
+        max_frames: from this length on a stretch is cut at its quietest point (`tail_frames` later
+            at most); well under the recogniser's 10 s.
     """
 
     segmenter: SegmenterOptions = Factory(SegmenterOptions)
@@ -192,14 +193,14 @@ class CutterOptions:
 #: A stretch that has to be cut is cut in its later half, and not so late that words are still open.
 _CUT_FROM: Final = 0.5
 _CUT_TO_FRAMES: Final = 10
-_QUIET_FRAMES: Final = 3
+_AROUND: Final = (1.0, 2.0, 1.0)  # a word's edge next to a quiet frame counts half
 
 
 def quietest_frame(pcm: bytes, low: int, high: int) -> int:
     """The frame border of `pcm` in low..high with the least sound around it."""
     samples = to_float32(pcm[: len(pcm) // FRAME_BYTES * FRAME_BYTES])
     energy = np.square(samples).reshape(-1, FRAME_SAMPLES).sum(axis=1)
-    around = np.convolve(energy, np.ones(_QUIET_FRAMES), mode="same")
+    around = np.convolve(energy, _AROUND, mode="same")
     return low + int(np.argmin(around[low : high + 1]))
 
 
@@ -254,25 +255,30 @@ class UtteranceCutter:
         self._sketched_frame = frame
 
     def _go_on(self) -> list[Task]:
-        here = self._segmenter.frame
-        quiet = self._segmenter.quiet_frame
-        if len(self._kept) // FRAME_BYTES >= self.options.max_frames:
-            return [self._cut()]
+        here, quiet = self._segmenter.frame, self._segmenter.quiet_frame
+        is_full = len(self._kept) // FRAME_BYTES >= self.options.max_frames
         if quiet is not None:
-            if here - quiet != self.options.tail_frames:
-                return []
-            self._sketched_frame = here
-            return [Sketch(self._stretch(self.position, quiet), settling=True)]
+            tail_end = quiet + self.options.tail_frames
+            if here == tail_end:
+                self._sketched_frame = here
+                return [Sketch(self._stretch(self.position, quiet), settling=True)]
+            if here > tail_end and is_full:  # the silence is the best place there is
+                return [self._cut(self._stretch(self._sample(tail_end), quiet))]
+            return []
+        if is_full:
+            return [self._cut(self._stretch(self._quietest()))]
         if here - self._sketched_frame < self.options.interim_frames:
             return []
         self._sketched_frame = here
         return [Sketch(self._stretch(self.position), settling=False)]
 
-    def _cut(self) -> Settle:
+    def _quietest(self) -> int:
         frames = len(self._kept) // FRAME_BYTES
-        low, high = int(frames * _CUT_FROM), max(frames - _CUT_TO_FRAMES, int(frames * _CUT_FROM))
-        frame = quietest_frame(bytes(self._kept), low, high)
-        stretch = self._stretch(self._kept_from + frame * FRAME_SAMPLES)
+        low = int(frames * _CUT_FROM)
+        frame = quietest_frame(bytes(self._kept), low, max(low, frames - _CUT_TO_FRAMES))
+        return self._kept_from + frame * FRAME_SAMPLES
+
+    def _cut(self, stretch: Stretch) -> Settle:
         self._forget_before(stretch.end)
         return Settle(stretch, utterance_ended_at=None)
 

@@ -1,0 +1,182 @@
+"""Moonshine's pure parts, and its decoding loop on a scripted graph."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vantum.providers.local.moonshine import (
+    MAX_SAMPLES,
+    RATE_HZ,
+    Moonshine,
+    Recognition,
+    looping_tail,
+    parse_vocabulary,
+    to_words,
+    token_limit,
+)
+
+WORDS = (b"<unk>", b"<s>", b"</s>", "▁hel".encode(), b"lo", "▁wor".encode(), b"ld", b".", b"")
+VOCABULARY = (*WORDS, "▁▁".encode(), "é".encode()[:1], "é".encode()[1:], b"<<ST_1>>")
+
+
+def encode(tokens: list[bytes]) -> bytes:
+    """A tokenizer.bin with these tokens."""
+    data = b""
+    for token in tokens:
+        size = len(token)
+        data += bytes([size] if size < 128 else [size % 128 + 128, size // 128]) + token
+    return data
+
+
+@given(st.lists(st.binary(max_size=300), max_size=20))
+def test_a_vocabulary_is_read_as_it_was_written(tokens: list[bytes]) -> None:
+    assert parse_vocabulary(encode(tokens)) == tuple(tokens)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=300), min_size=1, max_size=5))
+def test_a_vocabulary_that_was_cut_off_is_refused(tokens: list[bytes]) -> None:
+    with pytest.raises(ValueError, match="the vocabulary ends inside"):
+        parse_vocabulary(encode(tokens)[:-1])
+
+
+def test_tokens_become_words_with_their_probability() -> None:
+    words = to_words(VOCABULARY, [3, 4, 5, 6, 7], [0.5, 0.5, 1.0, 1.0, 0.125])
+    assert [word.text for word in words] == ["hello", "world."]
+    assert [round(word.confidence, 6) for word in words] == [0.5, 0.5]
+
+
+def test_special_tokens_spaces_and_split_characters() -> None:
+    words = to_words(VOCABULARY, [1, 3, 4, 9, 5, 12, 10, 11, 8, 2], [1.0] * 10)
+    assert [word.text for word in words] == ["hello", "woré"]
+    assert to_words(VOCABULARY, [9, 9], [1.0, 1.0]) == ()
+
+
+@given(st.lists(st.integers(0, len(VOCABULARY) - 1), max_size=30))
+def test_any_tokens_give_words_without_space(tokens: list[int]) -> None:
+    words = to_words(VOCABULARY, tokens, [0.5] * len(tokens))
+    assert all(word.text and not any(map(str.isspace, word.text)) for word in words)
+    assert Recognition(words, 0.5).text.split() == [word.text for word in words]
+
+
+@given(
+    st.lists(st.integers(0, 9), max_size=8),
+    st.lists(st.integers(10, 99), min_size=4, max_size=12, unique=True),
+    st.integers(1, 6),
+)
+def test_a_phrase_said_four_times_over_is_a_loop(
+    before: list[int], phrase: list[int], times: int
+) -> None:
+    tokens = before + phrase * times
+    assert looping_tail(tokens) == (3 * len(phrase) if times >= 4 else 0)
+
+
+def test_digits_and_short_words_may_repeat() -> None:
+    assert looping_tail([5, 5, 5]) == 0
+    assert looping_tail([7, 8] * 7) == 0
+
+
+def test_the_limit_grows_with_the_audio() -> None:
+    assert token_limit(0) == 3
+    assert token_limit(10 * RATE_HZ) == 68
+
+
+class Named:
+    def __init__(self, name: str, shape: list[Any]) -> None:
+        self.name = name
+        self.shape = shape
+
+
+class ScriptedEncoder:
+    """Gives one state per 384 samples."""
+
+    def run(self, outputs: None, feed: dict[str, Any]) -> list[Any]:
+        assert feed["attention_mask"].shape == feed["input_values"].shape
+        self.samples = feed["input_values"].shape[1]
+        return [np.zeros((1, self.samples // 384, 8), "f4")]
+
+
+class ScriptedDecoder:
+    """A decoder with one layer that writes the given tokens; checks that its cache is kept up."""
+
+    def __init__(self, tokens: list[int]) -> None:
+        self.tokens = tokens
+        self.steps = 0
+
+    def get_inputs(self) -> list[Named]:
+        caches = [f"past_key_values.0.{part}.key" for part in ("decoder", "encoder")]
+        return [Named("input_ids", [1, 1]), *(Named(name, [1, 2, "n", 4]) for name in caches)]
+
+    def get_outputs(self) -> list[Named]:
+        names = ["logits", "present.0.decoder.key", "present.0.encoder.key"]
+        return [Named(name, []) for name in names]
+
+    def run(self, outputs: list[str], feed: dict[str, Any]) -> list[Any]:
+        step, self.steps = self.steps, self.steps + 1
+        assert feed["input_ids"].tolist() == [[self.tokens[step - 1] if step else 1]]
+        assert feed["use_cache_branch"].tolist() == [step > 0]
+        assert feed["past_key_values.0.decoder.key"].shape == (1, 2, step, 4)
+        logits = np.zeros((1, 1, len(VOCABULARY)), "f4")
+        logits[0, 0, self.tokens[step]] = 5
+        made = {
+            "logits": logits,
+            "present.0.decoder.key": np.zeros((1, 2, step + 1, 4), "f4"),
+            "present.0.encoder.key": np.zeros((1, 2, 9, 4), "f4"),
+        }
+        if step:
+            assert feed["past_key_values.0.encoder.key"].shape == (1, 2, 9, 4)
+        return [made[name] for name in outputs]
+
+
+def recognise(tokens: list[int], samples: int = RATE_HZ) -> tuple[Recognition, ScriptedDecoder]:
+    decoder = ScriptedDecoder(tokens)
+    model = Moonshine(ScriptedEncoder(), decoder, VOCABULARY)
+    return model.recognise(np.zeros(samples, "f4")), decoder
+
+
+def test_decoding_stops_at_the_end_token() -> None:
+    recognition, decoder = recognise([3, 4, 7, 2])
+    assert recognition.text == "hello."
+    assert decoder.steps == 4
+    assert 0.9 < recognition.confidence < 1
+
+
+def test_decoding_stops_at_the_limit() -> None:
+    recognition, decoder = recognise([3] * 99)
+    assert decoder.steps == token_limit(RATE_HZ)
+    assert recognition.text == " ".join(["hel"] * decoder.steps)
+
+
+def test_a_loop_is_stopped_and_said_once() -> None:
+    recognition, decoder = recognise([3, 4, 5, 6] * 9, samples=8 * RATE_HZ)
+    assert recognition.text == "hello world"
+    assert decoder.steps == 16
+
+
+def test_nothing_understood() -> None:
+    recognition, _ = recognise([2])
+    assert (recognition.text, recognition.confidence) == ("", 0.0)
+
+
+def test_short_audio_is_filled_up_and_long_audio_refused() -> None:
+    encoder = ScriptedEncoder()
+    model = Moonshine(encoder, ScriptedDecoder([2]), VOCABULARY)
+    model.recognise(np.zeros(10, "f4"))
+    assert encoder.samples == RATE_HZ // 4
+    with pytest.raises(ValueError, match="160001 samples; at most 160000"):
+        model.recognise(np.zeros(MAX_SAMPLES + 1, "f4"))
+
+
+def test_the_check_stops_it_between_two_steps() -> None:
+    decoder = ScriptedDecoder([3] * 99)
+    model = Moonshine(ScriptedEncoder(), decoder, VOCABULARY)
+
+    def check() -> None:
+        if decoder.steps == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        model.recognise(np.zeros(RATE_HZ, "f4"), check)
+    assert decoder.steps == 2
