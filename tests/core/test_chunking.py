@@ -357,8 +357,8 @@ WORDS = st.sampled_from(
     [
         *split_words(
             "Hello we can talk at noon Dr. Mr. e.g. U.S. We The 3.5 $99.50. 1. No. no. I. B. a.m. "
-            'Sure! What? well... … said.” (yes.) break BREAK BREAKS [BREAK] B BR 你好。谢谢 。 - — " '
-            "x! iPhone Inc. || | |b ||BRE ||BREAK|| ||BREAK|| ||break||"
+            'Sure! What? well... … said.” (yes.) break BREAK BREAKS [BREAK] B BR - — " x! '
+            "你好。谢谢 。 iPhone Inc. || | |b ||BRE ||BREAK|| ||BREAK|| ||break||"
         ),
         "|| BREAK ||",
         "Wonderful" * 9,
