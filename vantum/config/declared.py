@@ -66,7 +66,7 @@ class Declared:
                     "an address that begins with http://, https://, ws:// or wss://, "
                     "without user name, query and fragment"
                 )
-            case "str":
+            case _:
                 return "text that is not empty" if self.form == "nonempty" else "text"
 
 

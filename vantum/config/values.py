@@ -15,7 +15,7 @@ _FALSE: Final = {"false", "no", "off", "0"}
 _SHOWN_CHARS: Final = 60
 #: Longer whole numbers cannot even be printed in decimal (a limit of Python's).
 _SHOWN_BITS: Final = 256
-_USER_NAME: Final = re.compile(r"//.*@", re.DOTALL)
+_USER_NAME: Final = re.compile(r".*@", re.DOTALL)
 _QUERY: Final = re.compile(r"[?#].*", re.DOTALL)
 
 
@@ -75,7 +75,7 @@ def shown(row: Declared, value: object) -> str:
         case _:
             text = type(value).__name__ if isinstance(value, list | dict) else str(value)
     if row.form == "url":
-        text = _QUERY.sub("***", _USER_NAME.sub("//***@", text))
+        text = _QUERY.sub("***", _USER_NAME.sub("***@", text))
     text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
     return text if len(text) <= _SHOWN_CHARS else f"{text[: _SHOWN_CHARS - 1]}…"
 
