@@ -14,7 +14,6 @@ import click
 import trio
 
 from vantum import __version__
-from vantum.config import Settings
 from vantum.config.load import Loaded, describe, load_settings
 from vantum.errors import VantumError
 
@@ -80,7 +79,7 @@ def _with_server_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def _server_settings(options: Mapping[str, Any]) -> Settings:
+def _server_settings(options: Mapping[str, Any]) -> Loaded:
     overrides = {
         "server.host": options["host"],
         "server.port": options["port"],
@@ -89,7 +88,7 @@ def _server_settings(options: Mapping[str, Any]) -> Settings:
         "tts.provider": options["tts"],
         "log.level": options["log_level"],
     }
-    return _load(options["config"], overrides).settings
+    return _load(options["config"], overrides)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -105,8 +104,8 @@ def run(**options: Any) -> None:
     """Start the server."""
     from vantum.running import run_server
 
-    settings = _server_settings(options)
-    sys.exit(trio.run(partial(run_server, settings, say=click.echo)))
+    loaded = _server_settings(options)
+    sys.exit(trio.run(partial(run_server, loaded, say=click.echo)))
 
 
 @main.command()
@@ -196,8 +195,9 @@ def replay(config: Path | None, **options: Any) -> None:
     """Play WAV files to a server as a caller would; print and save what it answers."""
     from vantum.running import run_replay
 
-    settings = _load(config, {"log.level": "warning" if not os.environ.get("LOG_LEVEL") else None})
-    sys.exit(trio.run(partial(run_replay, settings.settings, say=click.echo, **options)))
+    quiet = None if os.environ.get("LOG_LEVEL") else "warning"
+    loaded = _load(config, {"log.level": quiet})
+    sys.exit(trio.run(partial(run_replay, loaded, say=click.echo, **options)))
 
 
 @main.command()

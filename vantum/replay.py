@@ -167,7 +167,7 @@ async def _listen(client: Client, turn: Turn, ended: _Ended, say: Callable[[str]
 def table(turns: list[Turn]) -> str:
     """The latencies of all turns, as lines of text."""
     head = ("turn", "transcript", "model", "speech", "complete", "answer", "level")
-    rows = [head]
+    rows: list[tuple[str, ...]] = [head]
     for turn in turns:
         times = (turn.final_s, turn.thought_s, turn.speech_s, turn.complete_s)
         cells = [f"{t * 1000:.0f} ms" if t is not None else "–" for t in times]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ import trio
 from vantum import __version__
 from vantum.client import connect
 from vantum.config import Settings
-from vantum.config.choices import provider_choices
-from vantum.errors import ConfigError
+from vantum.config.choices import Choice, provider_choices
+from vantum.config.load import Loaded
+from vantum.errors import ConfigError, Role
 from vantum.observe.logs import configure_logs
 from vantum.providers.registry import open_providers
 from vantum.replay import load, replay_turn, save, table
@@ -64,14 +65,15 @@ async def prepare_models(settings: Settings, say: Say) -> None:
         await trio.to_thread.run_sync(weights.fetch_weights, settings.local, say, missing)
 
 
-async def run_server(settings: Settings, *, say: Say) -> int:
+async def run_server(loaded: Loaded, *, say: Say) -> int:
     """Serve until SIGINT or SIGTERM; then end politely. A second signal ends at once.
 
     Returns:
         The process's exit code: 0 after a polite end.
     """
+    settings = loaded.settings
     configure_logs(settings.log.level, settings.log.format)
-    choices = provider_choices(settings)
+    choices = provider_choices(settings, loaded.origins)
     listeners = await open_listeners(settings.server.host, settings.server.port)
     await prepare_models(settings, say)
     async with open_providers(settings) as providers, trio.open_nursery() as nursery:
@@ -101,9 +103,9 @@ def _exit_now() -> None:
     os._exit(1)
 
 
-def _banner(url: str, choices: Any) -> str:
+def _banner(url: str, choices: Mapping[Role, Choice]) -> str:
     http = url.replace("ws", "http", 1).removesuffix("/ws")
-    roles = {"stt": "recognises", "llm": "thinks", "tts": "speaks"}
+    roles: dict[Role, str] = {"stt": "recognises", "llm": "thinks", "tts": "speaks"}
     lines = [f"Vantum {__version__} is listening on {url}  (health: {http}/health)"]
     for role, (name, why) in choices.items():
         lines.append(f"  {role} {roles[role]:<11} {name}: {why}")
@@ -113,7 +115,7 @@ def _banner(url: str, choices: Any) -> str:
 
 
 async def run_replay(
-    settings: Settings,
+    loaded: Loaded,
     *,
     files: Sequence[Path],
     url: str | None,
@@ -129,6 +131,7 @@ async def run_replay(
     Returns:
         0 if every recording was answered with speech, else 1.
     """
+    settings = loaded.settings
     wavs = [(path, load(path)) for path in files]
     configure_logs(settings.log.level, settings.log.format)
     async with AsyncExitStack() as stack:
@@ -140,9 +143,8 @@ async def run_replay(
             listeners = await open_listeners("127.0.0.1", 0)
             await nursery.start(Server(settings, providers).serve, listeners)
             url = listening_url(listeners)
-            say(_banner(url, provider_choices(settings)).splitlines()[0])
-            for role, (name, why) in provider_choices(settings).items():
-                say(f"  {role}: {name} ({why})")
+            *lines, _, _ = _banner(url, provider_choices(settings, loaded.origins)).splitlines()
+            say("\n".join(lines))
         turns = []
         async with connect(url, vocabulary=events, token=token) as client:
             for number, (path, wav) in enumerate(wavs, 1):

@@ -10,6 +10,7 @@ import trio
 from attrs import define, field, frozen
 
 from vantum.actors.call import Outgoing
+from vantum.actors.link import lost
 from vantum.core.chunking import Chunker, ChunkingOptions, strip_markers
 from vantum.core.decisions import RoleLost
 from vantum.core.events import ResponseCompleted, ResponseStarted, ResponseToken
@@ -22,6 +23,7 @@ from vantum.core.messages import (
     SpeechPiece,
     TtsInput,
 )
+from vantum.errors import ProviderError
 
 
 @frozen
@@ -45,9 +47,13 @@ class Answer:
 
 @define
 class Said:
-    """What became of the model's part: filled in while it runs, read when the response is over."""
+    """What became of the model's part: filled in while it runs, read when the response is over.
+
+    `written` is the whole answer with its markers; empty if it is not whole.
+    """
 
     text: str = ""
+    written: str = ""
     is_fallback: bool = False
     failure: RoleLost | None = None
     pieces: list[str] = field(factory=list)
@@ -80,10 +86,13 @@ async def chunk(
                 await say(chunker.feed(token))
             case LlmFinished():
                 await say(chunker.finish())
-                said.text = strip_markers("".join(raw), answer.options.break_marker)
+                said.written = "".join(raw)
+                said.text = strip_markers(said.written, answer.options.break_marker)
                 break
             case LlmFailed() as failed:
-                said.failure = RoleLost("llm", failed.error_kind, failed.message)
+                said.failure = lost(
+                    "llm", ProviderError(failed.provider, failed.error_kind, failed.message)
+                )
                 if said.pieces:
                     said.text = " ".join(said.pieces)
                     break

@@ -251,11 +251,15 @@ class Conductor:
             return
         self.response = None
         cancelled = response.scope.cancel_called
-        heard = response.playing.playout.heard_text(trio.current_time())
+        playout = response.playing.playout
+        heard = playout.heard_text(trio.current_time())
+        whole = not cancelled and not response.failed
         self.history.add_assistant(
-            heard,
+            playout.text,
             interrupted=cancelled,
             is_fallback=response.said.is_fallback,
+            heard_text=None if whole else heard,
+            written=response.said.written if whole else "",
             at_ms=self.call.wall_ms(),
         )
         if not cancelled:

@@ -8,7 +8,7 @@ import trio
 from attrs import define, field
 
 from vantum.actors.call import Call, Inbox
-from vantum.actors.link import first_error, keep_open
+from vantum.actors.link import first_error, keep_open, lost
 from vantum.core.messages import (
     EndOfPieces,
     PieceSpoken,
@@ -127,4 +127,4 @@ async def speak(
     except* ProviderError as group:
         error = first_error(group)
     if error is not None:
-        await speech_tx.send(SpeechFailed(error.kind, str(error)))
+        await speech_tx.send(SpeechFailed(error.kind, lost("tts", error).message))

@@ -1,1 +1,26 @@
-"""Simulated peers: public, for your tests as well as ours."""
+"""Simulated peers: public, for your tests as well as ours.
+
+Deepgram, OpenAI and Cartesia as real servers on loopback that speak the providers' wire protocols,
+with scripted transcripts, answers, latencies and faults.
+"""
+
+from __future__ import annotations
+
+from vantum.testing.cartesia import CartesiaScript, SimulatedCartesia, simulated_cartesia
+from vantum.testing.deepgram import DeepgramScript, SimulatedDeepgram, simulated_deepgram
+from vantum.testing.openai import OpenAIScript, SimulatedOpenAI, simulated_openai
+from vantum.testing.providers import SimulatedProviders, simulated_providers
+
+__all__ = [
+    "CartesiaScript",
+    "DeepgramScript",
+    "OpenAIScript",
+    "SimulatedCartesia",
+    "SimulatedDeepgram",
+    "SimulatedOpenAI",
+    "SimulatedProviders",
+    "simulated_cartesia",
+    "simulated_deepgram",
+    "simulated_openai",
+    "simulated_providers",
+]
