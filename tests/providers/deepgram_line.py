@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
 import trio
 import trio.testing
@@ -22,6 +23,7 @@ from vantum.errors import ProviderError
 from vantum.providers.deepgram.client import DeepgramProvider, DeepgramRecogniser
 from vantum.testing.deepgram import SimulatedDeepgram
 
+E = TypeVar("E")
 FRAME_S = 0.02
 FRAME = 640
 #: Not digital silence: a room.
@@ -70,8 +72,16 @@ class Line:
     def words(self) -> list[str]:
         return " ".join(self.texts()).split()
 
-    def of(self, kind: type) -> list[SttEvent]:
+    def of(self, kind: type[E]) -> list[E]:
         return [event for event in self.events if isinstance(event, kind)]
+
+    def finals(self) -> list[Transcript]:
+        return [event for event in self.of(Transcript) if event.is_final]
+
+    @property
+    def types(self) -> list[str]:
+        """Control messages on all connections."""
+        return [kind for connection in self.peer.connections for kind in connection.types]
 
 
 @asynccontextmanager
@@ -81,7 +91,7 @@ async def line(
     pair: Callable[[], tuple[trio.abc.Stream, trio.abc.Stream]] | None = None,
     dial: Callable[[int], None] | None = None,
     wait_ready: bool = True,
-    **settings: object,
+    **settings: Any,
 ) -> AsyncIterator[Line]:
     """A running recogniser. `dial(n)` may raise OSError for the nth connection."""
     async with trio.open_nursery() as nursery:
@@ -96,7 +106,7 @@ async def line(
             return ours
 
         provider = DeepgramProvider(
-            DeepgramSettings(  # type: ignore[arg-type]
+            DeepgramSettings(
                 **{"api_key": Secret("k"), "base_url": "ws://deepgram.test", **settings}
             ),
             open_stream,
@@ -106,13 +116,11 @@ async def line(
         recogniser = provider.for_session(language="en-US")
         the_line = Line(peer, provider, recogniser, input_tx, event_rx)
 
-        async def run(*, task_status: trio.TaskStatus[None]) -> None:
+        async def run(*, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
             try:
                 await recogniser.run(input_rx, event_tx, task_status=task_status)
             except ProviderError as error:
                 the_line.failure = error
-                if not wait_ready:
-                    task_status.started()
             the_line.ended.set()
 
         async def collect() -> None:
@@ -123,6 +131,6 @@ async def line(
         if wait_ready:
             await nursery.start(run)
         else:
-            nursery.start_soon(lambda: run(task_status=trio.TASK_STATUS_IGNORED))
+            nursery.start_soon(run)
         yield the_line
         nursery.cancel_scope.cancel()

@@ -409,6 +409,8 @@ class _Talk:
             if trio.current_time() >= heard_at + limit_s:
                 break
             await trio.sleep_until(heard_at + limit_s)
+        if self._record.ended == "stalled":
+            return
         self._record.ended = "closed 1011"
         reason = "Deepgram did not receive audio data or a text message within the timeout window."
         await self._socket.aclose(1011, f"{reason} See https://dpgr.am/net0001")

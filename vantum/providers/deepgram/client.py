@@ -12,10 +12,10 @@ The writer sends what the timeline has: a 20 ms frame at once when the socket is
 gathered meanwhile (up to 250 ms) in one message when it was busy.
 
 A half-dead peer is noticed in two ways, and both are losses like any other. A send that does not
-finish in 5 s: the peer no longer reads. And no message for 80 % of the ring's length of audio
-sent: with `interim_results` Deepgram speaks every few seconds even in silence, and at this point
-the ring can still replay everything. Should that ever be wrong about a healthy peer, the patience
-doubles each time, so that it costs a reconnect or two and not one every eight seconds.
+finish in 5 s: the peer no longer reads. And no message for 80 % of the ring's length, in time and
+in audio sent: with `interim_results` Deepgram speaks every few seconds even in silence, and at
+this point the ring can still replay everything. Should that ever be wrong about a healthy peer,
+the patience doubles each time, so that it costs a reconnect or two and not one every eight seconds.
 """
 
 from __future__ import annotations
@@ -167,13 +167,15 @@ class DeepgramRecogniser:
         self._address = address(settings, language)
         self._keepalive_s = settings.keepalive_ms / 1000
         self._timeline = Timeline(round(settings.ring_s * STT_RATE_HZ))
-        self._hung_after = settings.ring_s * STT_RATE_HZ * 0.8
+        # Never below what Deepgram may take between two interim results.
+        self._patience_s = max(5.0, settings.ring_s * 0.8)
         self._flushes = Flushes()
         self._work = trio.lowlevel.ParkingLot()  # the writer's
         self._alarm = trio.lowlevel.ParkingLot()  # the clock's
         self._input_over = False
         self._keepalive_due = False
-        self._answered = 0  # connection samples sent when the last message arrived
+        self._answered = 0  # connection samples sent when the last message arrived,
+        self._answered_at = 0.0  # and when that was
         self._connecting: trio.CancelScope | None = None
         # Unbounded, but the writers of it are bounded by what Deepgram says of real-time audio: a
         # few events a second. A session that takes none of them has ended or is about to.
@@ -248,6 +250,7 @@ class DeepgramRecogniser:
             connection = await self._connect(nursery, retries, error)
             if connection is None:
                 return
+            self._timeline.connect()
             if first:
                 task_status.started()
             else:
@@ -301,9 +304,8 @@ class DeepgramRecogniser:
 
     async def _use(self, connection: Connection) -> ProviderError | None:
         """Talk until the connection is lost (why) or the input has ended (None)."""
-        self._timeline.connect()
         self._keepalive_due = False
-        self._answered = 0
+        self._answered, self._answered_at = 0, trio.current_time()
         lost: list[ProviderError] = []
 
         async def until_lost(task: _ConnectionTask) -> None:
@@ -338,6 +340,7 @@ class DeepgramRecogniser:
         while True:
             message = await connection.receive()
             self._answered = self._timeline.connection_samples
+            self._answered_at = trio.current_time()
             self._understand(parse(message))
 
     def _understand(self, message: Message) -> None:
@@ -407,12 +410,19 @@ class DeepgramRecogniser:
                 due = min(due, now + self._keepalive_s)
             else:
                 due = min(due, connection.last_sent + self._keepalive_s)
-            if self._timeline.connection_samples - self._answered >= self._hung_after:
-                self._hung_after *= 2
+            hung_at = self._hung_at(now)
+            if now >= hung_at:
+                self._patience_s *= 2
                 raise ProviderError(NAME, "timeout", "it stopped answering")
+            due = min(due, hung_at)
             self._give_up_flushes(now)
             with trio.move_on_at(min(due, self._flushes.next_deadline() or math.inf)):
                 await self._alarm.park()
+
+    def _hung_at(self, now: float) -> float:
+        """When the peer counts as hung if it says nothing and audio goes on in real time."""
+        unanswered_s = (self._timeline.connection_samples - self._answered) / STT_RATE_HZ
+        return max(self._answered_at + self._patience_s, now + (self._patience_s - unanswered_s))
 
     def _give_up_flushes(self, now: float) -> None:
         for overdue in self._flushes.overdue(now):
