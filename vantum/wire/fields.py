@@ -51,7 +51,7 @@ class Field:
     """One field of a payload.
 
     `low` and `high` are inclusive. `default` is for the reader of the reference. `case` is the
-    error row of a value that is not allowed. `only` is the vocabulary that has the field, None for
+    error row of a value that is not allowed. `max_chars` of 0 is no limit. `only` is the vocabulary that has the field, None for
     both. A map without `fields` may hold anything.
     """
 
@@ -75,7 +75,7 @@ class Field:
             return " or ".join(f'"{choice}"' for choice in self.choices)
         if self.kind == "str":
             longest = DEFAULT_MAX_CHARS if self.max_chars is None else self.max_chars
-            return f"str of at most {longest} characters" if longest else "str"
+            return f"str of at most {longest} characters" if longest else "str of any length"
         if self.low is not None and self.high is not None:
             return f"{self.kind} {self.low}..{self.high}"
         if self.low is not None:

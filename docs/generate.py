@@ -1,0 +1,155 @@
+"""Write the reference pages from the code: `python docs/generate.py`, or `--check` to compare.
+
+The prose is in `docs/templates/`; what a machine knows better stands there as
+`<!-- table: … -->` and `<!-- events: … -->`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from vantum.config.declared import Declared, declared_tables
+from vantum.config.values import shown
+from vantum.wire.events import EVENTS, Event
+from vantum.wire.fields import Field
+from vantum.wire.registry import ERRORS
+
+DOCS = Path(__file__).parent
+PAGES = ("protocol", "events", "settings")
+_ARROWS = {"c2s": "client → server", "s2c": "server → client", "both": "both ways"}
+_HOLE = re.compile(r"<!-- (\w+): (\w+) -->")
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; bars inside cells are escaped."""
+    lines = [head, ["---"] * len(head), *rows]
+    cells = ([cell.replace("|", "\\|") for cell in line] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
+def code(text: str | None) -> str:
+    """A name in code type; a dash if there is none."""
+    return f"`{text}`" if text else "–"
+
+
+def names() -> str:
+    """All events: direction, names, meaning in short."""
+    return table(
+        ("direction", "`unified`", "`voicechat`", "meaning"),
+        (
+            (
+                _ARROWS[event.direction],
+                "<br>".join(code(name) for name in (event.unified, *event.aliases)),
+                code(event.voicechat),
+                event.doc.split(". ")[0].rstrip(".") + ".",
+            )
+            for event in EVENTS
+        ),
+    )
+
+
+def errors() -> str:
+    """The error rows."""
+    return table(
+        ("case", "`unified`", "`voicechat`"),
+        (
+            (
+                row.doc + (f" Close {row.close} follows." if row.close else ""),
+                code(row.unified),
+                code(row.voicechat),
+            )
+            for row in ERRORS
+        ),
+    )
+
+
+def events(direction: str) -> str:
+    """The events of one direction, each with its payload."""
+    return "\n\n".join(_event(event) for event in EVENTS if event.direction == direction)
+
+
+def _event(event: Event) -> str:
+    title = f"### {code(event.unified)}"
+    # Two events may share a name in one vocabulary; the older name tells them apart.
+    if sum(other.unified == event.unified for other in EVENTS) > 1:
+        title += f" ({code(event.voicechat)})"
+    also = [f"Also accepted as {code(alias)}." for alias in event.aliases]
+    if event.voicechat is None:
+        also.append("Not in `voicechat`.")
+    elif event.voicechat != event.unified:
+        also.append(f"In `voicechat`: {code(event.voicechat)}.")
+    parts = [title, " ".join([event.doc, *also])]
+    rows = list(_fields(event.fields))
+    parts.append(table(("field", "type", "default", "meaning"), rows) if rows else "Empty payload.")
+    return "\n\n".join(parts)
+
+
+def _fields(fields: Iterable[Field], prefix: str = "") -> Iterable[tuple[str, str, str, str]]:
+    for field in fields:
+        default = "required" if field.required else field.default or "absent"
+        kind = field.allowed.replace(" of at most 500 characters", "")
+        doc = field.doc + (f" Only in `{field.only}`." if field.only else "")
+        yield f"`{prefix}{field.name}`", kind, default, doc
+        yield from _fields(field.fields, f"{prefix}{field.name}.")
+
+
+def settings() -> str:
+    """A section with a table for each table of the file."""
+    head = ("key", "environment", "default", "allowed", "meaning")
+    return "\n\n".join(
+        f"## [{each.name}]\n\n{each.doc}\n\n{table(head, map(_setting, each.settings))}"
+        for each in declared_tables()
+    )
+
+
+def _setting(row: Declared) -> tuple[str, str, str, str, str]:
+    default = row.default if isinstance(row.default, str) else shown(row, row.default)
+    return f"`{row.key}`", code(row.env), code(default), _allowed(row), row.doc
+
+
+def _allowed(row: Declared) -> str:
+    if row.choices:
+        return ", ".join(code(choice) for choice in row.choices)
+    if row.kind in ("int", "float") and row.high is not None:
+        return f"{row.low} to {row.high}"
+    if row.form == "url":
+        return "http(s) or ws(s) address"
+    return "secret" if row.kind == "secret" else row.allowed
+
+
+def page(name: str) -> str:
+    """The text of a reference page."""
+
+    def fill(hole: re.Match[str]) -> str:
+        kind, what = hole.groups()
+        if kind == "events":
+            return events(what)
+        return {"names": names, "errors": errors, "settings": settings}[what]()
+
+    source = f"templates/{name}.md"
+    text = (DOCS / source).read_text("utf-8")
+    note = f"<!-- Made by docs/generate.py from docs/{source}: edit that, not this. -->\n\n"
+    return note + _HOLE.sub(fill, text)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the pages, or with `--check` say which differ; the exit code."""
+    differing = []
+    for name in PAGES:
+        path = DOCS / "reference" / f"{name}.md"
+        text = page(name)
+        if arguments == ["--check"]:
+            if not path.exists() or path.read_text("utf-8") != text:
+                differing.append(path)
+        else:
+            path.write_text(text, "utf-8")
+    for path in differing:
+        sys.stderr.write(f"{path} is not what `python docs/generate.py` writes\n")
+    return bool(differing)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
