@@ -30,20 +30,20 @@ def test_the_pages_in_the_repository_are_up_to_date(generate: ModuleType) -> Non
 
 
 def test_a_page_that_differs_is_named(
-    generate: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    generate: ModuleType,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "templates").symlink_to(DOCS / "templates")
     (tmp_path / "reference").mkdir()
-    generate.DOCS = tmp_path
-    try:
-        assert generate.main(["--check"]) == 1
-        assert generate.main([]) == 0
-        assert generate.main(["--check"]) == 0
-        (tmp_path / "reference" / "events.md").write_text("old")
-        capsys.readouterr()
-        assert generate.main(["--check"]) == 1
-    finally:
-        generate.DOCS = DOCS
+    monkeypatch.setattr(generate, "DOCS", tmp_path)
+    assert generate.main(["--check"]) == 1
+    assert generate.main([]) == 0
+    assert generate.main(["--check"]) == 0
+    (tmp_path / "reference" / "events.md").write_text("old")
+    capsys.readouterr()
+    assert generate.main(["--check"]) == 1
     assert capsys.readouterr().err.count("\n") == 1
 
 

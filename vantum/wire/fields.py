@@ -50,9 +50,9 @@ class ProtocolError(RequestError):
 class Field:
     """One field of a payload.
 
-    `low` and `high` are inclusive. `default` is for the reader of the reference. `case` is the
-    error row of a value that is not allowed. `max_chars` of 0 is no limit. `only` is the vocabulary that has the field, None for
-    both. A map without `fields` may hold anything.
+    `low` and `high` are inclusive. `default` is for the reader of the reference. A `max_chars` of
+    0 is no limit, None the default one. `case` is the error row of a value that is not allowed.
+    `only` is the vocabulary that has the field, None for both. `fields` are those of a map.
     """
 
     name: str
