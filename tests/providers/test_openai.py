@@ -1,0 +1,373 @@
+"""The OpenAI provider against the simulated server, on real loopback sockets and the real clock.
+
+No autojump clock here: it would jump whenever everything waits for a socket.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import trio
+
+from vantum.actors.llm import LlmLimits, generate
+from vantum.config import LlmSettings, OpenAISettings, Secret
+from vantum.core.backoff import Schedule
+from vantum.core.messages import (
+    ChatMessage,
+    ChatRequest,
+    LlmFailed,
+    LlmFinished,
+    LlmOutput,
+    LlmToken,
+)
+from vantum.errors import ErrorKind, ProviderError
+from vantum.ports import LanguageModel, LanguageModelProvider
+from vantum.providers.openai import OpenAIProvider
+from vantum.testing.openai import Fault, FaultKind, OpenAIScript, SimulatedOpenAI, simulated_openai
+
+KEY = "sk-very-secret"
+TEXT = "Good morning!||BREAK||This is Kyle, how are you?"
+REQUEST = ChatRequest((ChatMessage("system", "Be kind."), ChatMessage("user", "Hello?")))
+
+
+@pytest.fixture
+async def peer() -> AsyncIterator[SimulatedOpenAI]:
+    async with simulated_openai(OpenAIScript(answers=(TEXT,), api_key=KEY)) as running:
+        yield running
+
+
+def provider_for(peer: SimulatedOpenAI, key: str = KEY, **llm: Any) -> OpenAIProvider:
+    openai = OpenAISettings(
+        api_key=Secret(key), organization="org-1", base_url=peer.base_url.replace("http", "ws")
+    )
+    return OpenAIProvider(openai, LlmSettings(**llm))
+
+
+@pytest.fixture
+async def provider(peer: SimulatedOpenAI) -> AsyncIterator[OpenAIProvider]:
+    """Closed in the end, but not entered: it makes no connections of its own."""
+    made = provider_for(peer)
+    yield made
+    await made.aclose()
+
+
+async def ask(model: LanguageModel, request: ChatRequest = REQUEST) -> list[str]:
+    with trio.fail_after(5):
+        async with model.stream(request) as pieces:
+            return [piece async for piece in pieces]
+
+
+async def until(condition: Any) -> None:
+    with trio.fail_after(2):
+        while not condition():  # noqa: ASYNC110 (it is another process's view, in principle)
+            await trio.sleep(0.001)
+
+
+async def test_an_answer_comes_as_tokens(peer: SimulatedOpenAI, provider: OpenAIProvider) -> None:
+    pieces = await ask(provider.for_session())
+    assert "".join(pieces) == TEXT
+    assert len(pieces) > 5
+    assert all(pieces)
+    assert provider.health().detail == "answers"
+
+
+async def test_the_provider_is_what_the_port_wants(provider: OpenAIProvider) -> None:
+    port: LanguageModelProvider = provider
+    assert port.name == "openai"
+    assert port.health().ok
+
+
+async def test_what_is_asked(peer: SimulatedOpenAI) -> None:
+    provider = provider_for(peer, model="gpt-x", temperature=0.25, presence_penalty=0.5)
+    await ask(provider.for_session())
+    await provider.aclose()
+    (recorded,) = peer.requests
+    assert recorded.headers["authorization"] == f"Bearer {KEY}"
+    assert recorded.headers["openai-organization"] == "org-1"
+    assert recorded.body == {
+        "model": "gpt-x",
+        "messages": [
+            {"role": "system", "content": "Be kind."},
+            {"role": "user", "content": "Hello?"},
+        ],
+        "temperature": 0.25,
+        "top_p": 1.0,
+        "max_tokens": 500,
+        "presence_penalty": 0.5,
+        "stream": True,
+    }
+
+
+async def test_answers_share_one_connection(
+    peer: SimulatedOpenAI, provider: OpenAIProvider
+) -> None:
+    model = provider.for_session()
+    for _ in range(3):
+        await ask(model)
+    assert peer.connections == 1
+
+
+async def test_the_end_does_not_wait_for_the_connections_end(peer: SimulatedOpenAI) -> None:
+    """The finish reason ends the answer; that nothing follows it is not the caller's problem."""
+    peer.faults.append(Fault("length", after_tokens=3))
+    async with provider_for(peer) as provider:
+        assert len(await ask(provider.for_session())) == 3
+
+
+REFUSALS: list[tuple[FaultKind, ErrorKind]] = [
+    ("bad_request", "invalid_request"),
+    ("auth", "auth"),
+    ("forbidden", "auth"),
+    ("not_found", "invalid_request"),
+    ("timeout", "timeout"),
+    ("rate_limit", "rate_limit"),
+    ("quota", "quota"),
+    ("server", "server"),
+    ("overloaded", "server"),
+    ("refuse", "network"),
+]
+
+
+@pytest.mark.parametrize(("fault", "kind"), REFUSALS)
+async def test_requests_that_fail(
+    peer: SimulatedOpenAI, provider: OpenAIProvider, fault: FaultKind, kind: ErrorKind
+) -> None:
+    peer.faults.append(Fault(fault))
+    with pytest.raises(ProviderError) as caught:
+        await ask(provider.for_session())
+    assert caught.value.kind == kind
+    assert caught.value.__cause__ is None
+    assert "secret" not in str(caught.value)
+    assert len(peer.chats) == 1, "our own policy tries again, not the library's"
+    assert "".join(await ask(provider.for_session())) == TEXT
+
+
+BREAKS: list[tuple[FaultKind, ErrorKind, str]] = [
+    ("disconnect", "network", "broke off"),
+    ("cut", "network", "ended before the answer did"),
+    ("malformed", "network", "malformed event"),
+    ("error_event", "server", "half-way"),
+    ("content_filter", "invalid_request", "content filter"),
+]
+
+
+@pytest.mark.parametrize(("fault", "kind", "message"), BREAKS)
+async def test_streams_that_break_keep_what_came_before(
+    peer: SimulatedOpenAI,
+    provider: OpenAIProvider,
+    fault: FaultKind,
+    kind: ErrorKind,
+    message: str,
+) -> None:
+    peer.faults.append(Fault(fault, after_tokens=2))
+    pieces = []
+    with pytest.raises(ProviderError, match=message) as caught:  # noqa: PT012 (both are wanted)
+        async with provider.for_session().stream(REQUEST) as stream:
+            async for piece in stream:
+                pieces.append(piece)
+    assert pieces == ["Good", " morning"]
+    assert caught.value.kind == kind
+    assert "".join(await ask(provider.for_session())) == TEXT
+
+
+async def test_an_empty_answer_is_no_text(peer: SimulatedOpenAI, provider: OpenAIProvider) -> None:
+    peer.faults.append(Fault("empty"))
+    assert await ask(provider.for_session()) == []
+
+
+async def test_bytes_that_drip(peer: SimulatedOpenAI, provider: OpenAIProvider) -> None:
+    peer.script = OpenAIScript(answers=("Ünïcode – ok",))
+    peer.faults.append(Fault("drip"))
+    assert "".join(await ask(provider.for_session())) == "Ünïcode – ok"
+
+
+async def test_a_wrong_key(peer: SimulatedOpenAI) -> None:
+    async with provider_for(peer, key="sk-wrong-secret") as provider:
+        with pytest.raises(ProviderError) as caught:
+            await ask(provider.for_session())
+        assert caught.value.kind == "auth"
+        assert "secret" not in str(caught.value) + provider.health().detail + repr(provider)
+        assert not provider.health().ok
+
+
+async def test_a_server_without_keys(peer: SimulatedOpenAI) -> None:
+    peer.script = OpenAIScript(answers=(TEXT,))
+    async with provider_for(peer, key="") as provider:
+        assert "".join(await ask(provider.for_session())) == TEXT
+
+
+async def test_nobody_listens() -> None:
+    async with simulated_openai() as peer:
+        provider = provider_for(peer)
+    with pytest.raises(ProviderError, match=r"no response from 127\.0\.0\.1 \(ConnectError\)") as e:
+        await ask(provider.for_session())
+    assert e.value.kind == "network"
+    await provider.aclose()
+
+
+# ---------------------------------------------------------------- connections
+
+
+async def test_cancelling_closes_the_stream_at_once(
+    peer: SimulatedOpenAI, provider: OpenAIProvider
+) -> None:
+    peer.faults.append(Fault("stall", after_tokens=1))
+    async with trio.open_nursery() as nursery:
+
+        async def hear() -> None:
+            async with provider.for_session().stream(REQUEST) as pieces:
+                async for _ in pieces:
+                    nursery.cancel_scope.deadline = trio.current_time() + 0.01
+
+        nursery.start_soon(hear)
+    left_s = trio.current_time()
+    await until(lambda: peer.abandoned)
+    assert trio.current_time() - left_s < 0.1  # in fact 1 to 2 ms on an idle machine
+
+
+async def test_leaving_an_answer_in_the_middle_closes_it(
+    peer: SimulatedOpenAI, provider: OpenAIProvider
+) -> None:
+    peer.script = OpenAIScript(answers=(TEXT,), tokens_per_s=100.0)
+    async with provider.for_session().stream(REQUEST) as pieces:
+        assert await anext(aiter(pieces)) == "Good"
+    await until(lambda: peer.abandoned)
+    assert peer.completed == 0
+
+
+async def test_cancelling_while_nothing_has_come(
+    peer: SimulatedOpenAI, provider: OpenAIProvider
+) -> None:
+    peer.faults.extend([Fault("hang"), Fault("hang_open")])
+    for count in (1, 2):
+        with trio.move_on_after(0.03) as scope:
+            await ask(provider.for_session())
+        assert scope.cancelled_caught
+        await until(lambda count=count: peer.abandoned == count)
+
+
+async def test_a_spare_connection_is_ready_after_an_interruption(peer: SimulatedOpenAI) -> None:
+    async with provider_for(peer, model=peer.script.models[0]) as provider:
+        model = provider.for_session()
+        await until(lambda: provider._warming == 0)
+        assert [r.path for r in peer.requests] == ["/v1/models/gpt-4.1-2025-04-14"]
+        await ask(model)
+        assert peer.connections == 1, "the session's first answer found an open connection"
+
+        peer.faults.append(Fault("stall"))
+        async with model.stream(REQUEST) as pieces:
+            await anext(aiter(pieces))
+        await until(lambda: peer.connections == 2)
+        await until(lambda: provider._warming == 0)
+        await ask(model)
+        assert peer.connections == 2, "the next answer found one too"
+
+
+async def test_a_crowd_of_sessions_does_not_warm_up_all_at_once(peer: SimulatedOpenAI) -> None:
+    async with provider_for(peer) as provider:
+        for _ in range(50):
+            provider.for_session()
+        await until(lambda: provider._warming == 0)
+        assert len(peer.requests) == 4
+
+
+async def test_a_failing_warm_up_harms_nobody() -> None:
+    async with simulated_openai() as peer:
+        provider = provider_for(peer)
+    async with provider:
+        provider.for_session()
+        await until(lambda: provider._warming == 0)
+        assert provider.health().detail == "not asked yet"
+
+
+async def test_a_kept_connection_that_was_closed_is_replaced_without_a_failure(
+    peer: SimulatedOpenAI, provider: OpenAIProvider
+) -> None:
+    model = provider.for_session()
+    await ask(model)
+    peer.faults.append(Fault("refuse"))  # what a server does that closes as the request arrives
+    assert "".join(await ask(model)) == TEXT
+    assert (len(peer.chats), peer.connections) == (3, 2)
+    assert provider.health().detail == "answers"
+
+
+# ---------------------------------------------------------------- health
+
+
+async def test_silence_that_was_waited_out_is_a_failure(peer: SimulatedOpenAI) -> None:
+    peer.faults.extend([Fault("hang_open"), Fault("hang")])
+    async with provider_for(peer, request_timeout_ms=30) as provider:
+        for _ in range(2):
+            with trio.move_on_after(0.03):
+                await ask(provider.for_session())
+            assert provider.health().detail.startswith("timeout: silent for 0.0 s")
+
+
+@pytest.mark.parametrize(
+    ("heard", "complete", "silent_s", "detail"),
+    [
+        (False, False, 0.1, "not asked yet"),  # interrupted before the first token
+        (False, False, 30.0, "timeout: silent for 30.0 s (0 s ago)"),
+        (True, False, 5.0, "answers"),  # interrupted while it spoke
+        (True, False, 10.0, "timeout: silent for 10.0 s (0 s ago)"),
+        (True, True, 60.0, "answers"),
+        (False, True, 60.0, "not asked yet"),  # an empty answer
+    ],
+)
+async def test_how_an_answer_ended_shows_in_the_health(
+    provider: OpenAIProvider, heard: bool, complete: bool, silent_s: float, detail: str
+) -> None:
+    provider.closed(heard=heard, complete=complete, failed=False, silent_s=silent_s)
+    assert provider.health().detail == detail
+
+
+# ---------------------------------------------------------------- with the actor
+
+
+async def generated(provider: OpenAIProvider, limits: LlmLimits) -> list[LlmOutput]:
+    token_tx, token_rx = trio.open_memory_channel[LlmOutput](math.inf)
+    with trio.fail_after(5):
+        await generate(
+            provider.for_session(), REQUEST, token_tx, limits=limits, provider=provider.name
+        )
+    with token_rx:
+        return [message async for message in token_rx]
+
+
+async def test_the_actor_retries_what_the_provider_refused(
+    peer: SimulatedOpenAI, provider: OpenAIProvider
+) -> None:
+    peer.faults.extend([Fault("overloaded"), Fault("rate_limit")])
+    messages = await generated(provider, LlmLimits(retry=Schedule((0.001, 0.001))))
+    assert "".join(m.text for m in messages if isinstance(m, LlmToken)) == TEXT
+    assert messages[-1] == LlmFinished()
+    assert len(peer.chats) == 3
+
+
+async def test_the_actor_ends_a_stalled_stream(
+    peer: SimulatedOpenAI, provider: OpenAIProvider
+) -> None:
+    peer.faults.append(Fault("stall", after_tokens=1))
+    messages = await generated(provider, LlmLimits(token_s=0.03))
+    assert messages == [
+        LlmToken("Good"),
+        LlmFailed("timeout", "no further text within 0.03 s", "openai"),
+    ]
+    await until(lambda: peer.abandoned)
+
+
+async def test_many_sessions_at_once(peer: SimulatedOpenAI, provider: OpenAIProvider) -> None:
+    peer.script = OpenAIScript(answers=lambda messages: f"You said {messages[-1]['content']}.")
+    heard: dict[int, str] = {}
+
+    async def session(number: int) -> None:
+        request = ChatRequest((ChatMessage("user", f"number {number}"),))
+        heard[number] = "".join(await ask(provider.for_session(), request))
+
+    async with trio.open_nursery() as nursery:
+        for number in range(30):
+            nursery.start_soon(session, number)
+    assert heard == {number: f"You said number {number}." for number in range(30)}
