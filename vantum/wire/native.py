@@ -83,22 +83,14 @@ class Decoded:
 
 
 def choose_vocabulary(events: str | None, subprotocols: Iterable[str] = ()) -> Vocabulary:
-    """The vocabulary of a new connection.
+    """The vocabulary of a new connection: the older one if the URL or the subprotocol says so.
 
     Args:
         events: value of `events` in the URL's query; None if it is not there.
         subprotocols: what the client offers in its handshake.
-
-    Raises:
-        ProtocolError: `events` is neither vocabulary.
     """
-    for vocabulary in VOCABULARIES:
-        if events == vocabulary:
-            return vocabulary
-    if events:
-        names = " or ".join(VOCABULARIES)
-        raise ProtocolError("malformed", f"events={shown(events)}; must be: {names}", _UNREADABLE)
-    return "voicechat" if VOICECHAT_SUBPROTOCOL in subprotocols else "unified"
+    older = events == "voicechat" or VOICECHAT_SUBPROTOCOL in subprotocols
+    return "voicechat" if older else "unified"
 
 
 # ---------------------------------------------------------------- client → server
