@@ -344,6 +344,7 @@ def test_a_forced_cut_drops_a_doubtful_end() -> None:
     options = ChunkingOptions(max_chunk_chars=20)
     assert pieces("we sell in the U.S. Whatever", options) == ["we sell in the U.S.", "Whatever"]
     assert pieces("sell in the U.S. Washington", options) == ["sell in the U.S.", "Washington"]
+    assert pieces("in the U.S. WabcdefghijkWe go", options) == ["in the U.S.", "WabcdefghijkWe go"]
 
 
 # ---------------------------------------------------------------- properties

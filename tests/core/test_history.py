@@ -58,7 +58,8 @@ def test_an_interrupted_answer_may_come_cut_already() -> None:
     assert history.add_assistant("One.", interrupted=True) == Entry(
         "assistant", "One.", interrupted=True
     )
-    assert told(history) == [("assistant", "One.")]
+    history.add_assistant("Two.", interrupted=True, written="Two. ||BREAK|| Three.")
+    assert told(history) == [("assistant", "One.\nTwo.")]
 
 
 def test_an_answer_that_nobody_heard_is_in_the_record_only() -> None:
@@ -148,6 +149,17 @@ def test_a_token_limit_alone() -> None:
     history.add_user("last")
     tokens = sum(estimate_tokens(m.content) for m in history.context(SYSTEM))
     assert 50 <= tokens <= 100
+
+
+def test_merged_turns_are_counted_once() -> None:
+    texts = ["x" * 40, "y" * 40]
+    limit = estimate_tokens(SYSTEM) + estimate_tokens("\n".join(texts)) + estimate_tokens("z")
+    histories = [History(max_context_tokens=limit + spare) for spare in (0, -1)]
+    for history in histories:
+        for text in texts:
+            history.add_assistant(text)
+        history.add_user("z")
+    assert [len(told(history)) for history in histories] == [2, 1]
 
 
 @pytest.mark.parametrize("limits", [{"max_messages": -1}, {"max_context_tokens": -1}])
