@@ -5,10 +5,12 @@ No autojump clock here: it would jump whenever everything waits for a socket.
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import httpx2
 import pytest
 import trio
 
@@ -206,6 +208,77 @@ async def test_nobody_listens() -> None:
         await ask(provider.for_session())
     assert e.value.kind == "network"
     await provider.aclose()
+
+
+# ---------------------------------------------------------------- odd transports
+
+
+def answering(respond: Callable[[httpx2.Request], httpx2.Response]) -> OpenAIProvider:
+    """A provider whose HTTP client gets its responses from a function, for what no peer does."""
+    client = httpx2.AsyncClient(transport=httpx2.MockTransport(respond))
+    return OpenAIProvider(OpenAISettings(api_key=Secret(KEY)), LlmSettings(), http_client=client)
+
+
+def event_stream(data: bytes) -> Callable[[httpx2.Request], httpx2.Response]:
+    return lambda _: httpx2.Response(
+        200, headers={"content-type": "text/event-stream"}, content=data
+    )
+
+
+async def test_a_server_that_sends_done_without_a_finish_reason() -> None:
+    data = b'data: {"choices":[{"delta":{"content":"Hi"}}]}\n\ndata: [DONE]\n\ndata: {oops\n\n'
+    async with answering(event_stream(data)) as provider:
+        assert await ask(provider.for_session()) == ["Hi"]
+
+
+async def test_a_line_without_end() -> None:
+    async with answering(event_stream(b"x" * 1_100_000)) as provider:
+        with pytest.raises(ProviderError, match="longer than 1 MiB") as caught:
+            await ask(provider.for_session())
+    assert caught.value.kind == "network"
+
+
+async def test_no_connection_in_time() -> None:
+    def respond(request: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ConnectTimeout("", request=request)
+
+    async with answering(respond) as provider:
+        with pytest.raises(ProviderError, match="no connection within 5 s") as caught:
+            await ask(provider.for_session())
+    assert caught.value.kind == "timeout"
+
+
+async def test_an_error_whose_body_breaks_off() -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"{"
+        raise httpx2.ReadError("reset")
+
+    async with answering(lambda _: httpx2.Response(500, content=body())) as provider:
+        with pytest.raises(ProviderError, match=r"broke off \(ReadError\)") as caught:
+            await ask(provider.for_session())
+    assert caught.value.kind == "network"
+
+
+async def test_a_redirect_to_nowhere_is_not_understood() -> None:
+    async with answering(lambda _: httpx2.Response(304)) as provider:
+        with pytest.raises(ProviderError, match="HTTP 304") as caught:
+            await ask(provider.for_session())
+    assert caught.value.kind == "unknown"
+
+
+async def test_openai_itself_is_asked_in_its_newer_words() -> None:
+    seen: list[httpx2.Request] = []
+
+    def respond(request: httpx2.Request) -> httpx2.Response:
+        seen.append(request)
+        return event_stream(b"data: [DONE]\n\n")(request)
+
+    provider = answering(respond)
+    await ask(provider.for_session())
+    await provider.aclose()
+    (request,) = seen
+    assert str(request.url) == "https://api.openai.com/v1/chat/completions"
+    assert "max_completion_tokens" in json.loads(request.content)
 
 
 # ---------------------------------------------------------------- connections

@@ -217,8 +217,9 @@ class SimulatedOpenAI:
 
             async def watch() -> None:
                 await wire.gone()
-                self.abandoned += 1
-                nursery.cancel_scope.cancel()
+                if not nursery.cancel_scope.cancel_called:
+                    self.abandoned += 1
+                    nursery.cancel_scope.cancel()
 
             nursery.start_soon(watch)
             await self._deliver(wire, answer, kind)
