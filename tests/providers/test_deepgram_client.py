@@ -189,7 +189,7 @@ async def test_keepalive_only_in_silence(autojump_clock: trio.abc.Clock) -> None
         assert call.types == ["KeepAlive"] * 4 or call.types == ["KeepAlive"] * 5
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     drops=st.lists(st.floats(0.02, 4.0), min_size=1, max_size=3),
     latency_ms=st.sampled_from([0, 30, 400]),
