@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import trio
+import wsproto.utilities
 from attrs import Factory, define, field
 from trio_websocket import (
     ConnectionClosed,
@@ -114,6 +115,8 @@ class SimulatedCartesia:
                     nursery.cancel_scope.cancel()
         except* (ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the client has gone
+        except* wsproto.utilities.LocalProtocolError:
+            pass  # trio-websocket answers a ping although we are closing
         finally:
             await trio.aclose_forcefully(stream)
 

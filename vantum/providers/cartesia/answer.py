@@ -9,9 +9,11 @@ where it begins on both axes.
 **Resuming.** When a context is gone half-way through a piece, that piece's next take generates
 only the rest of its text, from the first word whose audio had not all been given out. If that word
 had begun, its new audio is cut by what was given out already; if the break fell between two words,
-the pause is filled up to where the word would have begun. So every word is heard once. Where
-timestamps come late, the cut is where the last known word ended; without any, the whole piece
-is generated again and its audio cut by what was given out.
+the pause is filled up to where the word would have begun. So every word is heard once. If the next
+word's timestamp had not come: where timestamps come before their audio, that word had not begun;
+where they come late (which the answer so far has shown), the cut is where the last known word
+ended, which may cost the new word as much as the pause was long. Without any timestamp the whole
+piece is generated again and its audio cut by what was given out.
 
 **Words** are reported when their audio begins, not before: a word whose audio is lost with the
 connection has then not been reported yet, and is so once, by the take that speaks it.
@@ -91,6 +93,8 @@ class Answer:
     _rest: str | None = None
     _odd: bytes = b""
     _early: list[tuple[int, Words]] = Factory(list)
+    #: Whether timestamps have come after their audio; None until the first one of the answer.
+    _late: bool | None = None
 
     # ------------------------------------------------------------ text in
 
@@ -257,7 +261,10 @@ class Answer:
         first = not take.stamps
         take.stamps += reply.words
         if take.origin is not None:
+            placed = len(self._words)
             self._place(reply.words)
+            began_before = self._words[placed][1] < self.delivered
+            self._late = began_before or bool(self._late)
             return self._report(self.pieces[self.current].index)
         return self._release_held() if first and take.held else []
 
@@ -305,6 +312,8 @@ class Answer:
             said += 1
         if said < len(self._words):
             goes_on_at = self._words[said][1]
+        elif self._late is False:
+            goes_on_at = self.delivered
         else:
             goes_on_at = self._words[-1][2] if self._words else self._piece_began
         # The word that was cut has been reported, and the next take speaks it first.

@@ -60,8 +60,8 @@ class CartesiaProvider:
     """
 
     settings: CartesiaSettings
-    open_stream: OpenStream = trio.open_tcp_stream
-    new_context_id: Callable[[], str] = _new_context_id
+    open_stream: OpenStream = field(default=trio.open_tcp_stream, repr=False)
+    new_context_id: Callable[[], str] = field(default=_new_context_id, repr=False)
     _contacts: _Contacts = field(factory=_Contacts, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -94,9 +94,9 @@ class CartesiaSpeech:
     """One session's voice; see `vantum.ports.TextToSpeech`."""
 
     settings: CartesiaSettings
-    open_stream: OpenStream
-    new_context_id: Callable[[], str]
-    note: Callable[[ProviderError | None], None]
+    open_stream: OpenStream = field(repr=False)
+    new_context_id: Callable[[], str] = field(repr=False)
+    note: Callable[[ProviderError | None], None] = field(repr=False)
     #: The connection to use; None while there is none.
     link: Link | None = field(default=None, init=False)
     _changed: trio.Event = field(factory=trio.Event, init=False)
