@@ -8,8 +8,10 @@ Both are pure and never see a socket. Choices where the contract leaves room:
 - The envelope is checked first, then the type, then the payload; the session id is the session's
   own to compare (`Decoded.session_id`).
 - Extension types and timestamps are read and ignored like other unknown fields. Bytes after the
-  map, arrays of more than 4096 and maps of more than 1024 entries are malformed: nothing in the
-  protocol needs them, and MessagePack reserves memory by the length that is claimed.
+  map are malformed.
+- So are more than 64 maps and arrays in a message, or more than 256 entries in one of them: nothing
+  in the protocol comes near. Without a bound, a message of 1 MiB of empty arrays would hold up the
+  event loop for a good part of a second, and a claimed length would reserve memory.
 """
 
 from __future__ import annotations
@@ -68,8 +70,8 @@ __all__ = [
 ]
 
 _MAX_NAME_CHARS: Final = 128
-_MAX_ARRAY: Final = 4096
-_MAX_MAP: Final = 1024
+_MAX_ENTRIES: Final = 256
+_MAX_CONTAINERS: Final = 64
 _UNREADABLE: Final = Request()
 
 
@@ -125,8 +127,7 @@ def read_frame(data: bytes | str) -> tuple[Request, dict[object, Any]]:
             "malformed", "text frame; messages are binary frames of MessagePack", _UNREADABLE
         )
     try:
-        # timestamp=0 keeps timestamps as plain values: no date is too large for them.
-        frame = msgpack.unpackb(data, timestamp=0, max_array_len=_MAX_ARRAY, max_map_len=_MAX_MAP)
+        frame = _unpack(data)
     except (ValueError, msgpack.UnpackException, RecursionError):
         # The library's texts name its own limits and offsets, which help nobody on the other side.
         raise ProtocolError("malformed", "not one whole MessagePack value", _UNREADABLE) from None
@@ -147,6 +148,29 @@ def read_frame(data: bytes | str) -> tuple[Request, dict[object, Any]]:
     ):
         raise ProtocolError("malformed", _envelope_fault(frame), request)
     return request, frame
+
+
+def _unpack(data: bytes) -> object:
+    """The value of a frame, within the bounds."""
+    left = _MAX_CONTAINERS
+
+    def count(container: object) -> object:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise ValueError("too many maps and arrays")
+        return container
+
+    # timestamp=0 keeps timestamps as plain values: no date is too large for them.
+    value: object = msgpack.unpackb(
+        data,
+        timestamp=0,
+        max_array_len=_MAX_ENTRIES,
+        max_map_len=_MAX_ENTRIES,
+        list_hook=count,
+        object_hook=count,
+    )
+    return value
 
 
 def _is_name(value: object) -> bool:
