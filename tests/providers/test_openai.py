@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import ssl
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -32,6 +33,8 @@ from vantum.testing.openai import Fault, FaultKind, OpenAIScript, SimulatedOpenA
 
 KEY = "sk-very-secret"
 TEXT = "Good morning!||BREAK||This is Kyle, how are you?"
+#: Not needed over plain HTTP, but each client would load all certificates again (50 ms).
+TLS = ssl.create_default_context()
 REQUEST = ChatRequest((ChatMessage("system", "Be kind."), ChatMessage("user", "Hello?")))
 
 
@@ -45,7 +48,8 @@ def provider_for(peer: SimulatedOpenAI, key: str = KEY, **llm: Any) -> OpenAIPro
     openai = OpenAISettings(
         api_key=Secret(key), organization="org-1", base_url=peer.base_url.replace("http", "ws")
     )
-    return OpenAIProvider(openai, LlmSettings(**llm))
+    client = httpx2.AsyncClient(verify=TLS, timeout=None)
+    return OpenAIProvider(openai, LlmSettings(**llm), http_client=client)
 
 
 @pytest.fixture
@@ -80,6 +84,12 @@ async def test_the_provider_is_what_the_port_wants(provider: OpenAIProvider) -> 
     port: LanguageModelProvider = provider
     assert port.name == "openai"
     assert port.health().ok
+
+
+async def test_with_a_client_of_its_own(peer: SimulatedOpenAI) -> None:
+    openai = OpenAISettings(api_key=Secret(KEY), base_url=peer.base_url)
+    async with OpenAIProvider(openai, LlmSettings()) as provider:
+        assert "".join(await ask(provider.for_session())) == TEXT
 
 
 async def test_what_is_asked(peer: SimulatedOpenAI) -> None:
@@ -215,7 +225,7 @@ async def test_nobody_listens() -> None:
 
 def answering(respond: Callable[[httpx2.Request], httpx2.Response]) -> OpenAIProvider:
     """A provider whose HTTP client gets its responses from a function, for what no peer does."""
-    client = httpx2.AsyncClient(transport=httpx2.MockTransport(respond))
+    client = httpx2.AsyncClient(transport=httpx2.MockTransport(respond), verify=TLS)
     return OpenAIProvider(OpenAISettings(api_key=Secret(KEY)), LlmSettings(), http_client=client)
 
 
