@@ -58,7 +58,8 @@ class AudioLane:
     def _drop_oldest(self) -> float:
         kept: deque[LaneItem] = deque()
         dropped_s = 0.0
-        while self._items and self._held_s > self.limit_s:
+        # The newest stays whatever its length: a client may send all it has in one message.
+        while len(self._items) > 1 and self._held_s > self.limit_s:
             oldest = self._items.popleft()
             if isinstance(oldest, AudioFrame):
                 self._held_s -= oldest.duration_s
