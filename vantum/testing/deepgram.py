@@ -21,22 +21,31 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
 import trio
-from attrs import Factory, define, field, frozen
+from attrs import Factory, define, field
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
-from vantum.testing.deepgram_speech import (
-    Body,
-    DeepgramScript,
-    Listener,
-    ScriptWord,
-    Utterance,
-    spoken_audio,
+from vantum.testing.deepgram_faults import (
+    MALFORMED,
+    STATUS_TEXT,
+    ClosesWith,
+    Disconnects,
+    Drips,
+    DripStream,
+    Fault,
+    HangsInHandshake,
+    IgnoresFinalize,
+    RefusesConnection,
+    Rejects,
+    SendsMalformed,
+    Stalls,
 )
+from vantum.testing.deepgram_script import DeepgramScript, ScriptWord, Utterance, spoken_audio
+from vantum.testing.deepgram_speech import Body, Listener
 
 __all__ = [
     "ClosesWith",
@@ -63,108 +72,8 @@ __all__ = [
 _MESSAGE_QUEUE = 16
 _HANDSHAKE_S = 10.0
 
-# ---------------------------------------------------------------- faults
-
-
-@frozen
-class RefusesConnection:
-    """The TCP connection is closed before the handshake."""
-
-    connections: frozenset[int] | None = None
-
-
-@frozen
-class HangsInHandshake:
-    """The request is never answered."""
-
-    connections: frozenset[int] | None = None
-
-
-@frozen
-class Rejects:
-    """The handshake is answered with an HTTP status: 400, 401, 402, 403, 429, 500, 503 …"""
-
-    status: int
-    connections: frozenset[int] | None = None
-
-
-@frozen
-class Stalls:
-    """After so much audio on the connection it neither reads nor answers any more."""
-
-    after_s: float = 0.0
-    connections: frozenset[int] | None = None
-
-
-@frozen
-class Disconnects:
-    """After so much audio, or so many audio messages, the TCP connection is gone."""
-
-    after_s: float = 0.0
-    after_messages: int = 0
-    connections: frozenset[int] | None = None
-
-
-@frozen
-class ClosesWith:
-    """After so much audio the WebSocket is closed with a code and a reason."""
-
-    code: int
-    reason: str
-    after_s: float = 0.0
-    connections: frozenset[int] | None = None
-
-
-@frozen
-class SendsMalformed:
-    """With every audio message it also sends things that are no Deepgram messages."""
-
-    connections: frozenset[int] | None = None
-
-
-@frozen
-class Drips:
-    """What it sends trickles: so many bytes at a time."""
-
-    bytes_at_once: int = 16
-    every_ms: float = 1.0
-    connections: frozenset[int] | None = None
-
-
-@frozen
-class IgnoresFinalize:
-    """`Finalize` is answered by nothing, and flushes nothing."""
-
-    connections: frozenset[int] | None = None
-
-
-Fault: TypeAlias = (
-    RefusesConnection
-    | HangsInHandshake
-    | Rejects
-    | Stalls
-    | Disconnects
-    | ClosesWith
-    | SendsMalformed
-    | Drips
-    | IgnoresFinalize
-)
 _F = TypeVar("_F")
 
-_MALFORMED: Final = (
-    "{not json",
-    "[]",
-    '{"type": "Unheard"}',
-    '{"type": "Results", "start": "soon", "channel": 7}',
-    '{"type": "UtteranceEnd"}',
-)
-_STATUS_TEXT: Final = {
-    400: ("Bad Request", "Bad Request."),
-    401: ("INVALID_AUTH", "Invalid credentials."),
-    402: ("ASR_PAYMENT_REQUIRED", "Project does not have enough credits."),
-    403: ("INSUFFICIENT_PERMISSIONS", "User does not have sufficient permissions."),
-    429: ("TOO_MANY_REQUESTS", "Too many requests. Please try again later."),
-}
 
 # ---------------------------------------------------------------- the server
 
@@ -241,7 +150,7 @@ class SimulatedDeepgram:
                 await trio.sleep_forever()
             else:
                 if drip := self.fault(Drips, index):
-                    stream = _DripStream(stream, drip)
+                    stream = DripStream(stream, drip)
                 await self._upgrade(stream, index, record)
         except* (ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError):
             record.ended = "lost" if record.ended == "open" else record.ended
@@ -267,7 +176,7 @@ class SimulatedDeepgram:
             record.authorization = dict(request.headers).get(b"authorization", b"").decode()
             request_id = str(UUID(int=index + 1))
             if refusal := self._refusal(index, url.path, record):
-                code, text = _STATUS_TEXT.get(refusal, ("ERROR", "Something went wrong."))
+                code, text = STATUS_TEXT.get(refusal, ("ERROR", "Something went wrong."))
                 body = {"err_code": code, "err_msg": text, "request_id": request_id}
                 headers = [(b"dg-error", text.encode()), (b"dg-request-id", request_id.encode())]
                 record.ended = f"rejected {refusal}"
@@ -344,7 +253,7 @@ class _Talk:
                 answers = self._listener.audio(message)
                 self._record.audio_s = self._listener.received_s
                 if self._malformed:
-                    await self._send(list(_MALFORMED))
+                    await self._send(list(MALFORMED))
                 if answers:
                     await self._say(answers)
             elif await self._control(message):
@@ -434,27 +343,6 @@ class _Talk:
         async for due, texts in self._out_rx:
             await trio.sleep_until(due)
             await self._send_now(texts)
-
-
-class _DripStream(trio.abc.Stream):
-    """A stream that sends slowly."""
-
-    def __init__(self, stream: trio.abc.Stream, drip: Drips) -> None:
-        self._stream, self._drip = stream, drip
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        for at in range(0, len(data), self._drip.bytes_at_once):
-            await self._stream.send_all(data[at : at + self._drip.bytes_at_once])
-            await trio.sleep(self._drip.every_ms / 1000)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self._stream.wait_send_all_might_not_block()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        return await self._stream.receive_some(max_bytes)
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
 
 
 # ---------------------------------------------------------------- on a socket

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias, cast
 
 import trio
-from attrs import define
+from attrs import Factory, define
 from trio_websocket import (
     ConnectionClosed,
     ConnectionRejected,
@@ -25,8 +25,10 @@ from trio_websocket import (
     wrap_client_stream,
 )
 
+from vantum.config import DeepgramSettings
 from vantum.errors import ProviderError
-from vantum.providers.deepgram.protocol import NAME, Address, close_error, status_error
+from vantum.ports import Health
+from vantum.providers.deepgram.protocol import NAME, Address, close_error, headers, status_error
 
 #: Opens the TCP stream to a host and port; TLS is put on top of it where the address wants it.
 OpenStream: TypeAlias = Callable[[str, int], Awaitable[trio.abc.Stream]]
@@ -42,6 +44,44 @@ _LARGEST_MESSAGE = 1 << 20
 async def open_tcp(host: str, port: int) -> trio.abc.Stream:
     """The usual `OpenStream`: TCP with happy eyeballs, no delay."""
     return await trio.open_tcp_stream(host, port)
+
+
+@define(eq=False)
+class Contacts:
+    """The last dealings with Deepgram, of all sessions."""
+
+    _ok_at: float | None = None
+    _error: ProviderError | None = None
+
+    def succeeded(self) -> None:
+        """A connection was opened or a message arrived."""
+        self._ok_at, self._error = trio.current_time(), None
+
+    def failed(self, error: ProviderError) -> None:
+        """A connection could not be opened or was lost."""
+        self._error = error
+
+    def health(self) -> Health:
+        """As the last contact was."""
+        if self._error is not None:
+            return Health(False, self._error.message)
+        return Health(True, "not used yet" if self._ok_at is None else "connected")
+
+
+@define(eq=False)
+class Access:
+    """What all sessions share: how to get to Deepgram, and how that went lately."""
+
+    settings: DeepgramSettings
+    open_stream: OpenStream = open_tcp
+    _tls: ssl.SSLContext | None = None
+    contacts: Contacts = Factory(Contacts)
+
+    def tls(self) -> ssl.SSLContext:
+        """Made once: loading the system's certificates takes tens of milliseconds."""
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return self._tls
 
 
 class _Watched(trio.abc.Stream):
@@ -128,9 +168,7 @@ def _closed(error: ConnectionClosed) -> ProviderError:
 
 async def hold_connection(
     address: Address,
-    headers: list[tuple[bytes, bytes]],
-    open_stream: OpenStream,
-    tls: Callable[[], ssl.SSLContext],
+    access: Access,
     *,
     task_status: trio.TaskStatus[Connection] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -143,7 +181,7 @@ async def hold_connection(
     Raises:
         ProviderError: it cannot be opened (the caller sets the deadline).
     """
-    watched = _Watched(await _dial(address, open_stream, tls))
+    watched = _Watched(await _dial(address, access))
     opened = False
     failure: ProviderError | None = None
     try:
@@ -154,7 +192,7 @@ async def hold_connection(
                 cast(trio.SocketStream, watched),
                 address.host_header,
                 address.resource,
-                extra_headers=headers,
+                extra_headers=headers(access.settings),
                 message_queue_size=_MESSAGE_QUEUE,
                 max_message_size=_LARGEST_MESSAGE,
                 receive_buffer_size=_RECEIVE_BYTES,
@@ -187,17 +225,17 @@ def _network(text: str, cause: BaseException | None = None) -> ProviderError:
     return error
 
 
-async def _dial(
-    address: Address, open_stream: OpenStream, tls: Callable[[], ssl.SSLContext]
-) -> trio.abc.Stream:
+async def _dial(address: Address, access: Access) -> trio.abc.Stream:
     where = f"{address.host}:{address.port}"
     try:
-        stream = await open_stream(address.host, address.port)
+        stream = await access.open_stream(address.host, address.port)
     except (OSError, trio.BrokenResourceError) as error:
         raise _network(f"no connection to {where}", error) from error
     if not address.secure:
         return stream
-    secured = trio.SSLStream(stream, tls(), server_hostname=address.host, https_compatible=True)
+    secured = trio.SSLStream(
+        stream, access.tls(), server_hostname=address.host, https_compatible=True
+    )
     try:
         await secured.do_handshake()
     except BaseException as error:

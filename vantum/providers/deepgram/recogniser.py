@@ -1,0 +1,360 @@
+"""One session's recogniser: one WebSocket per session, opened ahead, replaced when it is lost.
+
+Tasks of a session, and what they share (`_Recogniser`, all in one thread):
+
+- *input* takes audio and flushes from the session into the timeline, always, connected or not.
+- *output* hands events on. It is the only one that waits for the session, so nothing else can be
+  held up by it.
+- *keeper* connects, reconnects and gives up.
+- per connection: *reader*, *writer* and *clock*.
+
+The writer sends what the timeline has: a 20 ms frame at once when the socket is idle, and what has
+gathered meanwhile (up to 250 ms) in one message when it was busy.
+
+A half-dead peer is noticed in two ways, and both are losses like any other. A send that does not
+finish in 5 s: the peer no longer reads. And no message for 80 % of the ring's length, in time and
+in audio sent: with `interim_results` Deepgram speaks every few seconds even in silence, and at
+this point the ring can still replay everything. Should that ever be wrong about a healthy peer,
+the patience doubles each time, so that it costs a reconnect or two and not one every eight seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias
+
+import trio
+
+from vantum.core.backoff import FIRST_CONNECT, MID_CALL_RECONNECT, Schedule
+from vantum.core.messages import SttAudio, SttEvent, SttFlush, SttFlushed, SttInput
+from vantum.errors import ProviderError
+from vantum.observe.logs import get_log
+from vantum.ports import STT_RATE_HZ
+from vantum.providers.deepgram.connection import Access, Connection, hold_connection
+from vantum.providers.deepgram.flushes import Flushes
+from vantum.providers.deepgram.protocol import (
+    CLOSE_STREAM,
+    FINALIZE,
+    KEEP_ALIVE,
+    NAME,
+    Ignored,
+    Message,
+    PeerError,
+    Results,
+    UtteranceEnd,
+    VoiceStarted,
+    address,
+    parse,
+    schedule_after,
+)
+from vantum.providers.deepgram.timeline import Timeline
+
+_log = get_log(NAME)
+
+#: Deepgram advises messages of 20 to 250 ms.
+_LARGEST_MESSAGE = STT_RATE_HZ // 4
+#: Longer than any hiccup, shorter than the default ring.
+_SEND_DEADLINE_S = 5.0
+#: From CloseStream to the end, when the input is over and last words may come; and for the
+#: CloseStream itself when the call is cancelled.
+_FAREWELL_S = 1.0
+#: For the answer to a flush that has only silence before it: mostly there is none.
+_SILENT_ANSWER_S = 0.25
+#: A connection that lived so long, or brought a final result, starts the schedule anew.
+_PROVEN_S = 1.0
+#: KeepAlive alone does not keep a connection on which there never was audio.
+_SILENCE: Final = bytes(2 * STT_RATE_HZ // 50)
+
+_ConnectionTask: TypeAlias = Callable[[Connection], Awaitable[None]]
+
+
+class _Retries:
+    """Counts attempts, separately for each schedule that an error may ask for."""
+
+    def __init__(self, usual: Schedule) -> None:
+        self._usual = usual
+        self._used: dict[Schedule, int] = {}
+
+    def delay_s(self, error: ProviderError | None) -> float | None:
+        """How long to wait before the next attempt, after `error`; None: give up."""
+        if error is not None and not error.retryable:
+            return None
+        schedule = schedule_after(error, self._usual) if error else self._usual
+        attempt = self._used.get(schedule, 0)
+        self._used[schedule] = attempt + 1
+        return schedule.delay_s(attempt)
+
+
+class DeepgramRecogniser:
+    """One session's recogniser (`ports.SpeechToText`). `run` it once."""
+
+    def __init__(self, access: Access, language: str) -> None:
+        settings = access.settings
+        self._access = access
+        self._contacts = access.contacts
+        self._address = address(settings, language)
+        self._keepalive_s = settings.keepalive_ms / 1000
+        self._timeline = Timeline(round(settings.ring_s * STT_RATE_HZ))
+        # Never below what Deepgram may take between two interim results.
+        self._patience_s = max(5.0, settings.ring_s * 0.8)
+        self._flushes = Flushes()
+        self._work = trio.lowlevel.ParkingLot()  # the writer's
+        self._alarm = trio.lowlevel.ParkingLot()  # the clock's
+        self._input_over = False
+        self._keepalive_due = False
+        self._answered = 0  # connection samples sent when the last message arrived,
+        self._answered_at = 0.0  # and when that was
+        self._connecting: trio.CancelScope | None = None
+        # Unbounded, but the writers of it are bounded by what Deepgram says of real-time audio: a
+        # few events a second. A session that takes none of them has ended or is about to.
+        self._out_tx, self._out_rx = trio.open_memory_channel[SttEvent](math.inf)
+
+    @property
+    def lost_s(self) -> float:
+        """Seconds of audio that no recognition covered, because the ring was too short for them."""
+        return self._timeline.lost / STT_RATE_HZ
+
+    async def run(
+        self,
+        input_rx: trio.MemoryReceiveChannel[SttInput],
+        event_tx: trio.MemorySendChannel[SttEvent],
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Recognise until cancelled or until `input_rx` ends; see `ports.SpeechToText`.
+
+        Raises:
+            ProviderError: Deepgram cannot be reached, or refuses for good.
+        """
+        failure: ProviderError | None = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._take_input, input_rx)
+            nursery.start_soon(self._hand_out, event_tx)
+            try:
+                await self._keep_connected(nursery, task_status)
+            except ProviderError as error:
+                failure = error
+                nursery.cancel_scope.cancel()
+            self._out_tx.close()
+        if failure is not None:
+            raise failure
+
+    # ------------------------------------------------------------ to and from the session
+
+    async def _take_input(self, input_rx: trio.MemoryReceiveChannel[SttInput]) -> None:
+        timeline = self._timeline
+        async for item in input_rx:
+            match item:
+                case SttAudio(pcm):
+                    timeline.hear(pcm)
+                case SttFlush(flush_id):
+                    self._flushes.ask(flush_id, timeline.heard, silent=timeline.is_silent())
+                    self._emit_flushed(self._flushes.covered(timeline.covered))
+            self._work.unpark_all()
+        self._input_over = True
+        self._work.unpark_all()
+        if self._connecting is not None:
+            self._connecting.cancel()
+
+    async def _hand_out(self, event_tx: trio.MemorySendChannel[SttEvent]) -> None:
+        async for event in self._out_rx:
+            await event_tx.send(event)
+
+    def _emit(self, events: list[SttEvent]) -> None:
+        for event in events:
+            self._out_tx.send_nowait(event)
+
+    def _emit_flushed(self, flush_ids: list[int]) -> None:
+        for flush_id in flush_ids:
+            self._out_tx.send_nowait(SttFlushed(flush_id))
+
+    # ------------------------------------------------------------ connecting
+
+    async def _keep_connected(
+        self, nursery: trio.Nursery, task_status: trio.TaskStatus[None]
+    ) -> None:
+        retries, error, first = _Retries(FIRST_CONNECT), None, True
+        while not self._input_over:
+            connection = await self._connect(nursery, retries, error)
+            if connection is None:
+                return
+            self._timeline.connect()
+            if first:
+                task_status.started()
+            else:
+                _log.info("reconnected", lost_s=self.lost_s)
+            opened_at, covered = trio.current_time(), self._timeline.covered
+            error = await self._use(connection)
+            if error is None:
+                return
+            self._contacts.failed(error)
+            _log.warning("connection lost", error=error.message)
+            proven = (
+                trio.current_time() - opened_at >= _PROVEN_S or self._timeline.covered > covered
+            )
+            if first or proven:
+                retries = _Retries(MID_CALL_RECONNECT)
+            first = False
+
+    async def _connect(
+        self, nursery: trio.Nursery, retries: _Retries, error: ProviderError | None
+    ) -> Connection | None:
+        """An open connection; None if the input ended meanwhile. ProviderError: given up."""
+        with trio.CancelScope() as self._connecting:
+            while True:
+                delay_s = retries.delay_s(error)
+                if delay_s is None and error is not None:
+                    raise error
+                await trio.sleep(delay_s or 0)
+                try:
+                    return await self._open(nursery)
+                except ProviderError as failure:
+                    error = failure
+                    self._contacts.failed(failure)
+                    _log.warning("no connection", error=failure.message)
+        return None
+
+    async def _open(self, nursery: trio.Nursery) -> Connection:
+        limit_s = self._access.settings.connect_timeout_ms / 1000
+        with trio.move_on_after(limit_s):
+            connection: Connection = await nursery.start(
+                hold_connection,
+                self._address,
+                self._access,
+            )
+            self._contacts.succeeded()
+            return connection
+        raise ProviderError(NAME, "timeout", f"no connection within {limit_s:g} s")
+
+    # ------------------------------------------------------------ one connection
+
+    async def _use(self, connection: Connection) -> ProviderError | None:
+        """Talk until the connection is lost (why) or the input has ended (None)."""
+        self._keepalive_due = False
+        self._answered, self._answered_at = 0, trio.current_time()
+        lost: list[ProviderError] = []
+
+        async def until_lost(task: _ConnectionTask) -> None:
+            try:
+                await task(connection)
+            except ProviderError as error:
+                lost.append(error)
+            nursery.cancel_scope.cancel()
+
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(until_lost, self._read)
+                nursery.start_soon(until_lost, self._write)
+                nursery.start_soon(until_lost, self._watch)
+        finally:
+            self._flushes.disconnected()
+            if not lost and not self._input_over:
+                with trio.move_on_after(_FAREWELL_S, shield=True):
+                    await self._say_goodbye(connection)
+            connection.cut()
+        # After CloseStream the peer closes, and that is no loss.
+        return None if self._input_over else lost[0]
+
+    async def _say_goodbye(self, connection: Connection) -> None:
+        if connection.whole:
+            try:
+                await connection.send(CLOSE_STREAM)
+            except ProviderError as error:
+                _log.debug("hung up on a lost connection", error=error.message)
+
+    async def _read(self, connection: Connection) -> None:
+        while True:
+            message = await connection.receive()
+            self._answered = self._timeline.connection_samples
+            self._answered_at = trio.current_time()
+            self._understand(parse(message))
+
+    def _understand(self, message: Message) -> None:
+        timeline, flushes = self._timeline, self._flushes
+        match message:
+            case Results():
+                self._emit(timeline.results(message))
+                if message.from_finalize:
+                    self._contacts.succeeded()
+                    self._emit_flushed(flushes.answered(timeline.position(message.end_s)))
+                if message.is_final and flushes:
+                    self._emit_flushed(flushes.covered(timeline.covered))
+            case VoiceStarted():
+                self._emit(timeline.voice_started(message))
+            case UtteranceEnd():
+                self._emit(timeline.utterance_end(message))
+            case PeerError(variant):
+                _log.warning("it did not understand a message", variant=variant)
+            case Ignored(why):
+                _log.debug("message ignored", why=why)
+
+    async def _write(self, connection: Connection) -> None:
+        timeline, flushes = self._timeline, self._flushes
+        while True:
+            until = flushes.next_position() if flushes else None
+            if pcm := timeline.take(_LARGEST_MESSAGE, until):
+                await connection.send(pcm)
+            elif until is not None:
+                await connection.send(FINALIZE)
+                self._finalize_sent()
+            elif self._input_over:
+                await connection.send(CLOSE_STREAM)
+                await trio.sleep(_FAREWELL_S)
+                return
+            elif self._keepalive_due:
+                await self._keep_alive(connection)
+            else:
+                await self._work.park()
+
+    def _finalize_sent(self) -> None:
+        answer_s = self._access.settings.finalize_timeout_ms / 1000
+        if self._flushes.next_is_silent():
+            answer_s = min(answer_s, _SILENT_ANSWER_S)
+        self._flushes.sent(trio.current_time() + answer_s)
+        self._alarm.unpark_all()
+
+    async def _keep_alive(self, connection: Connection) -> None:
+        self._keepalive_due = False
+        if self._timeline.connection_samples == 0:
+            self._timeline.pad(len(_SILENCE) // 2)
+            await connection.send(_SILENCE)
+        else:
+            await connection.send(KEEP_ALIVE)
+
+    async def _watch(self, connection: Connection) -> None:
+        """Deadlines: of sends, of answers, of silence in both directions."""
+        while True:
+            now = trio.current_time()
+            due = now + _SEND_DEADLINE_S
+            if (since := connection.sending_since) is not None:
+                if now >= since + _SEND_DEADLINE_S:
+                    raise ProviderError(NAME, "network", "it stopped reading")
+                due = min(due, since + _SEND_DEADLINE_S)
+            elif now >= connection.last_sent + self._keepalive_s:
+                self._keepalive_due = True
+                self._work.unpark_all()
+                due = min(due, now + self._keepalive_s)
+            else:
+                due = min(due, connection.last_sent + self._keepalive_s)
+            hung_at = self._hung_at(now)
+            if now >= hung_at:
+                self._patience_s *= 2
+                raise ProviderError(NAME, "timeout", "it stopped answering")
+            due = min(due, hung_at)
+            self._give_up_flushes(now)
+            with trio.move_on_at(min(due, self._flushes.next_deadline() or math.inf)):
+                await self._alarm.park()
+
+    def _hung_at(self, now: float) -> float:
+        """When the peer counts as hung if it says nothing and audio goes on in real time."""
+        unanswered_s = (self._timeline.connection_samples - self._answered) / STT_RATE_HZ
+        return max(self._answered_at + self._patience_s, now + (self._patience_s - unanswered_s))
+
+    def _give_up_flushes(self, now: float) -> None:
+        for overdue in self._flushes.overdue(now):
+            promoted = self._timeline.promote_interim()
+            self._timeline.close_utterance()
+            self._emit(promoted)
+            complete = overdue.silent and not promoted
+            self._out_tx.send_nowait(SttFlushed(overdue.flush_id, complete))
