@@ -265,6 +265,7 @@ def test_scripts_without_spaces() -> None:
         "我们今天可以谈一谈吗？",
         "“当然可以，请说下去。”谢谢您的时间".replace("”", "” "),
     ]
+    assert in_tokens(list(text)) == pieces(text)
     assert pieces("你好。。||BREAK|| Hello") == ["你好。。", "Hello"]
 
 

@@ -120,6 +120,24 @@ def test_a_greeting_stays_until_the_window_is_cut() -> None:
     assert told(history) == [("user", "u0"), ("assistant", "a1"), ("user", "u1")]
 
 
+def test_a_cut_window_begins_with_a_user_message() -> None:
+    history = History(max_messages=4)
+    for n in range(3):
+        history.add_user(f"u{n}")
+        history.add_assistant(f"a{n}")
+    assert told(history) == [("user", "u2"), ("assistant", "a2")]
+    history = History(max_messages=3)
+    history.add_user("u0")
+    history.add_assistant("a0")
+    history.add_user("u1")
+    assert len(told(history)) == 3
+    history.add_assistant("a1")
+    history.add_user("u2")
+    assert told(history) == [("user", "u1"), ("assistant", "a1"), ("user", "u2")]
+    history.add_assistant("a2")
+    assert told(history) == [("user", "u2"), ("assistant", "a2")]
+
+
 def test_the_latest_user_message_is_never_dropped() -> None:
     history = History(max_messages=1, max_context_tokens=1)
     history.add_assistant("Hi!")

@@ -151,9 +151,9 @@ class History:
     def _slide(self, system_tokens: int) -> None:
         if not self._exceeds(self._max_messages, self._max_tokens, system_tokens):
             return
-        # A quarter lower, so that the window then stays for a while; but no limit becomes none.
-        few_messages = max(1, self._max_messages * 3 // 4) if self._max_messages else 0
-        few_tokens = max(1, self._max_tokens * 3 // 4) if self._max_tokens else 0
+        # A quarter lower, so that the window then stays for a while.
+        few_messages = self._max_messages - self._max_messages // 4
+        few_tokens = self._max_tokens - self._max_tokens // 4
         kept = self._last_turn()
         while self._begin < kept and self._exceeds(few_messages, few_tokens, system_tokens):
             self._begin += 1
