@@ -34,7 +34,7 @@ class Line:
     nursery: trio.Nursery
     peer: SimulatedCartesia
     down: bool = False
-    streams: list[trio.testing.MemoryReceiveStream] = field(factory=list)
+    streams: list[trio.abc.Stream] = field(factory=list)
     opened: list[tuple[str, int]] = field(factory=list)
 
     async def open(self, host: str, port: int) -> trio.abc.Stream:

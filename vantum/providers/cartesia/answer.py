@@ -311,16 +311,19 @@ class Answer:
         while said < len(self._words) and self._words[said][2] <= self.delivered:
             said += 1
         if said < len(self._words):
-            goes_on_at = self._words[said][1]
+            take = _Take(first_word_at=self._words[said][1])
+        elif not self._words:
+            # Nothing is known but that the same text will begin in the same way.
+            take = _Take(origin=self._piece_began, drop=self.delivered - self._piece_began)
         elif self._late is False:
-            goes_on_at = self.delivered
+            take = _Take(first_word_at=self.delivered)
         else:
-            goes_on_at = self._words[-1][2] if self._words else self._piece_began
+            take = _Take(first_word_at=self._words[-1][2])
         # The word that was cut has been reported, and the next take speaks it first.
         self._reported = min(self._reported, said + 1)
         self._words = self._words[:said]
         self._rest = rest_of(self.pieces[self.current].text, [w[0] for w in self._words])
-        self._take = _Take(first_word_at=goes_on_at)
+        self._take = take
         return self.settle()
 
 
@@ -336,7 +339,7 @@ def rest_of(text: str, words: Sequence[str]) -> str:
         token_end = next((i for i in range(token_at, len(text)) if text[i].isspace()), len(text))
         found = lowered.find(word.lower(), token_at, max(token_end, token_at + len(word)))
         at = found + len(word) if word and found >= 0 else token_end
-    # Punctuation that belongs to the last word stays with it.
-    while at and at < len(text) and not text[at].isspace() and not text[at].isalnum():
-        at += 1
+        # Punctuation that belongs to the word stays with it.
+        while at < len(text) and not text[at].isspace() and not text[at].isalnum():
+            at += 1
     return text[at:].strip()
