@@ -1,0 +1,166 @@
+"""Watches over what a small model says, sentence by sentence, before it is heard.
+
+Small models loop, echo, take the other side's part, and state numbers nobody gave them. A sentence
+is released when it is complete and found good (speech is cut at sentence ends anyway, so this costs
+nothing); at the first bad one the answer ends, with the example's own sentence in its place if the
+answer followed an example. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Final
+
+from vantum.core.sentences import SentenceEnd, sentence_end
+
+_LABEL: Final = re.compile(
+    r"^\W*(?:alex|assistant|user|system|prospect|caller|customer|agent|me|you)\s*:", re.IGNORECASE
+)
+_NONSENSE: Final = re.compile(
+    r"[\[\]{}<>*#|_]|https?:|language model|sorry for any|customer service|i'm (?:a|not a) "
+    r"(?:human|person|robot|chatbot|salesperson)|\bsay:",
+    re.IGNORECASE,
+)
+_NUMBER: Final = re.compile(r"\d+")
+_WORD: Final = re.compile(r"[\w']+")
+_MAX_WORDS: Final = 40
+_MOSTLY: Final = 0.75  # of the words in common: the same thing said twice
+
+
+class Guard:
+    """One answer. Feed it the model's text; speak what it returns; stop when `done`."""
+
+    def __init__(
+        self,
+        *,
+        sentences: int,
+        strict: bool = True,
+        heard: str = "",
+        known: str = "",
+        opening: str = "",
+        model: str = "",
+    ) -> None:
+        """Watch over an answer.
+
+        Args:
+            sentences: how many it may have.
+            strict: otherwise only loops and the other side's part end it, for models that know
+                what they say.
+            heard: what the other side said last, which is not to be echoed.
+            known: all text the model was given; only numbers that are in it may be said.
+            opening: the beginning of the answer, already spoken.
+            model: the answer of the example that it follows.
+        """
+        self._limit = sentences
+        self._strict = strict
+        self._heard = _words(heard)
+        self._numbers = set(_NUMBER.findall(known))
+        self._example = split_sentences(model)
+        self._said: list[str] = []
+        *whole, self._open = split_sentences(opening) or [""]
+        self._said.extend(whole)
+        if is_whole(self._open):
+            self._said.append(self._open)
+            self._open = ""
+        self._held = ""
+        self.done = len(self._said) >= sentences
+
+    def feed(self, text: str) -> str:
+        """Take what the model wrote next; what of the answer may be spoken now."""
+        if self.done:
+            return ""
+        self._held += text
+        line, newline, _ = self._held.partition("\n")
+        spoken = ""
+        while not self.done and (at := _first_end(self._open + line)):
+            at -= len(self._open)
+            sentence, line = line[:at], line[at:]
+            spoken += self._judge(sentence)
+        self._held = line
+        if newline and not self.done and (self._said or self._open or line.strip()):
+            spoken += self.finish()
+        elif newline and not self.done:
+            self._held = self._held.lstrip()
+        return spoken
+
+    def finish(self) -> str:
+        """The model has ended: the rest that may be spoken."""
+        if self.done:
+            return ""
+        rest, self._held = self._held, ""
+        spoken = self._judge(rest) if (self._open + rest).strip() else ""
+        self.done = True
+        return spoken
+
+    def _judge(self, sentence: str) -> str:
+        whole = (self._open + sentence).strip()
+        at = len(self._said)
+        if self._is_good(whole):
+            spoken = sentence
+        else:
+            self.done = True
+            whole = self._example[at] if at < len(self._example) else ""
+            spoken = whole.removeprefix(self._open) if self._open else f" {whole}".rstrip()
+            if self._open and not is_whole(whole):
+                spoken = "."
+        self._said.append(whole)
+        self._open = ""
+        if len(self._said) >= self._limit:
+            self.done = True
+        return spoken if at or self._example else spoken.lstrip()
+
+    def _is_good(self, sentence: str) -> bool:
+        words = _words(sentence)
+        if _LABEL.search(sentence) or any(_alike(words, _words(said)) for said in self._said):
+            return False
+        if not self._strict:
+            return not _loops(words, often=3)
+        if _NONSENSE.search(sentence) or _loops(words, often=2) or len(words) > _MAX_WORDS:
+            return False
+        # The only sentence of an answer without an example to fall back on is better than silence.
+        return not (self._example or self._said) or (
+            is_whole(sentence)
+            and set(_NUMBER.findall(sentence)) <= self._numbers
+            and not _alike(words, self._heard)
+        )
+
+
+def split_sentences(text: str) -> list[str]:
+    """The sentences of `text`, trimmed; the last may be unfinished."""
+    sentences: list[str] = []
+    while at := _first_end(text):
+        sentences.append(text[:at].strip())
+        text = text[at:]
+    return sentences + ([text.strip()] if text.strip() else [])
+
+
+def is_whole(sentence: str) -> bool:
+    """Whether it ends as sentences do."""
+    return sentence.rstrip("\"'”’)")[-1:] in (".", "!", "?", "…") and sentence[-1:] != ""
+
+
+def _first_end(text: str) -> int:
+    """Where the first sentence that is followed by a space ends; 0 if there is none."""
+    for space in re.finditer(r"(?<=\S)\s", text):
+        before = text[: space.start()]
+        word = before[before.rfind(" ") + 1 :]
+        begins = not before[: -len(word)].strip()
+        end = sentence_end(word, begins_sentence=begins)
+        if end in (SentenceEnd.CLEAR, SentenceEnd.UNLESS_LOWER):
+            return space.start()
+    return 0
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.lower().replace("’", "'"))
+
+
+def _loops(words: list[str], *, often: int) -> bool:
+    threes = Counter(zip(words, words[1:], words[2:], strict=False))
+    return any(count >= often for count in threes.values())
+
+
+def _alike(one: list[str], other: list[str]) -> bool:
+    a, b = set(one), set(other)
+    return len(a | b) > 2 and len(a & b) >= _MOSTLY * len(a | b)

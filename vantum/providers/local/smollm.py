@@ -1,0 +1,150 @@
+"""How SmolLM2-135M is made to hold a sales call: what it is shown, and what its answers must be.
+
+The built-in prompt of 2 kB is beyond it (and takes two seconds to read). Instead it gets a prompt
+of three sentences, the prospect's data, the last exchange of the call, the example nearest to what
+was just said, and the first words of the example's answer as the beginning of its own: left alone
+it falls into the apologies of a help desk. Those first words are spoken while it still reads.
+
+A prompt of the user's own (LLM_SYSTEM_PROMPT) is honoured as it is, without our examples, which
+would talk it into our role. Pure.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+from attrs import frozen
+
+from vantum.config.call import LlmSettings
+from vantum.core.events import Prospect
+from vantum.core.messages import ChatMessage, ChatRequest
+from vantum.core.prompts import build_system_prompt
+from vantum.providers.local.guard import Guard
+from vantum.providers.local.llama import SLOT_TOKENS, Message, Sampling
+from vantum.providers.local.playbook import Example, nearest
+
+SYSTEM: Final = (
+    "You are Alex, a friendly sales representative of Vantum, on the phone with a prospect. "
+    "Vantum is software that makes phone calls for sales teams: it calls prospects, talks with "
+    "them and books meetings. Answer in one or two short sentences."
+)
+SHORT: Final = "\n\nYou are on the phone: answer in one or two short sentences."
+SENTENCES: Final = 2
+#: Enough for two sentences; what is longer has lost its way.
+_ANSWER_TOKENS: Final = 64
+#: The usual temperature is for models that know what they are saying.
+_COOLER: Final = 0.3
+#: A turn or two of history is what it can follow.
+_HISTORY: Final = 2
+#: The share of the example's answer that begins the model's own.
+_LEAD: Final = 0.45
+#: History is dropped so many messages at a time: what remains keeps its place in the slot's cache.
+_DROP: Final = 8
+
+#: How the built-in prompt begins, whatever its marker.
+_BUILT_IN: Final = build_system_prompt("", Prospect(), "||BREAK||").split("\n\n")[0]
+_FACT: Final = re.compile(r'^- (Name|Company|Industry): (".*")$', re.MULTILINE)
+_FACTS: Final = {
+    "Name": "The prospect's name is {}.",
+    "Company": "The prospect works at {}.",
+    "Industry": "Their industry is {}.",
+}
+
+
+@frozen
+class Plan:
+    """One answer to be generated: the model's input, and the guard over its output."""
+
+    messages: list[Message]
+    sampling: Sampling
+    guard: Guard
+    opening: str = ""
+
+
+def plan_answer(request: ChatRequest, settings: LlmSettings, *, small: bool) -> Plan:
+    """What the model is asked for `request`. `small`: it is SmolLM2, not a model of the user's."""
+    system = "\n\n".join(m.content for m in request.messages if m.role == "system")
+    turns = [m for m in request.messages if m.role != "system"]
+    if small and system.startswith(_BUILT_IN):
+        return _sales(system, turns, settings)
+    if small:
+        system += SHORT
+    tokens = min(settings.max_tokens, _ANSWER_TOKENS if small else SLOT_TOKENS // 4)
+    sampling = Sampling(
+        temperature=settings.temperature * (_COOLER if small else 1),
+        top_p=settings.top_p,
+        frequency_penalty=settings.frequency_penalty,
+        presence_penalty=settings.presence_penalty,
+        max_tokens=tokens,
+    )
+    kept = fit(turns, SLOT_TOKENS - tokens - estimate_tokens(system))
+    messages = [_message("system", system)] if system else []
+    messages += [_message(turn.role, turn.content) for turn in kept]
+    known = " ".join([system, *(turn.content for turn in turns)])
+    guard = Guard(sentences=SENTENCES if small else tokens, strict=small, known=known)
+    return Plan(messages, sampling, guard)
+
+
+def _sales(system: str, turns: list[ChatMessage], settings: LlmSettings) -> Plan:
+    heard = next((turn.content for turn in reversed(turns) if turn.role == "user"), "Hello?")
+    example = nearest(heard)
+    opening = opening_of(example)
+    before = turns[:-1] if turns and turns[-1].role == "user" else turns
+    prompt = SYSTEM + facts_in(system)
+    messages = [_message("system", prompt)]
+    messages += [_message(turn.role, turn.content[-240:]) for turn in before[-_HISTORY:]]
+    messages += [_message("user", example.said), _message("assistant", example.answer)]
+    messages += [_message("user", heard[-600:]), _message("assistant", opening)]
+    sampling = Sampling(
+        temperature=settings.temperature * _COOLER,
+        top_p=min(settings.top_p, 0.9),
+        min_p=0.1,
+        max_tokens=min(settings.max_tokens, _ANSWER_TOKENS),
+    )
+    known = " ".join([system, *(turn.content for turn in turns), example.answer])
+    guard = Guard(
+        sentences=SENTENCES, heard=heard, known=known, opening=opening, model=example.answer
+    )
+    return Plan(messages, sampling, guard, opening)
+
+
+def opening_of(example: Example) -> str:
+    """The first words of the example's answer: enough to lead the model on to its point."""
+    words = example.answer.split()
+    return " ".join(words[: max(4, round(_LEAD * len(words)))])
+
+
+def facts_in(system: str) -> str:
+    """The prospect's data in the built-in prompt, as sentences with a space before each."""
+    facts = ((label, json.loads(value)) for label, value in _FACT.findall(system))
+    return "".join(f" {_FACTS[label].format(value)}" for label, value in facts)
+
+
+def first_prompt(settings: LlmSettings, *, small: bool) -> list[Message]:
+    """The beginning that all answers share, to be read before the first call."""
+    if settings.system_prompt.strip():
+        return [_message("system", settings.system_prompt.strip())]
+    return [_message("system", SYSTEM if small else _BUILT_IN)]
+
+
+def fit(turns: list[ChatMessage], budget_tokens: int) -> list[ChatMessage]:
+    """The latest turns that fit, the last one always (its end, if need be)."""
+    for start in range(0, len(turns), _DROP):
+        if sum(estimate_tokens(turn.content) for turn in turns[start:]) <= budget_tokens:
+            return turns[start:]
+    if not turns:
+        return []
+    last = turns[-1]
+    keep = max(200, (budget_tokens - 8) * 2)
+    return [ChatMessage(last.role, last.content[-keep:])]
+
+
+def estimate_tokens(text: str) -> int:
+    """Not fewer than a message takes: English has four bytes to a token, other scripts fewer."""
+    return len(text.encode()) // (3 if text.isascii() else 1) + 8
+
+
+def _message(role: str, content: str) -> Message:
+    return {"role": role, "content": content}
