@@ -177,7 +177,7 @@ class LocalRecogniser:
         self._language = language
         self._sketching: tuple[Stretch, trio.CancelScope] | None = None
         self._known: tuple[Stretch, Recognition] | None = None  # the last sketch
-        self._is_recognising = False
+        self._pending = 0  # stretches that are waiting or being recognised
 
     async def run(
         self,
@@ -243,14 +243,14 @@ class LocalRecogniser:
 
     async def _ask(self, task: _Task, task_tx: trio.MemorySendChannel[_Task]) -> None:
         match task:
-            case Sketch(settling=False) if self._is_recognising:
+            case Sketch(settling=False) if self._pending:
                 return  # the next one is half a second away
             case Sketch(stretch=stretch) | Settle(stretch=stretch):
                 if self._sketching is not None and not _same(self._sketching[0], stretch):
                     self._sketching[1].cancel()
+                self._pending += 1
             case _:
                 pass
-        self._is_recognising = True
         await task_tx.send(task)
 
     # ------------------------------------------------------------ recognising
@@ -265,14 +265,13 @@ class LocalRecogniser:
                 case Began(at):
                     await event_tx.send(SpeechStarted(at / STT_RATE_HZ))
                 case Sketch() if task_rx.statistics().current_buffer_used:
-                    pass  # late already: what waits behind it makes it useless
+                    self._pending -= 1  # late, and what waits behind it makes it useless
                 case Sketch():
                     await self._sketch(task, event_tx)
                 case Settle():
                     await self._settle(task, event_tx)
                 case SttFlush(flush_id):
                     await event_tx.send(SttFlushed(flush_id))
-            self._is_recognising = task_rx.statistics().current_buffer_used > 0
 
     async def _sketch(self, task: Sketch, event_tx: trio.MemorySendChannel[SttEvent]) -> None:
         with trio.CancelScope() as scope:
@@ -284,6 +283,7 @@ class LocalRecogniser:
                     recognition = await self._provider.recognise_if_idle(task.stretch, scope)
             finally:
                 self._sketching = None
+                self._pending -= 1
             self._known = task.stretch, recognition
         if scope.cancelled_caught or not recognition.words:
             return
@@ -295,6 +295,7 @@ class LocalRecogniser:
         else:
             recognition = await self._provider.recognise(task.stretch, urgent=True)
         self._known = None
+        self._pending -= 1
         if recognition.words:
             await event_tx.send(to_transcript(task.stretch, recognition, is_final=True))
         if task.utterance_ended_at is not None:
