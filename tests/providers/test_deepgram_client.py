@@ -14,6 +14,8 @@ from vantum.config import DeepgramSettings, Secret
 from vantum.core.messages import (
     SpeechStarted,
     SttAudio,
+    SttEvent,
+    SttFlush,
     SttFlushed,
     SttInput,
     Transcript,
@@ -33,6 +35,7 @@ from vantum.testing.deepgram import (
     SendsMalformed,
     SimulatedDeepgram,
     Stalls,
+    simulated_deepgram,
     spoken_audio,
 )
 
@@ -194,9 +197,10 @@ async def test_keepalive_only_in_silence(autojump_clock: trio.abc.Clock) -> None
     drops=st.lists(st.floats(0.02, 4.0), min_size=1, max_size=3),
     latency_ms=st.sampled_from([0, 30, 400]),
     flush_at_s=st.none() | st.floats(0.3, 5.0),
+    refused=st.booleans(),
 )
 def test_no_word_is_lost_and_none_comes_twice(
-    drops: list[float], latency_ms: float, flush_at_s: float | None
+    drops: list[float], latency_ms: float, flush_at_s: float | None, refused: bool
 ) -> None:
     """Wherever connections break, and with or without a flush while they do."""
     script = DeepgramScript(
@@ -208,8 +212,15 @@ def test_no_word_is_lost_and_none_comes_twice(
     )
     faults = [Disconnects(after_s=s, connections=frozenset({n})) for n, s in enumerate(drops)]
 
+    def dial(n: int) -> None:
+        if refused and n == 1:
+            raise OSError("no route")
+
+    if refused:  # one attempt of the schedule less for connections that break
+        del faults[2:]
+
     async def main() -> None:
-        async with line(peer(*faults, script=script)) as call:
+        async with line(peer(*faults, script=script), dial=dial) as call:
             audio = spoken_audio(script)
             cut = round((flush_at_s or 0) * 50) * 640
             await call.speak(audio[:cut])
@@ -360,6 +371,24 @@ async def test_a_handshake_that_hangs_times_out(autojump_clock: trio.abc.Clock) 
         assert len(call.dialled_at) == 5
 
 
+async def test_a_server_without_tls_where_tls_is_wanted(autojump_clock: trio.abc.Clock) -> None:
+    async with line(peer(), wait_ready=False, base_url="wss://deepgram.test") as call:
+        await call.ended.wait()
+        assert call.failure is not None
+        assert call.failure.kind == "network"
+        assert "TLS" in call.failure.message
+
+
+async def test_a_key_that_is_revoked_in_mid_call_ends_it(autojump_clock: trio.abc.Clock) -> None:
+    faults = (Disconnects(after_s=1.5, connections=FIRST), Rejects(401, frozenset({1})))
+    async with line(peer(*faults)) as call:
+        await call.noise(2)
+        await call.ended.wait()
+        assert call.failure is not None
+        assert call.failure.kind == "auth"
+        assert len(call.dialled_at) == 2
+
+
 async def test_audio_that_came_before_the_connection_is_recognised(
     autojump_clock: trio.abc.Clock,
 ) -> None:
@@ -458,6 +487,28 @@ async def test_cancelling_in_mid_send_cuts_the_stream(autojump_clock: trio.abc.C
 
 
 # ---------------------------------------------------------------- the provider
+
+
+async def test_on_real_sockets() -> None:
+    script = DeepgramScript(("Hello there.", "How are you?"), speech="on_finalize")
+    with trio.fail_after(10):
+        async with simulated_deepgram(script) as simulated, trio.open_nursery() as nursery:
+            provider = DeepgramProvider(
+                DeepgramSettings(api_key=Secret("k"), base_url=simulated.base_url)
+            )
+            input_tx, input_rx = trio.open_memory_channel[SttInput](50)
+            event_tx, event_rx = trio.open_memory_channel[SttEvent](50)
+            recogniser = provider.for_session(language="en")
+            await nursery.start(recogniser.run, input_rx, event_tx)
+            for flush_id, sentence in enumerate(script.sentences):
+                await input_tx.send(SttAudio(NOISE * 10))
+                await input_tx.send(SttFlush(flush_id))
+                transcript = await event_rx.receive()
+                assert isinstance(transcript, Transcript)
+                assert (transcript.text, transcript.is_final) == (sentence, True)
+                assert await event_rx.receive() == SttFlushed(flush_id)
+            input_tx.close()
+    assert simulated.connections[0].ended == "closed by CloseStream"
 
 
 def test_a_wrong_address_is_refused_at_once() -> None:
