@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from urllib.parse import urlsplit
 
 import trio
 import uuid_utils
 from attrs import define, field
-from trio_websocket import ConnectionClosed, HandshakeError, WebSocketConnection, open_websocket_url
+from trio_websocket import (
+    ConnectionClosed,
+    HandshakeError,
+    WebSocketConnection,
+    wrap_client_stream,
+)
 
 from vantum.core.events import (
     Ack,
@@ -33,8 +39,6 @@ from vantum.wire.native import Vocabulary
 #: What a client may fall behind before the server feels it.
 _EVENTS = 1024
 _MAX_MESSAGE_BYTES = 1_048_576
-
-T = TypeVar("T")
 
 
 class ClientError(VantumError):
@@ -141,7 +145,7 @@ async def connect(
     """Connect and wait for the connection ack.
 
     Args:
-        url: such as "ws://127.0.0.1:3001/ws".
+        url: such as "ws://127.0.0.1:3001/ws", or wss for TLS.
         vocabulary: which names of events to speak.
         token: what the server wants if it asks for authentication.
         timeout_s: until the ack.
@@ -151,69 +155,107 @@ async def connect(
     """
     if vocabulary == "voicechat":
         url += ("&" if "?" in url else "?") + "events=voicechat"
-    headers = [(b"Authorization", b"Bearer " + token.encode())] if token else []
     event_tx, event_rx = trio.open_memory_channel[tuple[float, ServerMessage]](_EVENTS)
+    error: Exception | None = None
     try:
-        async with trio.open_nursery() as nursery:
-            connection = await _open(nursery, url, headers, timeout_s)
-            session_id = await _welcome(connection, vocabulary, timeout_s)
-            client = Client(connection, vocabulary, session_id, event_rx)
-            nursery.start_soon(client._read, event_tx)
-            yield client
-            with trio.move_on_after(2):
-                await connection.aclose()
-            nursery.cancel_scope.cancel()
+        with trio.fail_after(timeout_s) as opening:
+            stream = await _open_stream(url)
+            try:
+                async with trio.open_nursery() as nursery:
+                    connection = await _upgrade(nursery, stream, url, token)
+                    session_id = await _welcome(connection, vocabulary)
+                    opening.deadline = float("inf")
+                    client = Client(connection, vocabulary, session_id, event_rx)
+                    nursery.start_soon(client._read, event_tx)
+                    yield client
+                    with trio.move_on_after(2):
+                        await connection.aclose()
+                    nursery.cancel_scope.cancel()
+            finally:
+                # The library does not close the socket if it is cancelled on the way.
+                await trio.aclose_forcefully(stream)
+    except trio.TooSlowError:
+        where = url.split("?")[0]
+        raise ClientError(f"{where} did not answer within {timeout_s:g} s") from None
     except BaseExceptionGroup as group:
         # One task failed, or the caller's own code did: nobody wants a group for that.
-        if len(group.exceptions) == 1 and not isinstance(group.exceptions[0], BaseExceptionGroup):
-            raise group.exceptions[0] from None
-        raise
+        error = _only(group)
+        if error is None:
+            raise
+    if error is not None:
+        raise error
 
 
-async def _open(
-    nursery: trio.Nursery, url: str, headers: list[tuple[bytes, bytes]], timeout_s: float
+def _only(group: BaseExceptionGroup[BaseException]) -> Exception | None:
+    if len(group.exceptions) > 1:
+        return None
+    inner = group.exceptions[0]
+    if isinstance(inner, BaseExceptionGroup):
+        return _only(inner)
+    return inner if isinstance(inner, Exception) else None
+
+
+async def _open_stream(url: str) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
+    target = urlsplit(url)
+    if target.scheme not in ("ws", "wss") or not target.hostname:
+        raise ClientError(f"{url.split('?')[0]} is no address of a server: ws://HOST:PORT/ws")
+    secure = target.scheme == "wss"
+    try:
+        port = target.port or (443 if secure else 80)
+        stream = await trio.open_tcp_stream(target.hostname, port)
+    except (OSError, ValueError) as error:
+        where = url.split("?")[0]
+        raise ClientError(f"cannot connect to {where}: {_words(error)}") from error
+    if secure:
+        context = ssl.create_default_context()
+        return trio.SSLStream(
+            stream, context, server_hostname=target.hostname, https_compatible=True
+        )
+    return stream
+
+
+def _words(error: BaseException) -> str:
+    """The system's own word for what happened, without the library's around it."""
+    cause = error.__cause__
+    if isinstance(cause, BaseExceptionGroup):
+        cause = cause.exceptions[0]
+    if isinstance(cause, OSError) and cause.strerror:
+        return cause.strerror
+    return str(error) or type(error).__name__
+
+
+async def _upgrade(
+    nursery: trio.Nursery,
+    stream: trio.SocketStream | trio.SSLStream[trio.SocketStream],
+    url: str,
+    token: str,
 ) -> WebSocketConnection:
-    opened: list[WebSocketConnection] = []
-    ready = trio.Event()
-    failure: list[Exception] = []
-
-    async def hold() -> None:
-        try:
-            async with open_websocket_url(
-                url,
-                extra_headers=headers,
-                message_queue_size=64,
-                max_message_size=_MAX_MESSAGE_BYTES,
-                receive_buffer_size=65_536,
-                connect_timeout=timeout_s,
-                disconnect_timeout=2,
-            ) as connection:
-                opened.append(connection)
-                ready.set()
-                await trio.sleep_forever()
-        except (HandshakeError, OSError, ValueError) as error:
-            failure.append(error)
-            ready.set()
-
-    nursery.start_soon(hold)
-    await ready.wait()
-    if failure:
-        words = str(failure[0]) or type(failure[0]).__name__
-        raise ClientError(f"cannot connect to {url.split('?')[0]}: {words}")
-    return opened[0]
+    target = urlsplit(url)
+    headers = [(b"Authorization", b"Bearer " + token.encode())] if token else []
+    path = (target.path or "/") + (f"?{target.query}" if target.query else "")
+    try:
+        return await wrap_client_stream(
+            nursery,
+            stream,
+            target.netloc,
+            path,
+            extra_headers=headers,
+            message_queue_size=64,
+            max_message_size=_MAX_MESSAGE_BYTES,
+            receive_buffer_size=65_536,
+        )
+    except (HandshakeError, OSError, trio.BrokenResourceError) as error:
+        where = url.split("?")[0]
+        raise ClientError(f"{where} is no Vantum server: {_words(error)}") from error
 
 
-async def _welcome(
-    connection: WebSocketConnection, vocabulary: Vocabulary, timeout_s: float
-) -> str:
-    with trio.move_on_after(timeout_s):
-        try:
-            envelope = decode_server(await connection.get_message(), vocabulary)
-        except ConnectionClosed as error:
-            raise ClientError(f"the server hung up: {closing_words(error)}") from error
-        if isinstance(envelope.message, Welcome) and envelope.session_id:
-            return envelope.session_id
-        if isinstance(envelope.message, ErrorReply):
-            raise ClientError(envelope.message.message)
-        raise ClientError(f"the server does not take calls now: {envelope.event_type}")
-    raise ClientError(f"the server did not answer within {timeout_s:g} s")
+async def _welcome(connection: WebSocketConnection, vocabulary: Vocabulary) -> str:
+    try:
+        envelope = decode_server(await connection.get_message(), vocabulary)
+    except ConnectionClosed as error:
+        raise ClientError(f"the server hung up: {closing_words(error)}") from error
+    if isinstance(envelope.message, Welcome) and envelope.session_id:
+        return envelope.session_id
+    if isinstance(envelope.message, ErrorReply):
+        raise ClientError(envelope.message.message)
+    raise ClientError(f"the server does not take calls now: {envelope.event_type}")

@@ -45,9 +45,9 @@ from vantum.websocket import (
     TrioSocket,
     keep_alive,
 )
-from vantum.wire.native import Vocabulary, encode
+from vantum.wire.native import Vocabulary, choose_vocabulary, encode
+from vantum.wire.registry import VOICECHAT_SUBPROTOCOL
 
-_VOICECHAT = "vantum.voicechat"
 _log = get_log("server")
 
 
@@ -163,9 +163,8 @@ class Server:
         self, request: h11.Request, query: dict[str, list[str]], stream: ReplayStream
     ) -> None:
         offered = [p.strip() for p in header(request, b"sec-websocket-protocol").split(",")]
-        subprotocol = _VOICECHAT if _VOICECHAT in offered else None
-        older = subprotocol is not None or query.get("events") == ["voicechat"]
-        vocabulary: Vocabulary = "voicechat" if older else "unified"
+        subprotocol = VOICECHAT_SUBPROTOCOL if VOICECHAT_SUBPROTOCOL in offered else None
+        vocabulary = choose_vocabulary(query.get("events", [None])[-1], offered)
         token = header(request, b"authorization").removeprefix("Bearer ").strip()
         token = token or query.get("token", [""])[-1]
         server = self.settings.server

@@ -1,0 +1,358 @@
+"""The server on real sockets of the loopback interface."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import attrs
+import httpx
+import msgpack
+import pytest
+import trio
+from attrs import define
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection
+from websockets.sync.client import connect as other_connect
+
+from vantum.client import Client, ClientError, connect
+from vantum.config import (
+    CartesiaSettings,
+    DeepgramSettings,
+    OpenAISettings,
+    Secret,
+    ServerSettings,
+    Settings,
+)
+from vantum.core import events as e
+from vantum.providers.registry import open_providers
+from vantum.running import listening_url, open_listeners
+from vantum.server import Server
+from vantum.testing import (
+    CartesiaScript,
+    DeepgramScript,
+    OpenAIScript,
+    SimulatedProviders,
+    simulated_providers,
+)
+
+KEY = Secret("k-on-loopback")
+
+
+@define(eq=False)
+class Running:
+    server: Server
+    url: str
+    peers: SimulatedProviders
+    accepting: trio.CancelScope
+
+    async def no_sessions(self) -> None:
+        """The server notices a hang-up when the operating system tells it."""
+        with trio.fail_after(3):
+            while self.server.sessions:  # noqa: ASYNC110 - nobody else needs to be told
+                await trio.sleep(0.01)
+
+    @property
+    def http(self) -> str:
+        return self.url.replace("ws://", "http://").removesuffix("/ws")
+
+
+@asynccontextmanager
+async def a_server(routes: tuple[Route, ...] = (), **server: Any) -> AsyncIterator[Running]:
+    async with (
+        simulated_providers(
+            DeepgramScript(("hello",), speech="on_finalize"),
+            OpenAIScript(("Hi. ||BREAK|| Bye.",)),
+            CartesiaScript(),
+        ) as peers,
+        trio.open_nursery() as nursery,
+    ):
+        settings = Settings(
+            server=ServerSettings(**server),
+            deepgram=DeepgramSettings(api_key=KEY, base_url=peers.deepgram.base_url),
+            openai=OpenAISettings(api_key=KEY, base_url=peers.openai.base_url),
+            cartesia=CartesiaSettings(api_key=KEY, base_url=peers.cartesia.base_url),
+        )
+        async with open_providers(settings) as providers:
+            running = Server(settings, providers, routes)
+            listeners = await open_listeners("127.0.0.1", 0)
+            accepting = await nursery.start(running.serve, listeners)
+            with trio.fail_after(20):
+                yield Running(running, listening_url(listeners), peers, accepting)
+            nursery.cancel_scope.cancel()
+
+
+async def get(url: str, **kwargs: Any) -> httpx.Response:
+    # No certificates: loading them takes longer than all the rest.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    async with httpx.AsyncClient(verify=context, trust_env=False) as http:
+        return await http.request(kwargs.pop("method", "GET"), url, **kwargs)
+
+
+async def until(client: Client, kind: type) -> Any:
+    async for _, message in client.events:
+        if isinstance(message, kind):
+            return message
+    raise AssertionError(f"the server hung up before {kind.__name__}")
+
+
+async def a_turn(client: Client) -> None:
+    await client.start(e.InputOptions(turn_detection="manual"))
+    await client.send_audio(bytes(6400))
+    await client.end()
+    await until(client, e.OutputCompleted)
+
+
+async def test_a_turn_and_health() -> None:
+    async with a_server() as running:
+        async with connect(running.url) as client:
+            await a_turn(client)
+            health = await get(running.http + "/health")
+            assert health.status_code == 200
+            body = health.json()
+            assert body["status"] == "ok"
+            assert body["uptimeSeconds"] >= 0
+            assert body["sessions"]["active"] == 1
+            assert sum(body["sessions"]["byState"].values()) == 1
+            assert body["providers"]["stt"]["name"] == "deepgram"
+            assert {role: p["ok"] for role, p in body["providers"].items()} == {
+                "stt": True,
+                "llm": True,
+                "tts": True,
+            }
+            assert KEY.reveal() not in health.text
+        await running.no_sessions()
+        assert running.peers.deepgram.connections[0].authorization == f"Token {KEY.reveal()}"
+
+
+async def test_http_errors_and_further_routes() -> None:
+    async def page(request: Request) -> PlainTextResponse:
+        return PlainTextResponse("here")
+
+    async def broken(request: Request) -> PlainTextResponse:
+        raise RuntimeError("a stack that nobody outside may see")
+
+    routes = (Route("/page", page), Route("/broken", broken))
+    async with a_server(routes) as running:
+        assert (await get(running.http + "/page")).text == "here"
+        missing = await get(running.http + "/nothing")
+        assert missing.status_code == 404
+        assert missing.json() == {"error": "Not Found"}
+        assert (await get(running.http + "/health", method="DELETE")).status_code == 405
+        assert (await get(running.http + "/ws")).status_code == 426
+        failed = await get(running.http + "/broken")
+        assert failed.status_code == 500
+        assert "stack" not in failed.text
+        assert (await get(running.http + "/page")).text == "here"
+
+
+async def test_bytes_that_are_no_http_and_requests_that_never_come() -> None:
+    async with a_server(handshake_timeout_ms=300) as running:
+        host, port = running.http.removeprefix("http://").split(":")
+        stream = await trio.open_tcp_stream(host, int(port))
+        await stream.send_all(b"\x16\x03\x01 not http at all\r\n\r\n")
+        answer = await stream.receive_some()
+        assert answer == b"" or b"400" in answer
+        await stream.aclose()
+        async with await trio.open_tcp_stream(host, int(port)) as silent:
+            with trio.fail_after(2):
+                while await silent.receive_some():
+                    pass
+        assert (await get(running.http + "/health")).status_code == 200
+
+
+async def test_full_server_says_so_and_takes_the_next_when_there_is_room() -> None:
+    async with a_server(max_sessions=1) as running:
+        async with connect(running.url):
+            data, closed = await trio.to_thread.run_sync(_first_message, running.url)
+            envelope = msgpack.unpackb(data)
+            assert envelope["eventType"] == "system.status.busy"
+            assert envelope["payload"] == {"activeSessions": 1, "maxSessions": 1}
+            assert closed == 1013
+        await running.no_sessions()
+        async with connect(running.url) as client:
+            await a_turn(client)
+
+
+def _first_message(url: str, **kwargs: Any) -> tuple[bytes, int]:
+    """By another WebSocket library: the server must not only understand our own."""
+    with other_connect(url, proxy=None, **kwargs) as socket:
+        data = socket.recv(timeout=5)
+        assert isinstance(data, bytes)
+        return data, _closing_code(socket)
+
+
+def _read_to_the_end(socket: ClientConnection) -> None:
+    while True:
+        socket.recv(timeout=5)
+
+
+def _closing_code(socket: ClientConnection) -> int:
+    with pytest.raises(ConnectionClosed) as closed:
+        _read_to_the_end(socket)
+    assert closed.value.rcvd is not None
+    return closed.value.rcvd.code
+
+
+async def test_authentication() -> None:
+    async with a_server(auth_tokens=Secret("one, two")) as running:
+        for url in (running.url, running.url + "?token=three"):
+            data, closed = await trio.to_thread.run_sync(_first_message, url)
+            envelope = msgpack.unpackb(data)
+            assert envelope["eventType"] == "connection.error.auth_failed"
+            assert envelope["requestType"] is None
+            assert closed == 4401
+        async with connect(running.url, token="two") as client:
+            await a_turn(client)
+        async with connect(running.url + "?token=one") as client:
+            await a_turn(client)
+        with pytest.raises(ClientError, match="not authenticated"):
+            async with connect(running.url, token="wrong"):
+                pass
+
+
+async def test_both_ways_to_the_older_vocabulary() -> None:
+    async with a_server() as running:
+
+        def look(url: str, subprotocols: Any = None) -> tuple[str, str | None]:
+            with other_connect(url, proxy=None, subprotocols=subprotocols) as socket:
+                data = socket.recv(timeout=5)
+                assert isinstance(data, bytes)
+                return msgpack.unpackb(data)["eventType"], socket.subprotocol
+
+        run = trio.to_thread.run_sync
+        assert await run(look, running.url) == ("connection.lifecycle.ack", None)
+        assert await run(look, running.url + "?events=voicechat") == ("connection.ack", None)
+        assert await run(look, running.url, ["vantum.voicechat"]) == (
+            "connection.ack",
+            "vantum.voicechat",
+        )
+
+
+async def test_too_large_a_message_closes_with_1009() -> None:
+    async with a_server(max_message_bytes=10_000) as running:
+
+        def send() -> int:
+            with other_connect(running.url, proxy=None) as socket:
+                socket.recv(timeout=5)
+                socket.send(bytes(20_000))
+                return _closing_code(socket)
+
+        assert await trio.to_thread.run_sync(send) == 1009
+
+
+async def test_websocket_elsewhere_is_refused() -> None:
+    async with a_server() as running:
+
+        def dial() -> int:
+            try:
+                with other_connect(running.url + "s", proxy=None):
+                    return 101
+            except InvalidStatus as refused:
+                return refused.response.status_code
+
+        assert await trio.to_thread.run_sync(dial) in (403, 404)
+
+
+async def test_peer_without_a_pong_is_given_up() -> None:
+    async with a_server(ping_interval_ms=100, ping_timeout_ms=100) as running:
+        host, port = running.http.removeprefix("http://").split(":")
+        stream = await trio.open_tcp_stream(host, int(port))
+        key = "dGhlIHNhbXBsZSBub25jZQ=="
+        await stream.send_all(
+            f"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+        )
+        with trio.fail_after(5):
+            while await stream.receive_some():
+                pass
+        await stream.aclose()
+        assert not running.server.sessions
+
+
+async def test_a_session_that_crashes_touches_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with a_server() as running, connect(running.url) as healthy:
+        await healthy.start(e.InputOptions(turn_detection="manual"))
+        llm = running.server.providers.llm
+
+        class Broken:
+            def stream(self, request: object) -> object:
+                raise RuntimeError("a bug of ours")
+
+        monkeypatch.setattr(
+            running.server,
+            "providers",
+            attrs.evolve(running.server.providers, llm=_Models(llm, Broken())),
+        )
+        async with connect(running.url) as unlucky:
+            await unlucky.start(e.InputOptions(turn_detection="manual"))
+            await unlucky.send_audio(bytes(6400))
+            await unlucky.end()
+            async for _, message in unlucky.events:
+                assert "bug" not in str(message)
+        assert len(running.server.sessions) == 1
+        await a_turn(healthy)
+
+
+@define
+class _Models:
+    """A provider whose model raises what no provider should: a bug of ours."""
+
+    inner: Any
+    model: Any
+    name: str = "broken"
+
+    def for_session(self) -> Any:
+        return self.model
+
+    def health(self) -> Any:
+        return self.inner.health()
+
+
+async def test_draining() -> None:
+    async with a_server() as running, connect(running.url) as client:
+        await client.start(e.InputOptions(turn_detection="manual"))
+        await client.send_audio(bytes(6400))
+        await client.end()
+        await until(client, e.OutputStarted)
+        running.accepting.cancel()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(running.server.drain)
+            seen = [type(message) async for _, message in client.events]
+        assert e.OutputCompleted in seen, "the answer was finished"
+        assert e.Maintenance in seen
+        assert not running.server.sessions
+        body, ok = running.server.health()
+        assert (body["status"], ok) == ("draining", False)
+        with pytest.raises(ClientError):
+            async with connect(running.url):
+                pass
+
+
+async def test_health_is_503_when_a_provider_is_down() -> None:
+    async with a_server() as running:
+        running.peers.openai.script = attrs.evolve(running.peers.openai.script, api_key="another")
+        async with connect(running.url) as client:
+            await a_turn(client)
+        health = await get(running.http + "/health")
+        assert health.status_code == 503
+        assert json.loads(health.text)["providers"]["llm"]["ok"] is False
+
+
+async def test_fifty_sessions_at_once() -> None:
+    async with a_server() as running:
+
+        async def one() -> None:
+            async with connect(running.url) as client:
+                await a_turn(client)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(50):
+                nursery.start_soon(one)
+        await running.no_sessions()
