@@ -16,12 +16,23 @@ from vantum.actors.llm import LlmLimits, generate
 from vantum.actors.player import play
 from vantum.actors.response import Response
 from vantum.actors.tts import speak
+from vantum.config import LlmSettings
+from vantum.core.backoff import LLM_RETRY
 from vantum.core.messages import (
     ChatRequest,
     LlmOutput,
     Speech,
     TtsInput,
 )
+
+
+def _limits(llm: LlmSettings) -> LlmLimits:
+    return LlmLimits(
+        first_token_s=llm.request_timeout_ms / 1000,
+        token_s=llm.token_timeout_ms / 1000,
+        total_s=llm.streaming_timeout_ms / 1000,
+        retry=LLM_RETRY.first(llm.max_retries),
+    )
 
 
 async def respond(
@@ -43,7 +54,6 @@ async def respond(
     piece_tx, piece_rx = trio.open_memory_channel[TtsInput](4)
     # Synthesised audio ahead of the player: the provider's own buffer holds more if it must.
     speech_tx, speech_rx = trio.open_memory_channel[Speech](4)
-    limits = LlmLimits.from_settings(call.settings.llm)
     with response.scope:
         async with trio.open_nursery() as nursery:
             thinking = trio.CancelScope()
@@ -52,7 +62,14 @@ async def respond(
                 with thinking:
                     async with trio.open_nursery() as inner:
                         inner.start_soon(
-                            partial(generate, call.model, request, token_tx, limits=limits)
+                            partial(
+                                generate,
+                                call.model,
+                                request,
+                                token_tx,
+                                limits=_limits(call.settings.llm),
+                                provider=call.provider_names["llm"],
+                            )
                         )
                         inner.start_soon(
                             chunk, response.answer, response.said, token_rx, piece_tx, out_tx
