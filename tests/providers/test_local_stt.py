@@ -7,6 +7,7 @@ the audio was. Those marked `local` hear recorded voices with the real ones.
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -29,7 +30,7 @@ from vantum.core.messages import (
     UtteranceEnded,
 )
 from vantum.core.resampling import Resampler
-from vantum.errors import ProviderError
+from vantum.errors import ConfigError, ModelsMissing, ProviderError
 from vantum.providers.local.moonshine import Moonshine, RecognisedWord, Recognition
 from vantum.providers.local.stt import Ears, LocalSttProvider, is_credible, to_transcript
 from vantum.providers.local.utterances import Stretch
@@ -349,7 +350,6 @@ async def run_with(provider: LocalSttProvider, language: str = "en-US") -> Provi
 
 async def test_a_failing_model_is_a_providers_error_and_shows_in_its_health() -> None:
     bench = Bench()
-    assert bench.provider.health().ok
     bench.model.error = RuntimeError("secret path")
     error = await run_with(bench.provider)
     assert str(error) == "local: recognition failed (RuntimeError)"
@@ -362,13 +362,15 @@ async def test_a_failing_model_is_a_providers_error_and_shows_in_its_health() ->
     assert bench.provider.health().ok
 
 
-async def test_missing_weights_name_the_command(tmp_path: Any) -> None:
-    provider = LocalSttProvider(LocalSettings(models_dir=str(tmp_path)), Workers(1))
-    assert provider.health().detail == "loads at the first call"
-    error = await run_with(provider)
-    assert "run `vantum-actors models fetch`" in str(error)
-    assert not error.retryable
-    assert not provider.health().ok
+def test_missing_weights_name_the_command(tmp_path: Path) -> None:
+    with pytest.raises(ModelsMissing, match="run `vantum-actors models fetch`"):
+        LocalSttProvider(LocalSettings(models_dir=str(tmp_path)), Workers(1))
+
+
+def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"install \"vantum\[local\]\""):
+        LocalSttProvider(LocalSettings(), Workers(1))
 
 
 async def test_another_language_is_refused_rather_than_misheard() -> None:
@@ -409,7 +411,7 @@ def test_what_is_credible() -> None:
 async def real_call(settings: LocalSettings) -> AsyncIterator[Call]:
     input_tx, input_rx = trio.open_memory_channel[SttInput](1000)
     event_tx, event_rx = trio.open_memory_channel[SttEvent](1000)
-    provider = LocalSttProvider(settings, Workers(2))
+    provider = await trio.to_thread.run_sync(LocalSttProvider, settings, Workers(2))
     async with trio.open_nursery() as nursery:
         recogniser = provider.for_session(language="en-US")
         await nursery.start(recogniser.run, input_rx, event_tx)

@@ -14,6 +14,7 @@ Times of words are not the model's: a stretch's time is shared out in proportion
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -34,7 +35,7 @@ from vantum.core.messages import (
     UtteranceEnded,
     Word,
 )
-from vantum.errors import ErrorKind, ModelsMissing, ProviderError
+from vantum.errors import ConfigError, ProviderError
 from vantum.ports import STT_RATE_HZ, Health
 from vantum.providers.local.catalogue import MOONSHINE, SILERO
 from vantum.providers.local.moonshine import NOTHING, Moonshine, Recognition
@@ -72,17 +73,23 @@ class Ears:
 
 
 class LocalSttProvider:
-    """The process's embedded recogniser: weights are loaded once, at the first session's start."""
+    """The process's embedded recogniser.
+
+    Constructing loads the weights (about half a second): do it in a thread.
+
+    Raises:
+        ConfigError: the packages of the extra `local` are not installed.
+        ModelsMissing: the weights have not been fetched.
+    """
 
     def __init__(
         self, settings: LocalSettings, workers: Workers, *, ears: Ears | None = None
     ) -> None:
-        """`ears`: models that are loaded already; else they are when they are first needed."""
+        """`ears`: models that are loaded already."""
         self._settings = settings
         self._workers = workers
-        self._loading = trio.Lock()
-        self._ears = ears
-        self._trouble = ""
+        self._ears = ears or _load(settings)
+        self._health = Health(ok=True, detail="weights loaded")
         self._interims: set[trio.CancelScope] = set()
 
     @property
@@ -91,10 +98,8 @@ class LocalSttProvider:
         return NAME
 
     def health(self) -> Health:
-        """Whether the last loading or recognition worked."""
-        if self._trouble:
-            return Health(False, self._trouble)
-        return Health(True, "loaded" if self._ears else "loads at the first call")
+        """Whether the last recognition worked."""
+        return self._health
 
     def for_session(self, *, language: str) -> LocalRecogniser:
         """A recogniser for one session. It understands English only: `run` refuses the rest."""
@@ -103,28 +108,9 @@ class LocalSttProvider:
         )
         return LocalRecogniser(self, options, language)
 
-    async def load(self) -> Ears:
-        """The models, loaded if they are not yet.
-
-        Raises:
-            ProviderError: they are not on this machine or cannot be read; says what to run.
-        """
-        async with self._loading:
-            if self._ears is None:
-                try:
-                    self._ears = await self._workers.run(_load, self._settings)
-                except ModelsMissing as error:
-                    raise self._failed("invalid_request", str(error)) from error
-                except ImportError as error:
-                    message = (
-                        f"{error.name or 'onnxruntime'} is not installed: install vantum[local]"
-                    )
-                    raise self._failed("invalid_request", message) from error
-                except Exception as error:
-                    message = f"recognition weights cannot be loaded ({type(error).__name__})"
-                    raise self._failed("server", message) from error
-                self._trouble = ""
-            return self._ears
+    def vad(self) -> VadStream:
+        """A session's voice activity."""
+        return self._ears.vad.stream()
 
     async def recognise(self, stretch: Stretch, *, urgent: bool) -> Recognition:
         """Understand a stretch of at most 10 s in a worker.
@@ -138,16 +124,16 @@ class LocalSttProvider:
         """
         if not stretch.pcm:
             return NOTHING
-        ears = await self.load()
         if urgent and not self._workers.idle:
             for interim in self._interims:
                 interim.cancel()
         try:
-            recognition = await self._workers.run(_recognise, ears.moonshine, stretch.pcm)
+            recognition = await self._workers.run(_recognise, self._ears.moonshine, stretch.pcm)
         except Exception as error:
-            message = f"recognition failed ({type(error).__name__})"
-            raise self._failed("server", message) from error
-        self._trouble = ""
+            detail = f"recognition failed ({type(error).__name__})"
+            self._health = Health(ok=False, detail=detail)
+            raise ProviderError(NAME, "server", detail) from error
+        self._health = Health(ok=True, detail="last recognition succeeded")
         return recognition if is_credible(recognition) else NOTHING
 
     async def recognise_if_idle(self, stretch: Stretch, scope: trio.CancelScope) -> Recognition:
@@ -162,10 +148,6 @@ class LocalSttProvider:
             return await self.recognise(stretch, urgent=False)
         finally:
             self._interims.discard(scope)
-
-    def _failed(self, kind: ErrorKind, message: str) -> ProviderError:
-        self._trouble = message
-        return ProviderError(NAME, kind, message)
 
 
 class LocalRecogniser:
@@ -191,12 +173,11 @@ class LocalRecogniser:
         Cancelling waits for the model's running step, some 5 ms (the encoder's one: up to 60 ms).
 
         Raises:
-            ProviderError: no weights, a language other than English, or the model failed.
+            ProviderError: the language is not English, or the model failed.
         """
         if self._language.lower().replace("_", "-").split("-")[0] not in ("en", ""):
             message = f"the embedded recogniser understands English, not {self._language!r}"
             raise ProviderError(NAME, "invalid_request", message)
-        ears = await self._provider.load()
         failure: list[ProviderError] = []
         async with trio.open_nursery() as nursery:
             task_tx, task_rx = trio.open_memory_channel[_Task](_TASKS)
@@ -212,7 +193,7 @@ class LocalRecogniser:
             nursery.start_soon(recognise)
             task_status.started()
             with task_tx:
-                await self._listen(input_rx, task_tx, ears.vad.stream())
+                await self._listen(input_rx, task_tx, self._provider.vad())
         if failure:
             raise failure[0]
 
@@ -337,10 +318,14 @@ def _same(one: Stretch, other: Stretch) -> bool:
     return (one.start, one.end) == (other.start, other.end)
 
 
-# ---------------------------------------------------------------- in the workers
+# ---------------------------------------------------------------- in threads
 
 
 def _load(settings: LocalSettings) -> Ears:
+    if importlib.util.find_spec("onnxruntime") is None:
+        raise ConfigError(
+            'stt.provider=local needs packages that are not installed: pip install "vantum[local]"'
+        )
     return Ears(
         SileroVad.load(require(settings, SILERO.name)),
         Moonshine.load(require(settings, MOONSHINE.name)),
