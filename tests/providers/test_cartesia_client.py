@@ -28,6 +28,7 @@ from vantum.errors import ConfigError, ProviderError
 from vantum.providers.cartesia import link as link_module
 from vantum.providers.cartesia.answer import MAX_CHARS_UNDER_WAY
 from vantum.providers.cartesia.client import CartesiaProvider
+from vantum.providers.cartesia.protocol import Failure
 from vantum.testing.cartesia import LIFELIKE, CartesiaScript
 from vantum.testing.cartesia_script import Fault
 
@@ -105,6 +106,27 @@ async def test_a_context_that_would_expire_is_not_used_again(autojump_clock: Any
         check_whole(await say(c.voice, TEXTS, pauses_s=(0, 0.6, 0.6)), TEXTS)
         assert [len(t) for t in c.peer.transcripts.values()] == [1, 1, 1, 3]
     assert c.peer.expired_inputs == 0
+
+
+@pytest.mark.parametrize(("pause_s", "contexts"), [(0.6, [2]), (0.8, [1, 1])])
+async def test_a_context_is_left_before_it_expires(
+    pause_s: float, contexts: list[int], autojump_clock: Any
+) -> None:
+    # On a real network the news of the expiry may be under way while the next piece is sent.
+    async with call() as c:
+        check_whole(await say(c.voice, TEXTS[:2], pauses_s=(0, pause_s)), TEXTS[:2])
+        assert [len(t) for t in c.peer.transcripts.values()] == contexts
+
+
+async def test_an_error_when_all_was_said_does_not_matter(autojump_clock: Any) -> None:
+    async with call() as c:
+        outputs: list[Any] = []
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(say, c.voice, TEXTS, pauses_s=(0, 0.5), outputs=outputs))
+            await trio.sleep(0.2)
+            voice: Any = c.voice
+            voice.link.route(Failure("context-0", 400, None))
+        check_whole([o for _, o in outputs], TEXTS)
 
 
 async def test_a_late_piece_goes_ahead_while_earlier_ones_are_still_being_heard(
@@ -472,6 +494,29 @@ async def test_a_renewal_that_fails_keeps_the_old_connection(autojump_clock: Any
         c.line.down = False
         await trio.sleep(300)
         assert (c.peer.connections, c.peer.open_connections) == (2, 1)
+
+
+async def test_the_line_goes_down_for_an_hour_of_silence(autojump_clock: Any) -> None:
+    async with call(STREAMED) as c:
+        await trio.sleep(200)
+        c.line.down = True
+        await trio.sleep(45)  # the renewal has failed by now
+        await c.line.cut()
+        await trio.sleep(3600)
+        assert len(c.line.opened) < 10
+        c.line.down = False
+        check_whole(await say(c.voice, TEXTS), TEXTS)
+
+
+async def test_whatever_the_socket_raises_is_a_lost_connection(autojump_clock: Any) -> None:
+    async with call(STREAMED) as c:
+
+        async def broken(max_bytes: int | None = None) -> bytes:
+            raise OSError("something of the network")
+
+        c.line.streams[0].receive_some = broken  # type: ignore[method-assign]
+        check_whole(await say(c.voice, TEXTS), TEXTS, broken=True)
+        assert c.peer.connections == 2
 
 
 async def test_an_answer_during_a_renewal_ends_on_the_old_connection(autojump_clock: Any) -> None:

@@ -159,14 +159,14 @@ class CartesiaSpeech:
     async def _lost_before_renewal(self, link: Link) -> bool:
         """Wait until the link is lost (true) or has been idle for long (false)."""
         idle_s = self.settings.renew_ms / 1000
-        while True:
-            with trio.move_on_at(link.last_used_s + idle_s):
-                await link.lost.wait()
-                return True
-            if not link.busy and trio.current_time() >= link.last_used_s + idle_s:
-                return False
+        while not link.lost.is_set():
             if link.busy:
                 link.last_used_s = trio.current_time()
+            elif trio.current_time() >= link.last_used_s + idle_s:
+                return False
+            with trio.move_on_at(link.last_used_s + idle_s):
+                await link.lost.wait()
+        return True
 
     async def _renew(self, nursery: trio.Nursery, old: Link) -> None:
         try:

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from typing import Literal, TypeAlias
 
 import trio
+import wsproto.utilities
 from attrs import define, field
 from trio_websocket import (
     ConnectionClosed,
@@ -209,8 +210,8 @@ async def hold_link(
             nursery.cancel_scope.cancel()
     except* ConnectionRejected as group:
         error = protocol.refused(_only(group).status_code)  # type: ignore[attr-defined]
-    except* Exception as group:
-        # What else trio-websocket's reader may raise: wsproto's errors, for one.
+    except* (OSError, wsproto.utilities.ProtocolError, trio.BrokenResourceError) as group:
+        # What trio-websocket's reader lets through: a ping while closing, for one.
         error = _network(f"the connection failed ({type(_only(group)).__name__})")
     finally:
         if stream is not None:
