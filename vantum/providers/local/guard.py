@@ -17,9 +17,11 @@ from vantum.core.sentences import SentenceEnd, sentence_end
 _LABEL: Final = re.compile(
     r"^\W*(?:alex|assistant|user|system|prospect|caller|customer|agent|me|you)\s*:", re.IGNORECASE
 )
-_NONSENSE: Final = re.compile(
-    r"[\[\]{}<>*#|_]|https?:|language model|sorry for any|customer service|i'm (?:a|not a) "
-    r"(?:human|person|robot|chatbot|salesperson)|\bsay:",
+_NONSENSE: Final = re.compile(r"[\[\]{}<>*#|_]|https?:|\bsay:", re.IGNORECASE)
+#: What small models were trained on: help desks, and being asked what they are.
+_HELP_DESK: Final = re.compile(
+    r"language model|customer service|sorry for (?:any|the|your)|(?:help|assist) you with any"
+    r"|i'm (?:a|not a) (?:human|person|robot|chatbot|salesperson)",
     re.IGNORECASE,
 )
 _NUMBER: Final = re.compile(r"\d+")
@@ -71,6 +73,8 @@ class Guard:
         if self.done:
             return ""
         self._held += text
+        if not (self._said or self._open):
+            self._held = self._held.lstrip()
         line, newline, _ = self._held.partition("\n")
         spoken = ""
         while not self.done and (at := _first_end(self._open + line)):
@@ -78,11 +82,7 @@ class Guard:
             sentence, line = line[:at], line[at:]
             spoken += self._judge(sentence)
         self._held = line
-        if newline and not self.done and (self._said or self._open or line.strip()):
-            spoken += self.finish()
-        elif newline and not self.done:
-            self._held = self._held.lstrip()
-        return spoken
+        return spoken + self.finish() if newline else spoken
 
     def finish(self) -> str:
         """The model has ended: the rest that may be spoken."""
@@ -121,6 +121,7 @@ class Guard:
         # The only sentence of an answer without an example to fall back on is better than silence.
         return not (self._example or self._said) or (
             is_whole(sentence)
+            and not _HELP_DESK.search(sentence)
             and set(_NUMBER.findall(sentence)) <= self._numbers
             and not _alike(words, self._heard)
         )

@@ -1,0 +1,269 @@
+"""The embedded language model: what it is shown, and what comes out of it."""
+
+import statistics
+import subprocess
+import sys
+import time
+
+import pytest
+import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vantum.config.call import LlmSettings
+from vantum.config.providers import LocalSettings
+from vantum.core.events import Prospect
+from vantum.core.messages import ChatMessage, ChatRequest
+from vantum.core.prompts import build_system_prompt
+from vantum.errors import ConfigError, ModelsMissing, ProviderError
+from vantum.providers.local.llm import LocalLlmProvider
+from vantum.providers.local.playbook import EXAMPLES, QUESTION, STATEMENT, nearest
+from vantum.providers.local.smollm import (
+    SYSTEM,
+    estimate_tokens,
+    fit,
+    opening_of,
+    plan_answer,
+)
+from vantum.providers.local.workers import Workers
+
+BUILT_IN = build_system_prompt("", Prospect(), "||BREAK||")
+
+
+def ask(*turns: str, system: str = BUILT_IN) -> ChatRequest:
+    said = [ChatMessage("assistant" if at % 2 else "user", text) for at, text in enumerate(turns)]
+    return ChatRequest((ChatMessage("system", system), *said))
+
+
+# ---------------------------------------------------------------- finding an example
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("um who's calling please", "This is Alex"),
+        ("So what does this cost?", "The price depends"),
+        ("I'm really not interested.", "That's fine"),
+        ("could you ring me back on monday", "Of course. When"),
+        ("Am I talking to a robot?", "Yes, I'm Vantum's voice"),
+        ("Please take me off that list.", "I'm sorry to have bothered"),
+        ("We've already got a vendor for that", "That's good to hear"),
+        ("just send me an e-mail", "Gladly"),
+    ],
+)
+def test_the_nearest_example(said: str, answer: str) -> None:
+    assert nearest(said).answer.startswith(answer)
+
+
+def test_nothing_near() -> None:
+    assert nearest("Do you have an office in Berlin?") == QUESTION
+    assert nearest("Our reps sleep under their desks.") == STATEMENT
+    assert nearest("") == STATEMENT
+
+
+@given(st.text(max_size=40))
+@settings(max_examples=40, deadline=None)
+def test_there_is_always_an_example_and_a_beginning(said: str) -> None:
+    example = nearest(said)
+    opening = opening_of(example)
+    assert example.answer.startswith(opening)
+    assert 4 <= len(opening.split()) < len(example.answer.split())
+
+
+def test_examples_are_answers_for_the_telephone() -> None:
+    for example in EXAMPLES:
+        assert example.answer[-1] in ".?!"
+        assert len(example.answer) < 150
+
+
+# ---------------------------------------------------------------- what the model is shown
+
+
+def test_the_built_in_prompt_is_replaced_by_a_short_one_with_the_prospects_data() -> None:
+    who = Prospect(name='Maria "Mia" Lopez', company="Acme", industry="steel", timezone="UTC")
+    system = build_system_prompt("", who, "~~PAUSE~~")
+    plan = plan_answer(ask("Who is this?", system=system), LlmSettings(), small=True)
+    prompt = plan.messages[0]["content"]
+    assert prompt.startswith(SYSTEM)
+    assert 'name is Maria "Mia" Lopez.' in prompt
+    assert "works at Acme." in prompt
+    assert "industry is steel." in prompt
+    assert plan.opening
+    assert plan.messages[-1] == {"role": "assistant", "content": plan.opening}
+    assert plan.messages[-2] == {"role": "user", "content": "Who is this?"}
+
+
+def test_a_prompt_of_the_users_own_is_honoured_as_it_is() -> None:
+    system = build_system_prompt("You sell pizza.", Prospect(name="Maria"), "||BREAK||")
+    plan = plan_answer(ask("Hi.", "Hello!", "Who?", system=system), LlmSettings(), small=True)
+    assert plan.messages[0]["content"].startswith(system)
+    assert [m["content"] for m in plan.messages[1:]] == ["Hi.", "Hello!", "Who?"]
+    assert not plan.opening
+
+
+def test_another_model_gets_everything_and_the_settings() -> None:
+    own = LlmSettings(temperature=0.9, top_p=0.8, frequency_penalty=0.1, presence_penalty=0.2)
+    plan = plan_answer(ask("Hi."), own, small=False)
+    assert plan.messages[0]["content"] == BUILT_IN
+    assert (plan.sampling.temperature, plan.sampling.top_p) == (0.9, 0.8)
+    assert (plan.sampling.frequency_penalty, plan.sampling.presence_penalty) == (0.1, 0.2)
+
+
+def test_a_call_may_begin_without_the_prospect() -> None:
+    assert plan_answer(ask(), LlmSettings(), small=True).opening.startswith("Hi, this is Alex")
+    assert plan_answer(ChatRequest(()), LlmSettings(), small=False).messages == []
+
+
+@given(
+    st.lists(st.text(min_size=1, max_size=200), min_size=1, max_size=60),
+    st.integers(300, 1500),
+)
+@settings(max_examples=50, deadline=None)
+def test_the_oldest_turns_are_dropped_and_the_last_is_kept(texts: list[str], budget: int) -> None:
+    turns = [ChatMessage("user", text) for text in texts]
+    kept = fit(turns, budget)
+    assert kept[-1].content == turns[-1].content[-len(kept[-1].content) :]
+    if len(kept) > 1:
+        assert kept == turns[-len(kept) :]
+        assert (len(turns) - len(kept)) % 8 == 0
+        assert sum(estimate_tokens(turn.content) for turn in kept) <= budget
+
+
+def test_what_remains_of_a_long_call_stays_put_for_some_turns() -> None:
+    turns = [ChatMessage("user", f"Turn number {at}, with some words in it.") for at in range(70)]
+    firsts = [fit(turns[:count], 500)[0].content for count in range(40, 70)]
+    assert len(set(firsts)) < 6
+
+
+# ---------------------------------------------------------------- without packages or weights
+
+
+def test_without_its_package_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r'pip install "vantum\[local\]"'):
+        LocalLlmProvider(LocalSettings(), LlmSettings(), Workers(1))
+
+
+def test_importing_loads_no_engine() -> None:
+    code = (
+        "import sys, vantum, vantum.providers.registry, vantum.providers.local.llm,"
+        "vantum.providers.local.tts\n"
+        "assert not {'xllamacpp', 'hibari', 'onnxruntime'} & set(sys.modules), sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_missing_weights_are_said_to_be_missing(tmp_path: object) -> None:
+    pytest.importorskip("xllamacpp")
+    with pytest.raises(ModelsMissing, match="models fetch"):
+        LocalLlmProvider(LocalSettings(models_dir=str(tmp_path)), LlmSettings(), Workers(1))
+
+
+@pytest.mark.parametrize("name", ["nowhere.gguf", "broken.gguf"])
+def test_a_wrong_model_is_named_with_its_setting(tmp_path: object, name: str) -> None:
+    pytest.importorskip("xllamacpp")
+    path = f"{tmp_path}/broken.gguf"
+    with open(path, "wb") as file:
+        file.write(b"GGUF but not really")
+    with pytest.raises(ConfigError, match=f"LOCAL_LLM_MODEL=.*{name}"):
+        LocalLlmProvider(
+            LocalSettings(llm_model_path=f"{tmp_path}/{name}"), LlmSettings(), Workers(1)
+        )
+
+
+# ---------------------------------------------------------------- the model itself
+
+
+@pytest.fixture(scope="module")
+def provider(local_settings: LocalSettings) -> LocalLlmProvider:
+    return LocalLlmProvider(local_settings, LlmSettings(), Workers(0))
+
+
+async def answer(provider: LocalLlmProvider, request: ChatRequest) -> str:
+    async with provider.for_session().stream(request) as pieces:
+        return "".join([piece async for piece in pieces])
+
+
+@pytest.mark.local
+async def test_it_answers_as_a_sales_representative(provider: LocalLlmProvider) -> None:
+    assert "Alex" in await answer(provider, ask("Who is this?"))
+    assert "calls" in await answer(provider, ask("How much does it cost?"))
+    assert "voice assistant" in await answer(provider, ask("Are you a robot?"))
+    said = await answer(provider, ask("Hello?", "Hi, this is Alex.", "I'm not interested, thanks."))
+    assert said.count(".") + said.count("!") + said.count("?") <= 2
+    assert provider.health().ok
+
+
+@pytest.mark.local
+async def test_the_same_request_gets_the_same_answer(provider: LocalLlmProvider) -> None:
+    request = ask("What makes you better than the others?")
+    assert await answer(provider, request) == await answer(provider, request)
+
+
+@pytest.mark.local
+async def test_several_sessions_at_once_get_their_own_answers(provider: LocalLlmProvider) -> None:
+    questions = ["Who is this?", "What does it cost?", "Send me an email.", "Call me later."] * 2
+    answers = [""] * len(questions)
+
+    async def one(at: int) -> None:
+        answers[at] = await answer(provider, ask(questions[at]))
+
+    async with trio.open_nursery() as nursery:
+        for at in range(len(questions)):
+            nursery.start_soon(one, at)
+    for question, said in zip(questions, answers, strict=True):
+        assert said.startswith(opening_of(nearest(question)))
+
+
+@pytest.mark.local
+async def test_leaving_stops_the_generation_soon_and_frees_its_slot(
+    provider: LocalLlmProvider,
+) -> None:
+    system = "You tell long stories. " * 60  # a second of reading
+    took_s = []
+    for attempt in range(8):
+        request = ask("Tell me one.", system=f"{attempt} {system}")
+        with trio.move_on_after(0.05 + 0.02 * attempt) as scope:
+            await answer(provider, request)
+        took_s.append(trio.current_time() - scope.deadline)
+        assert scope.cancelled_caught
+    assert statistics.median(took_s) < 0.1  # 30 ms on an idle machine
+    assert await answer(provider, ask("Who is this?"))
+
+
+@pytest.mark.local
+async def test_a_prompt_too_long_is_said_to_be(provider: LocalLlmProvider) -> None:
+    with pytest.raises(ProviderError, match="shorten LLM_SYSTEM_PROMPT") as caught:
+        await answer(provider, ask("Hi.", system="word " * 5000))
+    assert caught.value.kind == "invalid_request"
+    assert provider.health().ok
+    assert await answer(provider, ask("Who is this?"))
+
+
+@pytest.mark.local
+async def test_the_first_words_come_at_once(provider: LocalLlmProvider) -> None:
+    started = time.perf_counter()
+    async with provider.for_session().stream(ask("Who is this?")) as pieces:
+        assert await anext(pieces)
+        assert time.perf_counter() - started < 0.1
+
+
+@pytest.mark.local
+def test_it_writes_nothing_and_opens_no_port(local_settings: LocalSettings) -> None:
+    code = (
+        "import os\n"
+        "from vantum.config.call import LlmSettings\n"
+        "from vantum.config.providers import LocalSettings\n"
+        "from vantum.providers.local.llm import LocalLlmProvider\n"
+        "from vantum.providers.local.workers import Workers\n"
+        "LocalLlmProvider(LocalSettings(), LlmSettings(), Workers(1))\n"
+        "links = [os.readlink(f'/proc/self/fd/{fd}') for fd in os.listdir('/proc/self/fd')\n"
+        "         if os.path.exists(f'/proc/self/fd/{fd}')]\n"
+        "own = {l[8:-1] for l in links if l.startswith('socket:[')}\n"
+        "tcp = open('/proc/self/net/tcp').readlines() + open('/proc/self/net/tcp6').readlines()\n"
+        "assert not own & {line.split()[9] for line in tcp}, 'a port is open'\n"
+    )
+    if not sys.platform.startswith("linux"):
+        pytest.skip("looks into /proc")
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, text=True)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
