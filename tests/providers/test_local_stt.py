@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import attrs
 import numpy as np
 import pytest
 import trio
@@ -438,6 +439,25 @@ async def test_recorded_voices_are_understood(
             words += len(spoken_words(text))
             assert isinstance(events[0], SpeechStarted)
     assert errors / words < 0.10
+
+
+@pytest.mark.local
+async def test_speech_without_a_pause_is_cut_and_loses_little(
+    local_settings: LocalSettings, recordings: dict[str, tuple[bytes, str]]
+) -> None:
+    """25 s in one breath: the voice of each recording without the silence around it."""
+    texts, voice = [], b""
+    for name in ("austen-0870", "austen-0890", "austen-0920", "austen-0870"):
+        pcm = read_wav(recordings[name][0]).pcm
+        voice += pcm[int(0.3 * 32_000) : len(pcm) - int(0.25 * 32_000)]
+        texts.append(recordings[name][1])
+    async with real_call(attrs.evolve(local_settings, silence_ms=1000)) as call:
+        await play(call, voice)
+        events = await call.flush()
+    lengths = [e.end_s - e.start_s for e in events if isinstance(e, Transcript) and e.is_final]
+    assert len(lengths) >= 3
+    assert max(lengths) < 10
+    assert word_error_rate(" ".join(texts), " ".join(finals(events))) < 0.15
 
 
 @pytest.mark.local

@@ -101,8 +101,9 @@ class ScriptedEncoder:
 class ScriptedDecoder:
     """A decoder with one layer that writes the given tokens; checks that its cache is kept up."""
 
-    def __init__(self, tokens: list[int]) -> None:
+    def __init__(self, tokens: list[int], samples: int) -> None:
         self.tokens = tokens
+        self.samples = samples
         self.steps = 0
 
     def get_inputs(self) -> list[Named]:
@@ -116,6 +117,7 @@ class ScriptedDecoder:
     def run(self, outputs: list[str], feed: dict[str, Any]) -> list[Any]:
         step, self.steps = self.steps, self.steps + 1
         assert feed["input_ids"].tolist() == [[self.tokens[step - 1] if step else 1]]
+        assert feed["encoder_attention_mask"].shape == (1, self.samples)
         assert feed["use_cache_branch"].tolist() == [step > 0]
         assert feed["past_key_values.0.decoder.key"].shape == (1, 2, step, 4)
         logits = np.zeros((1, 1, len(VOCABULARY)), "f4")
@@ -131,7 +133,7 @@ class ScriptedDecoder:
 
 
 def recognise(tokens: list[int], samples: int = RATE_HZ) -> tuple[Recognition, ScriptedDecoder]:
-    decoder = ScriptedDecoder(tokens)
+    decoder = ScriptedDecoder(tokens, samples)
     model = Moonshine(ScriptedEncoder(), decoder, VOCABULARY)
     return model.recognise(np.zeros(samples, "f4")), decoder
 
@@ -162,7 +164,7 @@ def test_nothing_understood() -> None:
 
 def test_short_audio_is_filled_up_and_long_audio_refused() -> None:
     encoder = ScriptedEncoder()
-    model = Moonshine(encoder, ScriptedDecoder([2]), VOCABULARY)
+    model = Moonshine(encoder, ScriptedDecoder([2], RATE_HZ // 4), VOCABULARY)
     model.recognise(np.zeros(10, "f4"))
     assert encoder.samples == RATE_HZ // 4
     with pytest.raises(ValueError, match="160001 samples; at most 160000"):
@@ -170,7 +172,7 @@ def test_short_audio_is_filled_up_and_long_audio_refused() -> None:
 
 
 def test_the_check_stops_it_between_two_steps() -> None:
-    decoder = ScriptedDecoder([3] * 99)
+    decoder = ScriptedDecoder([3] * 99, RATE_HZ)
     model = Moonshine(ScriptedEncoder(), decoder, VOCABULARY)
 
     def check() -> None:

@@ -177,22 +177,20 @@ class Moonshine:
             raise ValueError(f"{len(samples)} samples; at most {MAX_SAMPLES} are understood")
         if len(samples) < MIN_SAMPLES:
             samples = np.pad(samples, (0, MIN_SAMPLES - len(samples)))
+        # Both graphs take the mask at the length of the samples: the decoder thins it out itself.
+        mask = np.ones((1, len(samples)), np.int64)
         states = self._encoder.run(
-            None,
-            {
-                "input_values": samples[np.newaxis],
-                "attention_mask": np.ones((1, len(samples)), np.int64),
-            },
+            None, {"input_values": samples[np.newaxis], "attention_mask": mask}
         )[0]
         check()
-        tokens, probabilities = self._decode(states, token_limit(len(samples)), check)
+        tokens, probabilities = self._decode(states, mask, check)
         if not tokens:
             return NOTHING
         confidence = math.exp(float(np.mean(np.log(np.maximum(probabilities, 1e-9)))))
         return Recognition(to_words(self._vocabulary, tokens, probabilities), confidence)
 
     def _decode(
-        self, states: NDArray[np.float32], limit: int, check: Callable[[], None]
+        self, states: NDArray[np.float32], mask: NDArray[np.int64], check: Callable[[], None]
     ) -> tuple[list[int], list[float]]:
         """The most probable token, again and again: its numbers and probabilities."""
         feed: dict[str, Any] = {
@@ -200,10 +198,11 @@ class Moonshine:
             for name, heads, width in self._caches
         }
         feed["encoder_hidden_states"] = states
-        feed["encoder_attention_mask"] = np.ones((1, states.shape[1]), np.int64)
+        feed["encoder_attention_mask"] = mask
         tokens: list[int] = []
         probabilities: list[float] = []
         token, outputs = _BEGIN_TOKEN, self._all_outputs
+        limit = token_limit(mask.shape[1])
         while len(tokens) < limit:
             feed["input_ids"] = np.array([[token]], np.int64)
             feed["use_cache_branch"] = np.array([bool(tokens)])
@@ -235,7 +234,7 @@ def open_graph(path: Path) -> Any:
     options.inter_op_num_threads = 1
     options.enable_mem_pattern = False
     options.enable_cpu_mem_arena = False
-    options.log_severity_level = 3  # errors only: its warnings go to standard error, unasked
+    options.log_severity_level = 4  # its errors are raised; printed as well they are noise
     return onnxruntime.InferenceSession(
         str(path), sess_options=options, providers=["CPUExecutionProvider"]
     )

@@ -85,10 +85,10 @@ class LocalSttProvider:
     def __init__(
         self, settings: LocalSettings, workers: Workers, *, ears: Ears | None = None
     ) -> None:
-        """`ears`: models that are loaded already."""
+        """`ears`: models that another provider has loaded already."""
         self._settings = settings
         self._workers = workers
-        self._ears = ears or _load(settings)
+        self.ears = ears or _load(settings)
         self._health = Health(ok=True, detail="weights loaded")
         self._interims: set[trio.CancelScope] = set()
 
@@ -110,7 +110,7 @@ class LocalSttProvider:
 
     def vad(self) -> VadStream:
         """A session's voice activity."""
-        return self._ears.vad.stream()
+        return self.ears.vad.stream()
 
     async def recognise(self, stretch: Stretch, *, urgent: bool) -> Recognition:
         """Understand a stretch of at most 10 s in a worker.
@@ -128,7 +128,7 @@ class LocalSttProvider:
             for interim in self._interims:
                 interim.cancel()
         try:
-            recognition = await self._workers.run(_recognise, self._ears.moonshine, stretch.pcm)
+            recognition = await self._workers.run(_recognise, self.ears.moonshine, stretch.pcm)
         except Exception as error:
             detail = f"recognition failed ({type(error).__name__})"
             self._health = Health(ok=False, detail=detail)
