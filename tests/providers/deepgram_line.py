@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -20,7 +21,8 @@ from vantum.core.messages import (
     Transcript,
 )
 from vantum.errors import ProviderError
-from vantum.providers.deepgram.client import DeepgramProvider, DeepgramRecogniser
+from vantum.providers.deepgram.client import DeepgramProvider
+from vantum.providers.deepgram.recogniser import DeepgramRecogniser
 from vantum.testing.deepgram import SimulatedDeepgram
 
 E = TypeVar("E")
@@ -124,8 +126,9 @@ async def line(
             the_line.ended.set()
 
         async def collect() -> None:
-            async for event in event_rx:
-                the_line.events.append(event)
+            with contextlib.suppress(trio.ClosedResourceError):  # a test may stop listening
+                async for event in event_rx:
+                    the_line.events.append(event)
 
         nursery.start_soon(collect)
         if wait_ready:

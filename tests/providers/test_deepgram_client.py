@@ -227,6 +227,7 @@ def test_no_word_is_lost_and_none_comes_twice(
             if cut:
                 await call.flush(1)
             await call.speak(audio[cut:])
+            await trio.sleep(latency_ms / 1000)
             await call.flush(2)
             assert call.words() == " ".join(map(str, script.sentences)).split()
             assert [e.flush_id for e in call.of(SttFlushed)] == ([1, 2] if cut else [2])
@@ -234,6 +235,9 @@ def test_no_word_is_lost_and_none_comes_twice(
             assert starts == sorted(starts)
             assert call.recogniser.lost_s == 0
             assert call.failure is None
+            if not cut:
+                assert len(call.of(UtteranceEnded)) == 3
+                assert len(call.of(SpeechStarted)) == 3
 
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
 
@@ -486,12 +490,25 @@ async def test_cancelling_in_mid_send_cuts_the_stream(autojump_clock: trio.abc.C
     assert simulated.connections[0].types == []
 
 
+async def test_a_session_that_listens_no_more_is_hung_up_on(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    async with line(peer()) as call:
+        call.event_rx.close()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(call.speak, spoken_audio(SCRIPT))
+            await call.ended.wait()
+            nursery.cancel_scope.cancel()
+        assert call.failure is None
+    assert call.peer.connections[0].types == ["CloseStream"]
+
+
 # ---------------------------------------------------------------- the provider
 
 
 async def test_on_real_sockets() -> None:
     script = DeepgramScript(("Hello there.", "How are you?"), speech="on_finalize")
-    with trio.fail_after(10):
+    with trio.fail_after(30):
         async with simulated_deepgram(script) as simulated, trio.open_nursery() as nursery:
             provider = DeepgramProvider(
                 DeepgramSettings(api_key=Secret("k"), base_url=simulated.base_url)

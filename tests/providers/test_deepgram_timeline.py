@@ -130,7 +130,7 @@ def test_padding_has_no_place_on_the_sessions_axis() -> None:
 
 def test_a_new_connection_hears_what_no_final_result_covers_and_a_run_up() -> None:
     line = timeline(4.0)
-    line.results(results(("one", 1.0, 1.4), end_s=3.0))
+    line.results(results(("one", 1.0, 1.4), end_s=3.0, speech_final=True))
     line.hear(pcm(1))
     assert line.connect() == pytest.approx(2.0 + RUN_UP / RATE)
     assert line.position(0.0) == 3 * RATE - RUN_UP
@@ -182,8 +182,8 @@ def test_words_that_wobble_at_the_border_come_once(
     line = timeline(6.0)
     line.results(results(("one", 1.0, 1.4), ("two,", 1.8, 2.2), end_s=covered_s))
     line.connect()
-    offset_s = covered_s - RUN_UP / RATE
     hear(line, 0.0)
+    offset_s = line.position(0.0) / RATE
     again = results(
         ("Two", max(0.0, 1.8 + wobble_start_s - offset_s), 2.2 + wobble_end_s - offset_s),
         ("three", 2.5 - offset_s, 2.9 - offset_s),
@@ -198,7 +198,7 @@ def test_words_that_wobble_at_the_border_come_once(
 
 def test_a_stretch_without_word_times_is_old_or_new_as_a_whole() -> None:
     line = timeline(6.0)
-    bare = Results(0.0, 2.0, "all of it", 0.9, (), True, False, False)
+    bare = Results(0.0, 2.0, "all of it", 0.9, (), True, True, False)
     assert texts(line.results(bare)) == ["all of it"]
     line.connect()
     hear(line, 0.0)
@@ -243,6 +243,19 @@ def test_a_voice_is_reported_again_only_if_it_is_no_replay() -> None:
     hear(line, 4.0)
     assert line.voice_started(VoiceStarted(1.1)) == []
     assert line.voice_started(VoiceStarted(5.0)) == [SpeechStarted(5.0)]
+
+
+def test_a_new_connection_hears_the_last_word_of_an_utterance_that_goes_on() -> None:
+    line = timeline(6.0)
+    line.results(results(("one", 1.0, 1.4), ("two", 2.0, 2.4), end_s=5.0))
+    line.connect()
+    assert line.position(0.0) < 2.0 * RATE
+    hear(line, 0.0)
+    offset_s = line.position(0.0) / RATE
+    word = ("two", 2.0 - offset_s, 2.4 - offset_s)
+    assert line.voice_started(VoiceStarted(word[1])) == []
+    again = results(word, end_s=6.0 - offset_s, speech_final=True)
+    assert line.results(again) == [UtteranceEnded(2.4)]
 
 
 def test_a_promoted_interim_text_is_not_said_again() -> None:

@@ -179,14 +179,14 @@ async def test_a_word_in_the_audio_needs_half_of_its_length(
     script = DeepgramScript(("whole",), speech="in_audio", least_finalize_s=0.0)
     audio = spoken_audio(script)
     for start, end, heard in (
-        (6000, 9000, [""]),
+        (6000, 9000, []),
         (6000, 11_000, ["whole"]),
-        (12_000, 40_000, [""]),
+        (12_000, 40_000, []),
     ):
         async with talk(SimulatedDeepgram(script)) as call:
             await call.audio(0, audio[start:end])
             await call.control("Finalize")
-            assert call.finals() == heard
+            assert [text for text in call.finals() if text] == heard
 
 
 async def test_too_little_to_finalize_is_answered_by_nothing(

@@ -44,7 +44,7 @@ async def with_sdk(
 ) -> tuple[T, SimulatedDeepgram]:
     """Run `work` with the SDK's client in a thread, against a peer that it cannot outlive."""
     script = DeepgramScript(SCRIPT.sentences, speech="in_audio", api_key="secret")
-    with trio.fail_after(10):
+    with trio.fail_after(30):
         async with simulated_deepgram(script, faults=faults) as peer:
             environment = DeepgramClientEnvironment(
                 base=peer.base_url, production=peer.base_url, agent="ws://-", agent_rest="http://-"

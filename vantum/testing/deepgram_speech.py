@@ -39,7 +39,8 @@ class Listener:
     _segment: int = 0  # start of the stretch that is not final yet
     _reported: int = 0  # how far the last interim result went
     _words: list[Heard] = Factory(list)
-    _voice: bool = False
+    _voice: bool = False  # words since the last speech_final
+    _quiet_since: int = 0  # end of the last word
     _last_word_end: int | None = None  # of a final word without its UtteranceEnd
 
     def __attrs_post_init__(self) -> None:
@@ -79,8 +80,10 @@ class Listener:
                 at_s = max(speaking.start, self._segment) / self._rate
                 messages.append({"type": "SpeechStarted", "channel": [0, 1], "timestamp": at_s})
         endpointing = self.query.get("endpointing", "10")
-        if self._words and not partial and endpointing != "false":
-            quiet = self.received - self._words[-1].end
+        if speaking:
+            self._quiet_since = speaking.end
+        if self._voice and not partial and endpointing != "false":
+            quiet = self.received - self._quiet_since
             if quiet * 1000 >= int(endpointing) * self._rate:
                 return [*messages, self._final(self.received, speech_final=True)]
         if self.received - self._segment >= self.script.final_every_s * self._rate:

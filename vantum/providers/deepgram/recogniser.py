@@ -130,7 +130,7 @@ class DeepgramRecogniser:
         failure: ProviderError | None = None
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._take_input, input_rx)
-            nursery.start_soon(self._hand_out, event_tx)
+            nursery.start_soon(self._hand_out, event_tx, nursery.cancel_scope)
             try:
                 await self._keep_connected(nursery, task_status)
             except ProviderError as error:
@@ -157,9 +157,14 @@ class DeepgramRecogniser:
         if self._connecting is not None:
             self._connecting.cancel()
 
-    async def _hand_out(self, event_tx: trio.MemorySendChannel[SttEvent]) -> None:
-        async for event in self._out_rx:
-            await event_tx.send(event)
+    async def _hand_out(
+        self, event_tx: trio.MemorySendChannel[SttEvent], session: trio.CancelScope
+    ) -> None:
+        try:
+            async for event in self._out_rx:
+                await event_tx.send(event)
+        except trio.BrokenResourceError:
+            session.cancel()  # nobody listens any more: hang up
 
     def _emit(self, events: list[SttEvent]) -> None:
         for event in events:

@@ -27,6 +27,8 @@ from vantum.providers.deepgram.protocol import Results, ResultWord, UtteranceEnd
 _SAMPLE_BYTES = 2
 #: Covered audio that a new connection hears again before the first uncovered sample.
 RUN_UP = STT_RATE_HZ // 2
+#: A transcript without word times counts as one word; this much of it is enough.
+_LONGEST_WORD_S = 1.0
 #: Two recognitions of one word that straddles the border may disagree by so much.
 _WOBBLE_S = 0.02
 #: Muted and comfort-noise audio stays within this amplitude (-60 dBFS), speech never does.
@@ -107,7 +109,7 @@ class Timeline:
         Returns:
             Seconds of audio waiting to be sent.
         """
-        start = max(self._base, self.covered - RUN_UP)
+        start = max(self._base, self._replay_from())
         self._count_loss(self.covered, self._base)
         self._replay_until = max(self._replay_until, self.sent)
         self._border = self._last_word
@@ -115,6 +117,16 @@ class Timeline:
         self._connection = 0
         self._segments.clear()
         return (self.heard - start) / STT_RATE_HZ
+
+    def _replay_from(self) -> int:
+        """Where a new connection would begin to hear, if the ring reaches so far back."""
+        start = self.covered - RUN_UP
+        if self._words_open and self._last_word is not None:
+            # It must hear the last word again, or it cannot say that the utterance has ended.
+            word = self._last_word
+            began_s = max(word.start_s, word.end_s - _LONGEST_WORD_S)
+            start = min(start, round(began_s * STT_RATE_HZ) - RUN_UP // 4)
+        return max(0, start)
 
     def take(self, most: int, until: int | None) -> bytes:
         """The next audio to send: at most `most` samples, none at or behind position `until`."""
@@ -194,11 +206,11 @@ class Timeline:
         end = min(round(end_s * STT_RATE_HZ), self.sent)
         if end > self.covered:
             self.covered = end
-            self._forget_until(end - RUN_UP)
         if results.from_finalize:
             self.close_utterance()
         elif results.speech_final and self._words_open:
             events.append(self._end_utterance())
+        self._forget_until(self._replay_from())
         return events
 
     def _fresh_interim(self, transcript: Transcript) -> list[SttEvent]:
@@ -230,8 +242,10 @@ class Timeline:
     def voice_started(self, message: VoiceStarted) -> list[SttEvent]:
         """Voice activity; not reported again when a replay brings the same voice back."""
         at_s = self._at(message.at_s)
-        if self._speaking and at_s * STT_RATE_HZ < self._replay_until:
-            return []
+        if at_s * STT_RATE_HZ < self._replay_until:
+            reported_s = self._border.end_s if self._border else 0.0
+            if self._speaking or at_s < reported_s:
+                return []
         self._speaking = True
         return [SpeechStarted(at_s)]
 
