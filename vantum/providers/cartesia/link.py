@@ -75,6 +75,7 @@ class Inbox:
     lost: bool = False
     over: bool = False
     _bytes: int = 0
+    #: Not bounded in messages, because `put` bounds it in bytes.
     _channel: tuple[
         trio.MemorySendChannel[Reply | Wake], trio.MemoryReceiveChannel[Reply | Wake]
     ] = field(factory=lambda: trio.open_memory_channel[Reply | Wake](math.inf))
