@@ -83,7 +83,7 @@ async def a_server(routes: tuple[Route, ...] = (), **server: Any) -> AsyncIterat
             running = Server(settings, providers, routes)
             listeners = await open_listeners("127.0.0.1", 0)
             accepting = await nursery.start(running.serve, listeners)
-            with trio.fail_after(20):
+            with trio.fail_after(90):
                 yield Running(running, listening_url(listeners), peers, accepting)
             nursery.cancel_scope.cancel()
 

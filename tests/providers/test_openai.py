@@ -383,10 +383,10 @@ async def test_silence_that_was_waited_out_is_a_failure(
     peer: SimulatedOpenAI, fault: FaultKind
 ) -> None:
     peer.faults.append(Fault(fault))
-    async with provider_for(peer, request_timeout_ms=30) as provider:
-        with trio.move_on_after(0.03):
+    async with provider_for(peer, request_timeout_ms=250) as provider:
+        with trio.move_on_after(0.25):
             await ask(provider.for_session())
-        assert provider.health().detail.startswith("timeout: silent for 0.0 s")
+        assert provider.health().detail.startswith("timeout: silent for 0.")
 
 
 @pytest.mark.parametrize(
