@@ -311,6 +311,8 @@ async def test_a_socket_that_is_not_read_is_a_lost_one(autojump_clock: trio.abc.
         await call.flush()
         assert call.words() == " ".join(SENTENCES).split()
         assert len(call.peer.connections) == 2
+        # Stalled at 1 s, its queue full a little later, and 5 s for the send.
+        assert 6.0 < call.dialled_at[1] < 6.5
         assert call.recogniser.lost_s == 0
 
 
@@ -342,8 +344,8 @@ async def test_a_final_refusal_ends_it(
         assert not call.failure.retryable
         assert len(call.dialled_at) == 1
         health = call.provider.health()
-        assert not health.ok
         assert str(status) in health.detail
+        assert health.ok == (kind == "invalid_request")  # that may be one session's language
 
 
 @pytest.mark.parametrize(
@@ -533,7 +535,7 @@ def test_a_wrong_address_is_refused_at_once() -> None:
         DeepgramProvider(DeepgramSettings(base_url="ftp://deepgram.test"))
 
 
-def test_health_before_any_contact() -> None:
+async def test_health_before_any_contact() -> None:
     provider = DeepgramProvider(DeepgramSettings(api_key=Secret("topsecret")))
     assert provider.name == "deepgram"
     assert provider.health().ok

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 
+import trio
 from attrs import define, field
 
 from vantum.config import DeepgramSettings
@@ -42,7 +43,7 @@ class DeepgramProvider:
 
     def health(self) -> Health:
         """From recent contacts only."""
-        return self._access.contacts.health()
+        return self._access.contacts.health(trio.current_time())
 
     def for_session(self, *, language: str) -> DeepgramRecogniser:
         """A recogniser for one session. `language`: BCP 47, such as "en-US"."""

@@ -27,7 +27,7 @@ from trio_websocket import (
 
 from vantum.config import DeepgramSettings
 from vantum.errors import ProviderError
-from vantum.ports import Health
+from vantum.providers.contacts import Contacts
 from vantum.providers.deepgram.protocol import NAME, Address, close_error, headers, status_error
 
 #: Opens the TCP stream to a host and port; TLS is put on top of it where the address wants it.
@@ -44,28 +44,6 @@ _LARGEST_MESSAGE = 1 << 20
 async def open_tcp(host: str, port: int) -> trio.abc.Stream:
     """The usual `OpenStream`: TCP with happy eyeballs, no delay."""
     return await trio.open_tcp_stream(host, port)
-
-
-@define(eq=False)
-class Contacts:
-    """The last dealings with Deepgram, of all sessions."""
-
-    _ok_at: float | None = None
-    _error: ProviderError | None = None
-
-    def succeeded(self) -> None:
-        """A connection was opened or a message arrived."""
-        self._ok_at, self._error = trio.current_time(), None
-
-    def failed(self, error: ProviderError) -> None:
-        """A connection could not be opened or was lost."""
-        self._error = error
-
-    def health(self) -> Health:
-        """As the last contact was."""
-        if self._error is not None:
-            return Health(False, self._error.message)
-        return Health(True, "not used yet" if self._ok_at is None else "connected")
 
 
 @define(eq=False)

@@ -193,7 +193,7 @@ class DeepgramRecogniser:
             error = await self._use(connection)
             if error is None:
                 return
-            self._contacts.failed(error)
+            self._contacts.failure(error, trio.current_time())
             _log.warning("connection lost", error=error.message)
             proven = (
                 trio.current_time() - opened_at >= _PROVEN_S or self._timeline.covered > covered
@@ -216,7 +216,7 @@ class DeepgramRecogniser:
                     return await self._open(nursery)
                 except ProviderError as failure:
                     error = failure
-                    self._contacts.failed(failure)
+                    self._contacts.failure(failure, trio.current_time())
                     _log.warning("no connection", error=failure.message)
         return None
 
@@ -228,7 +228,7 @@ class DeepgramRecogniser:
                 self._address,
                 self._access,
             )
-            self._contacts.succeeded()
+            self._contacts.success()
             return connection
         raise ProviderError(NAME, "timeout", f"no connection within {limit_s:g} s")
 
@@ -281,7 +281,7 @@ class DeepgramRecogniser:
             case Results():
                 self._emit(timeline.results(message))
                 if message.from_finalize:
-                    self._contacts.succeeded()
+                    self._contacts.success()
                     self._emit_flushed(flushes.answered(timeline.position(message.end_s)))
                 if message.is_final and flushes:
                     self._emit_flushed(flushes.covered(timeline.covered))
