@@ -65,6 +65,15 @@ def test_streaming_is_for_the_file_alone() -> None:
         (Declared("t", "k", "bool", 0, "d"), "true or false"),
         (Declared("t", "k", "str", "", "d"), "text"),
         (Declared("t", "k", "str", "", "d", form="nonempty"), "text that is not empty"),
+        (
+            Declared("t", "k", "str", "", "d", form="marker"),
+            "at most 40 characters that begin and end with symbols which are not punctuation, "
+            'without a space, such as "||BREAK||"',
+        ),
+        (
+            Declared("t", "k", "str", "", "d", form="spoken"),
+            "text with at least one letter or digit",
+        ),
         (Declared("t", "k", "str", "", "d", choices=("a", "b", "c")), "a, b or c"),
         (Declared("t", "k", "str", "", "d", choices=("a",)), "a"),
     ],

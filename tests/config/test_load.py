@@ -12,6 +12,8 @@ from vantum.config import Secret, Settings
 from vantum.config.declared import Declared, declared
 from vantum.config.load import describe, load_settings
 from vantum.config.values import WrongValue, parse, shown
+from vantum.core.chunking import Chunker, ChunkingOptions
+from vantum.core.fallbacks import FallbackTiers
 from vantum.errors import ConfigError
 
 
@@ -221,6 +223,46 @@ def test_settings_that_contradict_each_other(file: Path) -> None:
         "streaming.max_chunk_words=50 (default): must be at least "
         f"streaming.min_chunk_words=60 (file {file})"
     )
+
+
+@pytest.mark.parametrize(
+    "marker", ["BREAK", "--x--", "||a b||", "|BREAK", "", "  ", "?", "|" + "B" * 39 + "|"]
+)
+def test_a_marker_that_could_not_be_found_in_an_answer(file: Path, marker: str) -> None:
+    file.write_text(f"[streaming]\nbreak_marker = '{marker}'")
+    line = complaint(file=file)
+    assert line.startswith(f"{file}: streaming.break_marker={marker}: must be at most 40 char")
+
+
+@pytest.mark.parametrize("text", ["...", "?!", "—", "'"])
+def test_a_fallback_that_could_not_be_spoken(text: str) -> None:
+    line = f"LLM_FALLBACK_TIER2={text}: must be text with at least one letter or digit"
+    assert complaint({"LLM_FALLBACK_TIER2": text}) == line
+
+
+def test_a_fallback_of_nothing_but_a_marker(file: Path) -> None:
+    assert complaint({"LLM_FALLBACK_TIER3": "|| BREAK ||."}) == (
+        "llm.fallback_tier3=|| BREAK ||. (environment LLM_FALLBACK_TIER3): must have words "
+        "besides streaming.break_marker (default)"
+    )
+    file.write_text("[streaming]\nbreakMarker = '<p>'")
+    assert load_settings({"LLM_FALLBACK_TIER3": "|| BREAK ||"}, file)
+
+
+_fallbacks = st.text(max_size=20) | st.sampled_from(["||BREAK||", "<p>.", "a", "1 ||", "…"])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(max_size=12) | st.sampled_from(["||", "<p>", "|é|"]), _fallbacks)
+def test_what_the_settings_take_the_first_turn_takes(marker: str, text: str) -> None:
+    rows = declared()
+    try:
+        marker = str(parse(rows["streaming.break_marker"], marker))
+        text = str(parse(rows["llm.fallback_tier1"], text))
+    except WrongValue:
+        return
+    FallbackTiers(text, text, text)
+    Chunker(ChunkingOptions(break_marker=marker)).feed(text)
 
 
 @pytest.mark.parametrize(

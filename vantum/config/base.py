@@ -52,7 +52,8 @@ def setting(
         env: environment variable, if it can be set there.
         low, high: allowed range, inclusive.
         choices: allowed strings.
-        form: a further check by name: "url" (http, https, ws or wss), "nonempty".
+        form: a further check by name: "url" (http, https, ws or wss), "nonempty", "marker"
+            (what `vantum.core.markers` can find), "spoken" (has a letter or digit).
     """
     return field(
         default=default,

@@ -125,7 +125,7 @@ class PlayoutSettings:
 class StreamingSettings:
     """How a streamed answer is cut into speakable pieces. Only in the file."""
 
-    break_marker: str = setting("||BREAK||", "Where the model wants a pause.", form="nonempty")
+    break_marker: str = setting("||BREAK||", "Where the model wants a pause.", form="marker")
     min_chunk_words: int = setting(
         5, "A shorter piece joins the next one (not the first, not the last).", low=0, high=100
     )
@@ -233,19 +233,19 @@ class LlmSettings:
         "I apologize, can you repeat that?",
         "Said at the first failure in a row.",
         env="LLM_FALLBACK_TIER1",
-        form="nonempty",
+        form="spoken",
     )
     fallback_tier2: str = setting(
         "I'm experiencing technical difficulties. Please hold.",
         "Said at the second.",
         env="LLM_FALLBACK_TIER2",
-        form="nonempty",
+        form="spoken",
     )
     fallback_tier3: str = setting(
         "I apologize, I'm having connection issues. I'll have someone call you back.",
         "Said from the third on.",
         env="LLM_FALLBACK_TIER3",
-        form="nonempty",
+        form="spoken",
     )
     system_prompt: str = setting("", "Replaces the built-in sales prompt.", env="LLM_SYSTEM_PROMPT")
 

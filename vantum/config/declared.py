@@ -22,6 +22,10 @@ _KINDS: dict[object, Kind] = {
 }
 
 
+#: A longer break marker is nothing a model would write reliably, and its pattern nests as deep.
+MARKER_CHARS = 40
+
+
 @frozen
 class Declared:
     """One setting as its class declares it.
@@ -66,6 +70,13 @@ class Declared:
                     "an address that begins with http://, https://, ws:// or wss://, "
                     "without user name, query and fragment"
                 )
+            case "str" if self.form == "marker":
+                return (
+                    f"at most {MARKER_CHARS} characters that begin and end with symbols which are "
+                    'not punctuation, without a space, such as "||BREAK||"'
+                )
+            case "str" if self.form == "spoken":
+                return "text with at least one letter or digit"
             case _:
                 return "text that is not empty" if self.form == "nonempty" else "text"
 

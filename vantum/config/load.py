@@ -18,6 +18,7 @@ from attrs import evolve, frozen
 from vantum.config import Settings
 from vantum.config.declared import Declared, declared, declared_tables
 from vantum.config.values import WrongValue, parse, shown
+from vantum.core.markers import strip_markers
 from vantum.errors import ConfigError
 
 __all__ = ["Loaded", "Row", "describe", "load_settings"]
@@ -139,6 +140,15 @@ def _check_together(settings: Settings, origins: Mapping[str, str]) -> None:
             raise ConfigError(
                 f"{here}={high} ({origins[here]}): must be at least "
                 f"{there}={low} ({origins[there]})"
+            )
+    for tier in ("fallback_tier1", "fallback_tier2", "fallback_tier3"):
+        text = getattr(settings.llm, tier)
+        # Markers are not spoken: a text of nothing else would be silence.
+        if not any(map(str.isalnum, strip_markers(text, streaming.break_marker))):
+            row = declared()[f"llm.{tier}"]
+            raise ConfigError(
+                f"{row.name}={shown(row, text)} ({origins[row.name]}): must have words besides "
+                f"streaming.break_marker ({origins['streaming.break_marker']})"
             )
 
 

@@ -8,7 +8,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from vantum.config.base import Secret
-from vantum.config.declared import Declared
+from vantum.config.declared import MARKER_CHARS, Declared
+from vantum.core.markers import marker_grammar
 
 _TRUE: Final = {"true", "yes", "on", "1"}
 _FALSE: Final = {"false", "no", "off", "0"}
@@ -109,6 +110,10 @@ def _text(row: Declared, value: str) -> str | None:
             return value.strip() if _is_address(value.strip()) else None
         case "nonempty":
             return value if value.strip() else None
+        case "marker":
+            return value if _is_marker(value) else None
+        case "spoken":
+            return value if any(map(str.isalnum, value)) else None
         case _:
             return value
 
@@ -122,6 +127,16 @@ def _is_address(value: str) -> bool:
         return usable and parts.port != 0 and not (set("@?#") & set(value))
     except ValueError:
         return False
+
+
+def _is_marker(value: str) -> bool:
+    if len(value) > MARKER_CHARS:
+        return False
+    try:
+        marker_grammar(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _plain(text: str) -> bool:
