@@ -60,7 +60,7 @@ class Flushes:
         return next((f.silent for f in self._waiting if f.deadline is None), False)
 
     def sent(self, deadline: float) -> None:
-        """The `Finalize` for `next_position` went out; `deadline` is when its answer is due."""
+        """The `Finalize` for `next_position` goes out now; `deadline` is when its answer is due."""
         for flush in self._waiting:
             if flush.deadline is None:
                 flush.deadline = deadline

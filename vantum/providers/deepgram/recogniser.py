@@ -301,8 +301,8 @@ class DeepgramRecogniser:
             if pcm := timeline.take(_LARGEST_MESSAGE, until):
                 await connection.send(pcm)
             elif until is not None:
+                self._expect_answer()  # first: it may come before this task runs again
                 await connection.send(FINALIZE)
-                self._finalize_sent()
             elif self._input_over:
                 await connection.send(CLOSE_STREAM)
                 await trio.sleep(_FAREWELL_S)
@@ -312,7 +312,7 @@ class DeepgramRecogniser:
             else:
                 await self._work.park()
 
-    def _finalize_sent(self) -> None:
+    def _expect_answer(self) -> None:
         answer_s = self._access.settings.finalize_timeout_ms / 1000
         if self._flushes.next_is_silent():
             answer_s = min(answer_s, _SILENT_ANSWER_S)
