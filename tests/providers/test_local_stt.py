@@ -166,13 +166,13 @@ async def test_an_utterance_from_its_start_to_its_end() -> None:
         await call.be_silent(6)
         events = await call.until(Transcript)
         assert events[0] == SpeechStarted(at_s=20 * 0.032)
-        assert interims(events) == ["46 frames"]  # 10 before it, 30 of speech, 6 after it
+        assert interims(events) == ["44 frames"]  # 10 before it, 30 of speech, 4 after it
         await call.be_silent(10)
         ended = await call.until(UtteranceEnded)
     assert kinds(ended) == ["Transcript", "UtteranceEnded"]
-    assert finals(ended) == ["46 frames"]
+    assert finals(ended) == ["44 frames"]
     assert ended[-1] == UtteranceEnded(at_s=50 * 0.032)
-    assert bench.model.heard == [46]  # recognised once: when the voice fell silent
+    assert bench.model.heard == [44]  # recognised once: when the voice fell silent
 
 
 async def test_a_pause_does_not_end_an_utterance() -> None:
@@ -180,11 +180,11 @@ async def test_a_pause_does_not_end_an_utterance() -> None:
     async with bench.session() as call:
         await call.say(20)
         await call.be_silent(6)
-        assert interims(await call.until(Transcript)) == ["26 frames"]
+        assert interims(await call.until(Transcript)) == ["24 frames"]
         await call.say(20)
         await call.be_silent(20)
         events = await call.until(UtteranceEnded)
-    assert finals(events) == ["52 frames"]
+    assert finals(events) == ["50 frames"]
 
 
 async def test_interims_come_while_the_caller_speaks() -> None:
@@ -219,7 +219,7 @@ async def test_a_flush_after_the_voice_fell_silent_answers_with_what_is_known() 
         await call.be_silent(8)
         await call.until(Transcript)
         bench.model.blocks = lambda frames: True
-        assert finals(await call.flush()) == ["36 frames"]
+        assert finals(await call.flush()) == ["34 frames"]
 
 
 async def test_the_end_of_input_settles_what_is_open() -> None:

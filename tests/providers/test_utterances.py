@@ -222,6 +222,6 @@ def test_a_flush_long_after_the_voice_takes_the_sketched_stretch() -> None:
 def test_settings_in_milliseconds() -> None:
     options = CutterOptions.from_ms(silence_ms=500, interim_ms=500)
     assert options.segmenter.silence_frames == options.interim_frames == 16
-    assert options.tail_frames == 6
+    assert options.tail_frames == 4
     assert CutterOptions.from_ms(silence_ms=100, interim_ms=100).tail_frames == 3
     assert (options.max_frames + options.tail_frames + 1) * FRAME_SAMPLES <= MAX_SAMPLES

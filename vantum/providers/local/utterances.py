@@ -168,7 +168,8 @@ class CutterOptions:
         segmenter: when speech begins and ends.
         interim_frames: between two sketches.
         lead_frames: audio before the first frame of speech that belongs to it (soft onsets).
-        tail_frames: silence after it that belongs to it: the recogniser needs it to end a sentence.
+        tail_frames: silence after it that belongs to it. When it has passed, the text is worked
+            out: with 4 frames (128 ms) it has no more errors than with 6, with 3 a few.
         max_frames: from this length on a stretch is cut at its quietest point (`tail_frames` later
             at most); well under the recogniser's 10 s.
     """
@@ -176,7 +177,7 @@ class CutterOptions:
     segmenter: SegmenterOptions = Factory(SegmenterOptions)
     interim_frames: int = 16
     lead_frames: int = 10
-    tail_frames: int = 6
+    tail_frames: int = 4
     max_frames: int = 300
 
     @classmethod
