@@ -329,6 +329,7 @@ def test_grace_runs_out() -> None:
     assert table.wake_at(call.c) == call.now_s + 10
     assert call.wait(9) == []
     assert call.wait(1.5) == [d.CancelResponse(0, "shutdown", interrupted=False)]
+    assert table.wake_at(call.c) == float("inf")
     assert call.wait(1) == []
     assert of(call.feed(d.ResponseDone(0)), d.EndSession)
 

@@ -1,0 +1,78 @@
+"""The link: ready, lost, and tried again."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+from itertools import pairwise
+
+import pytest
+import trio
+
+from vantum.actors.call import Inbox
+from vantum.actors.link import keep_open
+from vantum.core.decisions import RoleLost, RoleReady
+from vantum.errors import ProviderError
+
+
+class Scripted:
+    """A connection that lives or dies as written: ("ready", seconds) or ("dead", seconds)."""
+
+    def __init__(self, *lives: tuple[str, float]) -> None:
+        self.lives = list(lives)
+        self.at_s: list[float] = []
+
+    async def run(self, *, task_status: trio.TaskStatus[None]) -> None:
+        self.at_s.append(trio.current_time())
+        how, length_s = self.lives.pop(0)
+        if how == "ready":
+            task_status.started()
+        await trio.sleep(length_s)
+        if how != "quiet end":
+            raise ProviderError("them", "network", "gone")
+        task_status.started()
+
+
+async def news(script: Scripted, for_s: float) -> list[str]:
+    inbox_tx, inbox_rx = trio.open_memory_channel[Inbox](50)
+    with trio.move_on_after(for_s):
+        await partial(keep_open, "stt", script.run, inbox_tx, ready_timeout_s=5)()
+    found: list[str] = []
+    with suppress(trio.WouldBlock):
+        while True:
+            message = inbox_rx.receive_nowait()
+            assert isinstance(message, RoleReady | RoleLost)
+            found.append("ready" if isinstance(message, RoleReady) else message.message)
+    return found
+
+
+GONE = "speech recognition is unavailable (network): them: gone"
+
+
+async def test_never_ready_is_given_up(autojump_clock: object) -> None:
+    assert await news(Scripted(("dead", 0.1)), 100) == [GONE]
+
+
+async def test_not_ready_in_time(autojump_clock: object) -> None:
+    (said,) = await news(Scripted(("dead", 1000)), 100)
+    assert "timeout" in said
+    assert "5 s" in said
+
+
+async def test_lost_in_mid_call_is_opened_again_ever_slower(autojump_clock: object) -> None:
+    script = Scripted(
+        ("ready", 10), ("dead", 0), ("dead", 0), ("dead", 0), ("dead", 0), ("ready", 10_000)
+    )
+    said = await news(script, 100)
+    assert said == ["ready", GONE, GONE, GONE, GONE, GONE, "ready"]
+    waits = [b - a for a, b in pairwise(script.at_s)]
+    assert waits == pytest.approx([11, 2, 5, 10, 10])
+
+
+async def test_a_connection_that_ends_without_a_reason_is_lost_too(
+    autojump_clock: object,
+) -> None:
+    said = await news(Scripted(("quiet end", 1), ("ready", 10_000)), 100)
+    assert said[0] == "ready"
+    assert "without a reason" in said[1]
+    assert said[2] == "ready"
