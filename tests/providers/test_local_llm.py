@@ -219,15 +219,27 @@ async def test_several_sessions_at_once_get_their_own_answers(provider: LocalLlm
 async def test_leaving_stops_the_generation_soon_and_frees_its_slot(
     provider: LocalLlmProvider,
 ) -> None:
-    system = "You tell long stories. " * 60  # a second of reading
+    def request(name: str) -> ChatRequest:
+        return ask("Tell me one.", system=f"{name}: " + "you tell long stories, " * 50)
+
+    # Both are compared on the same machine under the same load: leaving takes one pass of the
+    # forty that reading the prompt takes (30 ms when it is idle).
+    started_s = trio.current_time()
+    async with provider.for_session().stream(request("whole")) as pieces:
+        await anext(pieces)
+    reading_s = trio.current_time() - started_s
     took_s = []
-    for attempt in range(8):
-        request = ask("Tell me one.", system=f"{attempt} {system}")
-        with trio.move_on_after(0.05 + 0.02 * attempt) as scope:
-            await answer(provider, request)
+    for attempt in range(5):
+        with trio.move_on_after(reading_s * 0.1 * (attempt + 1)) as scope:
+            await answer(provider, request(str(attempt)))
         took_s.append(trio.current_time() - scope.deadline)
         assert scope.cancelled_caught
-    assert statistics.median(took_s) < 0.1  # 30 ms on an idle machine
+    assert statistics.median(took_s) < reading_s / 5
+
+    await trio.sleep(0.2)  # the pass that had begun
+    computed_s = time.process_time()
+    await trio.sleep(0.1)
+    assert time.process_time() - computed_s < 0.05  # nothing runs on
     assert await answer(provider, ask("Who is this?"))
 
 
@@ -242,10 +254,10 @@ async def test_a_prompt_too_long_is_said_to_be(provider: LocalLlmProvider) -> No
 
 @pytest.mark.local
 async def test_the_first_words_come_at_once(provider: LocalLlmProvider) -> None:
-    started = time.perf_counter()
+    computed_s = time.process_time()
     async with provider.for_session().stream(ask("Who is this?")) as pieces:
         assert await anext(pieces)
-        assert time.perf_counter() - started < 0.1
+        assert time.process_time() - computed_s < 0.05  # not even read the question
 
 
 @pytest.mark.local

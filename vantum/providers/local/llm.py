@@ -20,7 +20,8 @@ from vantum.providers.local.workers import Workers
 
 #: A beginning longer than this is read into one slot at the start instead of into all of them.
 _SHORT_CHARS = 600
-#: A model this small gains nothing from more threads than this.
+#: A model this small gains nothing from more threads than this, and writes no faster with two than
+#: with one (a single token is too little to share), slower when the cores have other work.
 _SMALL_THREADS = 4
 
 
@@ -101,13 +102,14 @@ class LocalLlm:
 def _load(settings: LocalSettings, threads: int) -> Llama:
     if not settings.llm_model_path:
         weights = require(settings, SMOLLM2.name)
-        return Llama.load(next(weights.glob("*.gguf")), min(threads, _SMALL_THREADS))
+        file = next(weights.glob("*.gguf"))
+        return Llama.load(file, min(threads, _SMALL_THREADS), writing_threads=1)
     path = Path(os.path.expanduser(settings.llm_model_path))
     wrong = ConfigError(f"LOCAL_LLM_MODEL={path}: must be the path of a GGUF chat model")
     if not path.is_file():
         raise wrong
     try:
-        return Llama.load(path, threads)
+        return Llama.load(path, threads, writing_threads=threads)
     except ProviderError as error:
         raise wrong from error
 

@@ -41,7 +41,7 @@ SAMPLE_RATE_HZ: Final = 24_000
 #: Phonemes of one stretch, about 5 s of speech: 40 ms of synthesis.
 STRETCH_PHONEMES: Final = 90
 #: hibari speaks at about -27 dBFS, peaks at half scale; a telephone voice is at about -22.
-GAIN: Final = 1.8
+GAIN: Final = 1.6
 #: Quieter than this, at the ends of a stretch, is silence (full scale is 1).
 _SILENCE: Final = 0.004
 _EDGE_MS: Final = 30  # of the fading sound that is kept at either end
