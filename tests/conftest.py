@@ -3,9 +3,25 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from vantum.config.providers import LocalSettings
 from vantum.providers.local.weights import fetch_weights
+
+#: The same examples every time: what is found here was broken by the change at hand. The machines
+#: are noisy, so no example has a deadline.
+settings.register_profile(
+    "default",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    database=None,
+)
+#: `nox -s properties`: other examples each time, and ten times as many.
+settings.register_profile("thorough", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("default")
+
+THOROUGHER = 10
 
 RECORDINGS = Path(__file__).parent / "recordings"
 
@@ -29,3 +45,15 @@ def recordings() -> dict[str, tuple[bytes, str]]:
         name.removesuffix(".wav"): ((RECORDINGS / name).read_bytes(), text)
         for name, text in (line.split("\t") for line in lines)
     }
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests that say how many examples they want get as many times more in the thorough profile."""
+    if config.getoption("--hypothesis-profile") != "thorough":
+        return
+    for item in items:
+        test = getattr(item, "obj", None)
+        own = getattr(test, "_hypothesis_internal_use_settings", None)
+        if own is not None:
+            more = settings(own, max_examples=own.max_examples * THOROUGHER)
+            test._hypothesis_internal_use_settings = more  # type: ignore[union-attr]
