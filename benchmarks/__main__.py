@@ -1,0 +1,76 @@
+"""`python -m benchmarks [--quick] [--only a,b] [--runs N] [--json FILE]`: one table."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from benchmarks import scenarios
+from benchmarks.pure import pure
+from benchmarks.report import Row, machine, table
+from benchmarks.scenarios import Say, Scale
+
+PARTS: dict[str, list[Callable[[Scale, Say], list[Row]]]] = {
+    "a": [scenarios.own_share],
+    "b": [scenarios.first_piece],
+    "c": [scenarios.memory, scenarios.flat],
+    "d": [scenarios.processor],
+    "e": [scenarios.interrupt],
+    "f": [lambda scale, _: pure(scale.runs, scale.quick)],
+}
+
+
+def measure(parts: list[str], scale: Scale, say: Say) -> list[Row]:
+    """The rows of these parts; a part that fails is said and does not stop the others."""
+    rows: list[Row] = []
+    for part in parts:
+        for benchmark in PARTS[part]:
+            rows += benchmark(scale, say)
+    return rows
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="Once and little of it: does it still work?")
+@click.option("--only", default=",".join(PARTS), help="Parts, such as a,d.", show_default=True)
+@click.option("--runs", type=click.IntRange(1, 100), help="Repetitions; 3, or 1 with --quick.")
+@click.option(
+    "--json", "file", type=click.Path(path_type=Path), help="Also write the figures here."
+)
+def main(quick: bool, only: str, runs: int | None, file: Path | None) -> None:
+    """Measure what the framework itself costs, and compare it with the goals."""
+    parts = [part.strip() for part in only.split(",") if part.strip()]
+    if unknown := [part for part in parts if part not in PARTS]:
+        raise click.BadParameter(
+            f"{', '.join(unknown)}: there are {', '.join(PARTS)}", param_hint="--only"
+        )
+    scale = Scale(runs or (1 if quick else 3), quick)
+    load = os.getloadavg()[0]
+    started_s = time.monotonic()
+    rows = measure(parts, scale, lambda line: click.echo(line, err=True))
+    click.echo(f"{machine()}. Load of the machine before: {load:.1f}, runs: {scale.runs}.\n")
+    click.echo(table(rows))
+    click.echo(f"\n{time.monotonic() - started_s:.0f} s.")
+    if file is not None:
+        figures = [
+            {
+                "part": row.part,
+                "what": row.what,
+                "unit": row.unit,
+                "runs": list(row.runs),
+                "goal": row.goal,
+                "verdict": row.verdict,
+                "note": row.note,
+            }
+            for row in rows
+        ]
+        content = {"machine": machine(), "load_before": load, "rows": figures}
+        file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""The simulated providers, a process of its own, with a record of when they said what.
+
+The plan comes as JSON in the first argument; the end of standard input ends the process. A line
+`timeline` is answered with the records since the last one: when the model's token that begins the
+first marker left, when its text reached the synthesiser, and when the first audio of it left.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import trio
+from attrs import define, field
+
+from benchmarks.line import now_s
+from vantum.testing import CartesiaScript, DeepgramScript, OpenAIScript
+from vantum.testing.cartesia import SimulatedCartesia
+from vantum.testing.deepgram import SimulatedDeepgram
+from vantum.testing.openai import SimulatedOpenAI
+from vantum.testing.providers import KEY
+
+#: Longer than any message of the synthesiser that is not audio.
+_AUDIO_BYTES = 2000
+
+
+@define
+class Timeline:
+    """(time, what): `marker`, `all_text`, `text_in`, `audio_out`."""
+
+    records: list[tuple[float, str]] = field(factory=list)
+    on: bool = False
+
+    def note(self, what: str) -> None:
+        if self.on:
+            self.records.append((now_s(), what))
+
+
+@define(eq=False)
+class Noted(trio.abc.Stream):
+    """A stream that tells what passes before it is written and after it is read."""
+
+    inner: trio.abc.Stream
+    on_write: Callable[[bytes], None]
+    on_read: Callable[[bytes], None]
+
+    async def send_all(self, data: Any) -> None:
+        self.on_write(bytes(data))
+        await self.inner.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self.inner.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        data = bytes(await self.inner.receive_some(max_bytes))
+        self.on_read(data)
+        return data
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
+
+
+def _noted_model(
+    timeline: Timeline, serve: Callable[[trio.abc.Stream], Awaitable[None]]
+) -> Callable[[trio.abc.Stream], Awaitable[None]]:
+    """A model whose tokens are separate writes: notes the one that begins the first marker.
+
+    That is where the marker can be known: two symbols are a break by themselves. To count from the
+    marker's last token would flatter the server by two tokens' time.
+    """
+
+    async def served(stream: trio.abc.Stream) -> None:
+        seen = [False]
+
+        def wrote(data: bytes) -> None:
+            if b"||" in data and not seen[0]:
+                seen[0] = True
+                timeline.note("marker")
+            if b"[DONE]" in data:
+                seen[0] = False
+                timeline.note("all_text")
+
+        await serve(Noted(stream, wrote, lambda data: None))
+
+    return served
+
+
+def _noted_voice(
+    timeline: Timeline, serve: Callable[[trio.abc.Stream], Awaitable[None]]
+) -> Callable[[trio.abc.Stream], Awaitable[None]]:
+    async def served(stream: trio.abc.Stream) -> None:
+        def wrote(data: bytes) -> None:
+            if len(data) > _AUDIO_BYTES:
+                timeline.note("audio_out")
+
+        def read(data: bytes) -> None:
+            timeline.note("text_in")
+
+        await serve(Noted(stream, wrote, read))
+
+    return served
+
+
+async def _listen(
+    nursery: trio.Nursery, serve: Callable[[trio.abc.Stream], Awaitable[None]]
+) -> int:
+    # A crowd of calls may connect at the same moment: room for all of them.
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1", backlog=1024)
+    await nursery.start(trio.serve_listeners, serve, listeners)
+    port: int = listeners[0].socket.getsockname()[1]
+    return port
+
+
+async def main(plan: dict[str, Any]) -> None:
+    """Serve until standard input ends; the first line out is the server's environment."""
+    timeline = Timeline(on=plan.get("timeline", False))
+    deepgram = SimulatedDeepgram(
+        DeepgramScript(("hello there my friend",), speech="on_finalize", scope="server")
+    )
+    openai = SimulatedOpenAI(OpenAIScript(tuple(plan["answers"]), **plan.get("openai", {})))
+    cartesia = SimulatedCartesia(CartesiaScript(**plan.get("cartesia", {})))
+    model: Callable[[trio.abc.Stream], Awaitable[None]] = openai.serve_stream
+    voice: Callable[[trio.abc.Stream], Awaitable[None]] = cartesia.serve_stream
+    async with trio.open_nursery() as nursery:
+        if timeline.on:
+            model, voice = _noted_model(timeline, model), _noted_voice(timeline, voice)
+        environment = {
+            "DEEPGRAM_API_KEY": KEY,
+            "DEEPGRAM_BASE_URL": f"ws://127.0.0.1:{await _listen(nursery, deepgram.handle)}",
+            "OPENAI_API_KEY": KEY,
+            "OPENAI_BASE_URL": f"http://127.0.0.1:{await _listen(nursery, model)}/v1",
+            "CARTESIA_API_KEY": KEY,
+            "CARTESIA_BASE_URL": f"http://127.0.0.1:{await _listen(nursery, voice)}",
+        }
+        print(json.dumps(environment), flush=True)
+        while await trio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True):
+            print(json.dumps(timeline.records), flush=True)
+            timeline.records.clear()
+        nursery.cancel_scope.cancel()
+
+
+if __name__ == "__main__":
+    trio.run(main, json.loads(sys.argv[1]))

@@ -1,0 +1,149 @@
+"""The benchmark's processes: started here, asked here, and ended here whatever happens."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import selectors
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from attrs import define
+
+ROOT = Path(__file__).parent.parent
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@define(eq=False)
+class Process:
+    """A child that takes lines and gives lines."""
+
+    name: str
+    popen: subprocess.Popen[bytes]
+    errors: IO[bytes]
+    _rest: bytes = b""
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self.popen.pid
+
+    def read_line(self, timeout_s: float) -> str:
+        """The next line. RuntimeError with the end of its standard error if there is none."""
+        assert self.popen.stdout is not None
+        deadline_s = time.monotonic() + timeout_s
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.popen.stdout, selectors.EVENT_READ)
+            while b"\n" not in self._rest:
+                left_s = deadline_s - time.monotonic()
+                if left_s <= 0 or not selector.select(left_s):
+                    raise RuntimeError(f"{self.name} said nothing in {timeout_s:g} s{self._why()}")
+                data = os.read(self.popen.stdout.fileno(), 1 << 20)
+                if not data:
+                    raise RuntimeError(f"{self.name} has ended{self._why()}")
+                self._rest += data
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line.decode()
+
+    def ask(self, timeout_s: float = 300.0, **command: Any) -> Any:
+        """Send a command and wait for its answer. RuntimeError if the child reports an error."""
+        assert self.popen.stdin is not None
+        self.popen.stdin.write(json.dumps(command).encode() + b"\n")
+        self.popen.stdin.flush()
+        answer = json.loads(self.read_line(timeout_s))
+        if isinstance(answer, dict) and "error" in answer:
+            raise RuntimeError(f"{self.name}: {command}: {answer['error']}")
+        return answer
+
+    def _why(self) -> str:
+        self.errors.seek(0)
+        said = self.errors.read().decode(errors="replace").strip()
+        return f":\n{said[-3000:]}" if said else ""
+
+    # ------------------------------------------------------------ what the kernel says of it
+
+    def cpu_s(self) -> float:
+        """Processor time so far, of all its threads, in user space and kernel."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    def waited_s(self) -> float:
+        """How long its main thread was ready to run and had no core."""
+        return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[1]) / 1e9
+
+    def memory_kb(self) -> tuple[int, int]:
+        """RSS and PSS in KiB."""
+        text = Path(f"/proc/{self.pid}/smaps_rollup").read_text()
+        rss, pss = (re.search(rf"^{name}:\s+(\d+) kB", text, re.M) for name in ("Rss", "Pss"))
+        assert rss is not None
+        assert pss is not None
+        return int(rss[1]), int(pss[1])
+
+
+@contextmanager
+def running(
+    name: str, module: str, arguments: Sequence[str] = (), env: dict[str, str] | None = None
+) -> Iterator[Process]:
+    """Run a module of this package as a child; it is ended when the block is left."""
+    with tempfile.TemporaryFile() as errors:
+        popen = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            cwd=ROOT,
+            env={**_clean_environment(), **(env or {})},
+        )
+        try:
+            yield Process(name, popen, errors)
+        finally:
+            assert popen.stdin is not None
+            assert popen.stdout is not None
+            try:
+                popen.stdin.close()
+                popen.wait(3)
+            except (OSError, subprocess.TimeoutExpired):
+                popen.kill()
+                popen.wait()
+            popen.stdout.close()
+
+
+def _clean_environment() -> dict[str, str]:
+    """Ours without what would change the server: settings of the person who runs this."""
+    from vantum.config.declared import declared
+
+    ours = {row.env for row in declared().values() if row.env}
+    return {name: value for name, value in os.environ.items() if name not in ours}
+
+
+@contextmanager
+def three(
+    plan: dict[str, Any], settings: dict[str, str] | None = None
+) -> Iterator[tuple[Process, Process, Process]]:
+    """Peers, server and load client: all on loopback, each in its own process."""
+    with running("the peers", "benchmarks.peers", [json.dumps(plan)]) as peers:
+        environment = json.loads(peers.read_line(20))
+        with running(
+            "the server", "benchmarks.serving", env={**environment, **(settings or {})}
+        ) as server:
+            host, port = _address(server)
+            with running("the load", "benchmarks.load", [host, port]) as load:
+                yield peers, server, load
+
+
+def _address(server: Process) -> tuple[str, str]:
+    where: re.Match[str] | None = None
+    while True:
+        line = server.read_line(30)
+        where = re.search(r"ws://([\d.]+):(\d+)/ws", line) or where
+        if line.startswith("Stop it"):
+            break
+    assert where is not None
+    return where[1], where[2]
