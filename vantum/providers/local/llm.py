@@ -20,9 +20,8 @@ from vantum.providers.local.workers import Workers
 
 #: A beginning longer than this is read into one slot at the start instead of into all of them.
 _SHORT_CHARS = 600
-#: A model this small gains nothing from more threads than this, and writes no faster with two than
-#: with one (a single token is too little to share), slower when the cores have other work.
-_SMALL_THREADS = 4
+#: A model this small gains little from more threads than this.
+_SMALL_THREADS = 2
 
 
 class LocalLlmProvider:
@@ -44,7 +43,8 @@ class LocalLlmProvider:
             )
         self._settings = llm
         self._small = not settings.llm_model_path
-        self._llama = _load(settings, workers.threads)
+        # One core is left to hear and to speak with.
+        self._llama = _load(settings, max(1, workers.threads - 1))
         self._model = "SmolLM2-135M-Instruct" if self._small else Path(settings.llm_model_path).stem
         beginning = first_prompt(llm, small=self._small)
         slots = SLOTS if len(beginning[0]["content"]) <= _SHORT_CHARS else 1
@@ -103,13 +103,13 @@ def _load(settings: LocalSettings, threads: int) -> Llama:
     if not settings.llm_model_path:
         weights = require(settings, SMOLLM2.name)
         file = next(weights.glob("*.gguf"))
-        return Llama.load(file, min(threads, _SMALL_THREADS), writing_threads=1)
+        return Llama.load(file, min(threads, _SMALL_THREADS))
     path = Path(os.path.expanduser(settings.llm_model_path))
     wrong = ConfigError(f"LOCAL_LLM_MODEL={path}: must be the path of a GGUF chat model")
     if not path.is_file():
         raise wrong
     try:
-        return Llama.load(path, threads, writing_threads=threads)
+        return Llama.load(path, threads)
     except ProviderError as error:
         raise wrong from error
 
