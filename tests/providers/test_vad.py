@@ -1,0 +1,64 @@
+"""Voice activity on a scripted graph: what it is handed from frame to frame."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from vantum.providers.local.vad import FRAME_SAMPLES, SileroVad
+
+
+class ScriptedGraph:
+    """Notes what it is given; its state counts its runs."""
+
+    def __init__(self) -> None:
+        self.given: list[tuple[np.ndarray[Any, Any], float, int]] = []
+
+    def run(self, outputs: None, feed: dict[str, Any]) -> list[Any]:
+        self.given.append((feed["input"].copy(), float(feed["state"].max()), int(feed["sr"])))
+        return [np.array([[0.75]], "f4"), feed["state"] + 1]
+
+
+def frame(value: int) -> bytes:
+    return (np.arange(FRAME_SAMPLES) + value).astype("<i2").tobytes()
+
+
+def test_every_frame_comes_with_the_end_of_the_one_before_and_its_state() -> None:
+    graph = ScriptedGraph()
+    stream = SileroVad(graph).stream()
+    assert [stream.probability(frame(value)) for value in (1000, 2000, 3000)] == [0.75] * 3
+    assert [state for _, state, _ in graph.given] == [0, 1, 2]
+    assert {rate for _, _, rate in graph.given} == {16_000}
+    first, second, third = (samples[0] for samples, _, _ in graph.given)
+    assert first.shape == (64 + FRAME_SAMPLES,)
+    assert not first[:64].any()
+    assert np.allclose(first[64:], (np.arange(FRAME_SAMPLES) + 1000) / 32_768)
+    assert np.array_equal(second[:64], first[-64:])
+    assert np.array_equal(third[:64], second[-64:])
+
+
+def test_after_silence_it_begins_anew_without_computing() -> None:
+    graph = ScriptedGraph()
+    stream = SileroVad(graph).stream()
+    stream.probability(frame(1000))
+    assert stream.probability(bytes(2 * FRAME_SAMPLES)) == 0
+    assert stream.probability(np.full(FRAME_SAMPLES, -7, "<i2").tobytes()) == 0
+    stream.probability(frame(1000))
+    assert [state for _, state, _ in graph.given] == [0, 0]
+    assert not graph.given[1][0][0, :64].any()
+
+
+def test_streams_do_not_share_what_they_heard() -> None:
+    graph = ScriptedGraph()
+    vad = SileroVad(graph)
+    one, other = vad.stream(), vad.stream()
+    one.probability(frame(1000))
+    one.probability(frame(1000))
+    other.probability(frame(9))
+    assert [state for _, state, _ in graph.given] == [0, 1, 0]
+
+
+def test_only_whole_frames() -> None:
+    stream = SileroVad(ScriptedGraph()).stream()
+    with pytest.raises(ValueError, match="a frame has 512 samples, not 511"):
+        stream.probability(bytes(1022))
