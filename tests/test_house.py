@@ -39,6 +39,7 @@ ALLOWED = {
     },
     "client": {"core", "wire", "errors"},
     "replay": {"client", "core", "errors"},
+    "screen": {"replay", "core"},
     "testing": {"core", "wire", "errors", "config", "ports", "providers", "observe"},
 }
 #: What a pure room must not touch.

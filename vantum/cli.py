@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial, wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import click
 import trio
@@ -16,6 +16,10 @@ import trio
 from vantum import __version__
 from vantum.config.load import Loaded, describe, load_settings
 from vantum.errors import VantumError
+
+_NAME = "vantum-actors"
+#: What ends a command without being a bug; a broken pipe is `| head`.
+_EXPECTED = (VantumError, KeyboardInterrupt, BrokenPipeError)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -28,20 +32,33 @@ def _one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
-        except VantumError as error:
-            click.echo(f"vantum-actors: {error}", err=True)
+        except _EXPECTED as error:
+            causes: list[BaseException] = [error]
         except BaseExceptionGroup as group:
-            leaves = _leaves(group)
-            if not all(isinstance(leaf, VantumError | KeyboardInterrupt) for leaf in leaves):
+            causes = _leaves(group)
+            if not all(isinstance(c, _EXPECTED) for c in causes):
                 raise
-            for leaf in leaves:
-                if isinstance(leaf, VantumError):
-                    click.echo(f"vantum-actors: {leaf}", err=True)
-        except KeyboardInterrupt:
-            sys.exit(130)
-        sys.exit(1)
+        sys.exit(_explain(causes))
 
     return run
+
+
+def _explain(causes: Sequence[BaseException]) -> int:
+    """Say what went wrong, each thing once; the exit code."""
+    if any(isinstance(cause, KeyboardInterrupt) for cause in causes):
+        return 130
+    for line in dict.fromkeys(str(c) for c in causes if not isinstance(c, BrokenPipeError)):
+        _complain(line)
+    if any(isinstance(cause, BrokenPipeError) for cause in causes):
+        # Nobody reads what we print, so nothing more is printed when the process ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+
+
+def _complain(text: str) -> None:
+    from vantum.screen import one_line
+
+    click.echo(f"vantum-actors: {one_line(text)}", err=True)
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
@@ -55,7 +72,7 @@ def _load(config: Path | None, overrides: Mapping[str, object] | None = None) ->
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
     loaded = load_settings(os.environ, config, given)
     for warning in loaded.warnings:
-        click.echo(f"vantum-actors: {warning}", err=True)
+        _complain(warning)
     return loaded
 
 
@@ -65,7 +82,7 @@ _config_option = click.option(
 _server_options: list[Callable[..., Any]] = [
     _config_option,
     click.option("--host", help="Address to listen on (HOST)."),
-    click.option("--port", type=int, help="Port to listen on, 0 for a free one (PORT)."),
+    click.option("--port", help="Port to listen on, 0 for a free one (PORT)."),
     click.option("--stt", help="Who recognises: auto, deepgram, local."),
     click.option("--llm", help="Who thinks: auto, openai, local."),
     click.option("--tts", help="Who speaks: auto, cartesia, local."),
@@ -92,12 +109,29 @@ def _server_settings(options: Mapping[str, Any]) -> Loaded:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="vantum-actors")
-def main() -> None:
+@click.version_option(__version__, prog_name=_NAME)
+def commands() -> None:
     """Vantum: a server that holds real phone conversations."""
 
 
-@main.command()
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The program: runs a command and exits with its code; 2 for a wrong command line."""
+    try:
+        code = commands.main(arguments, prog_name=_NAME, standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as help_wanted:
+        help_wanted.show()
+        sys.exit(help_wanted.exit_code)
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        where = context.command_path if context is not None else _NAME
+        _complain(f"{error.format_message().rstrip('.')} (see: {where} --help)")
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+@commands.command()
 @_with_server_options
 @_one_line_errors
 def run(**options: Any) -> None:
@@ -108,7 +142,7 @@ def run(**options: Any) -> None:
     sys.exit(trio.run(partial(run_server, loaded, say=click.echo)))
 
 
-@main.command()
+@commands.command()
 @_config_option
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @_one_line_errors
@@ -128,7 +162,7 @@ def config(config: Path | None, as_json: bool) -> None:
         click.echo(f"{row.name:<{width}} = {row.value}  ({row.origin})")
 
 
-@main.group(invoke_without_command=True)
+@commands.group(invoke_without_command=True)
 @_config_option
 @click.pass_context
 @_one_line_errors
@@ -156,7 +190,7 @@ def models_fetch(config: Path | None) -> None:
     fetch_weights(_load(config).settings.local, partial(click.echo, err=True))
 
 
-@main.command()
+@commands.command()
 @click.argument(
     "files", nargs=-1, required=True, metavar="FILE.wav…", type=click.Path(path_type=Path)
 )
@@ -173,6 +207,13 @@ def models_fetch(config: Path | None) -> None:
     default="unified",
     show_default=True,
     help="Vocabulary to speak.",
+)
+@click.option(
+    "--turn-detection",
+    type=click.Choice(["manual", "auto"]),
+    default="manual",
+    show_default=True,
+    help="Who finds that the caller has finished: the end of the file, or the server.",
 )
 @click.option(
     "--speed",
@@ -195,16 +236,18 @@ def replay(config: Path | None, **options: Any) -> None:
     """Play WAV files to a server as a caller would; print and save what it answers."""
     from vantum.running import run_replay
 
-    quiet = None if os.environ.get("LOG_LEVEL") else "warning"
-    loaded = _load(config, {"log.level": quiet})
+    loaded = _load(config)
+    if loaded.origins["log.level"] == "default":
+        # The caller's side is what is of interest here.
+        loaded = _load(config, {"log.level": "warning"})
     sys.exit(trio.run(partial(run_replay, loaded, say=click.echo, **options)))
 
 
-@main.command()
+@commands.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @_one_line_errors
 def simulate(host: str) -> None:
     """Start simulated Deepgram, OpenAI and Cartesia and print how to point a server at them."""
     from vantum.running import run_simulators
 
-    trio.run(partial(run_simulators, host, say=click.echo))
+    sys.exit(trio.run(partial(run_simulators, host, say=click.echo)))

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from errno import errorcode
+from ssl import SSLError
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 import trio
 import uuid_utils
-from attrs import define, field
+from attrs import define, field, frozen
 from trio_websocket import (
     ConnectionClosed,
+    ConnectionRejected,
     HandshakeError,
     WebSocketConnection,
     wrap_client_stream,
@@ -19,6 +24,7 @@ from trio_websocket import (
 
 from vantum.core.events import (
     Ack,
+    Busy,
     ClientMessage,
     EndCall,
     EndInput,
@@ -33,8 +39,10 @@ from vantum.core.events import (
     Welcome,
 )
 from vantum.errors import VantumError
-from vantum.wire.client import decode_server, encode_client
-from vantum.wire.native import Vocabulary
+from vantum.wire.client import Envelope, decode_server, encode_client
+from vantum.wire.fields import ProtocolError, Vocabulary
+
+__all__ = ["Client", "ClientError", "closing_words", "connect"]
 
 #: What a client may fall behind before the server feels it.
 _EVENTS = 1024
@@ -47,16 +55,21 @@ class ClientError(VantumError):
 
 @define(eq=False)
 class Client:
-    """One connection. `events` gives what the server sends, with the time of arrival.
+    """One connection.
 
-    Requests that are acked (`start`, `end`) wait for their ack and raise `ClientError` with the
-    server's message if it refuses.
+    `events` gives what the server sends, each with its time of arrival on trio's clock, and ends
+    when the connection does; take them, or after 1024 the server waits. Requests that are acked
+    (`start`, `end`) wait for their ack and raise `ClientError` with the server's message if it
+    refuses. All requests raise `ClientError` when the server has hung up.
+
+    `closed`: how the connection ended (close code and reason), None while it is open.
     """
 
     connection: WebSocketConnection
     vocabulary: Vocabulary
     session_id: str
     events: trio.MemoryReceiveChannel[tuple[float, ServerMessage]]
+    closed: str | None = field(default=None, init=False)
     _waiting: dict[str, tuple[trio.Event, list[ServerMessage]]] = field(factory=dict, init=False)
 
     async def start(self, options: InputOptions) -> None:
@@ -105,23 +118,28 @@ class Client:
         finally:
             del self._waiting[request.event_id]
         if not answers:
-            raise ClientError("the server hung up before it answered")
+            raise ClientError(f"the server hung up: {self.closed}")
         if isinstance(answers[0], ErrorReply):
             raise ClientError(answers[0].message)
 
     async def _read(self, event_tx: trio.MemorySendChannel[tuple[float, ServerMessage]]) -> None:
+        wanted = True
         with event_tx:
             while True:
                 try:
-                    data = await self.connection.get_message()
-                except ConnectionClosed:
+                    envelope = _decoded(await self.connection.get_message(), self.vocabulary)
+                except ConnectionClosed as error:
+                    self.closed = closing_words(error)
                     break
-                envelope = decode_server(data, self.vocabulary)
-                if envelope.message is None:
-                    continue
                 if isinstance(envelope.message, Ack | ErrorReply):
                     self._answered(envelope.event_id, envelope.message)
-                await event_tx.send((trio.current_time(), envelope.message))
+                if envelope.message is None or not wanted:
+                    continue
+                try:
+                    await event_tx.send((trio.current_time(), envelope.message))
+                except trio.BrokenResourceError:
+                    # Whoever closed `events` may still want acks.
+                    wanted = False
         for answered, _ in list(self._waiting.values()):
             answered.set()
 
@@ -145,7 +163,8 @@ async def connect(
     """Connect and wait for the connection ack.
 
     Args:
-        url: such as "ws://127.0.0.1:3001/ws", or wss for TLS.
+        url: such as "ws://127.0.0.1:3001/ws", or wss for TLS; http and https mean the same, and
+            "127.0.0.1:3001" is enough.
         vocabulary: which names of events to speak.
         token: what the server wants if it asks for authentication.
         timeout_s: until the ack.
@@ -153,16 +172,17 @@ async def connect(
     Raises:
         ClientError: nobody answers there, or the server does not let us in.
     """
-    if vocabulary == "voicechat":
-        url += ("&" if "?" in url else "?") + "events=voicechat"
+    there = _address(url)
+    if not (token.isascii() and token.isprintable()):
+        raise ClientError("the token must be one line of printable ASCII characters")
     event_tx, event_rx = trio.open_memory_channel[tuple[float, ServerMessage]](_EVENTS)
     error: Exception | None = None
     try:
         with trio.fail_after(timeout_s) as opening:
-            stream = await _open_stream(url)
+            stream = await _open_stream(there)
             try:
                 async with trio.open_nursery() as nursery:
-                    connection = await _upgrade(nursery, stream, url, token)
+                    connection = await _upgrade(nursery, stream, there, vocabulary, token)
                     session_id = await _welcome(connection, vocabulary)
                     opening.deadline = float("inf")
                     client = Client(connection, vocabulary, session_id, event_rx)
@@ -175,87 +195,157 @@ async def connect(
                 # The library does not close the socket if it is cancelled on the way.
                 await trio.aclose_forcefully(stream)
     except trio.TooSlowError:
-        where = url.split("?")[0]
-        raise ClientError(f"{where} did not answer within {timeout_s:g} s") from None
+        raise ClientError(f"{there.shown} did not answer within {timeout_s:g} s") from None
     except BaseExceptionGroup as group:
         # One task failed, or the caller's own code did: nobody wants a group for that.
         error = _only(group)
         if error is None:
             raise
+    if isinstance(error, HandshakeError):
+        # The library's reader task refuses the handshake, not the call that waits for it.
+        _no_server(there, error)
     if error is not None:
         raise error
 
 
 def _only(group: BaseExceptionGroup[BaseException]) -> Exception | None:
-    if len(group.exceptions) > 1:
+    """The one thing that went wrong; of several `ClientError`s the first, None of other things."""
+    leaves = _leaves(group)
+    if len(leaves) > 1 and not all(isinstance(leaf, ClientError) for leaf in leaves):
         return None
-    inner = group.exceptions[0]
-    if isinstance(inner, BaseExceptionGroup):
-        return _only(inner)
-    return inner if isinstance(inner, Exception) else None
+    return leaves[0] if isinstance(leaves[0], Exception) else None
 
 
-async def _open_stream(url: str) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
-    target = urlsplit(url)
-    if target.scheme not in ("ws", "wss") or not target.hostname:
-        raise ClientError(f"{url.split('?')[0]} is no address of a server: ws://HOST:PORT/ws")
-    secure = target.scheme == "wss"
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
+
+
+# ---------------------------------------------------------------- finding the server
+
+
+@frozen
+class _Address:
+    """Where a server is. `shown` is fit to print: without the query, which may hold a token."""
+
+    host: str
+    port: int
+    secure: bool
+    resource: str
+    shown: str
+
+    @property
+    def host_header(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
+
+
+def _address(url: str) -> _Address:
+    """Read a server's address as people write it.
+
+    Raises:
+        ClientError: it is none.
+    """
+    shown = url.strip().split("?")[0]
+    text = url.strip() if "://" in shown else f"ws://{url.strip()}"
     try:
-        port = target.port or (443 if secure else 80)
-        stream = await trio.open_tcp_stream(target.hostname, port)
-    except (OSError, ValueError) as error:
-        where = url.split("?")[0]
-        raise ClientError(f"cannot connect to {where}: {_words(error)}") from error
-    if secure:
-        context = ssl.create_default_context()
-        return trio.SSLStream(
-            stream, context, server_hostname=target.hostname, https_compatible=True
+        parts = urlsplit(text)
+        port, host = parts.port, parts.hostname
+    except ValueError:
+        port, host = None, None
+    known = {"ws": False, "http": False, "wss": True, "https": True}
+    plain = text.isascii() and text.isprintable() and " " not in text
+    if not host or not plain or port == 0 or parts.scheme not in known or "@" in parts.netloc:
+        # What stands before an @ may be a password.
+        raise ClientError(
+            f"{shown.rpartition('@')[2]!a} is no address of a server; one is ws://HOST:PORT/ws"
         )
+    secure = known[parts.scheme]
+    path = parts.path if parts.path.strip("/") else "/ws"
+    resource = path + (f"?{parts.query}" if parts.query else "")
+    scheme = "wss" if secure else "ws"
+    shown = f"{scheme}://{parts.netloc}{path}"
+    return _Address(host, port or (443 if secure else 80), secure, resource, shown)
+
+
+async def _open_stream(there: _Address) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
+    try:
+        stream = await trio.open_tcp_stream(there.host, there.port)
+    except (OSError, ValueError) as error:
+        raise ClientError(
+            f"cannot connect to {there.shown}: {_words(error)} (is a server running there?)"
+        ) from error
+    if there.secure:
+        context = ssl.create_default_context()
+        return trio.SSLStream(stream, context, server_hostname=there.host, https_compatible=True)
     return stream
 
 
 def _words(error: BaseException) -> str:
-    """The system's own word for what happened, without the library's around it."""
-    cause = error.__cause__
-    if isinstance(cause, BaseExceptionGroup):
-        cause = cause.exceptions[0]
-    if isinstance(cause, OSError) and cause.strerror:
-        return cause.strerror
-    return str(error) or type(error).__name__
+    """The system's own word for what happened, without the libraries' around it."""
+    while isinstance(cause := error.__cause__, Exception):
+        error = cause.exceptions[0] if isinstance(cause, ExceptionGroup) else cause
+    if isinstance(error, ConnectionRejected):
+        return f"it answers with HTTP status {error.status_code}"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted: {error.verify_message}"
+    if isinstance(error, OSError) and error.errno is not None:
+        # Trio puts the address into the text; TLS and name lookup number their errors differently.
+        known = error.errno in errorcode and not isinstance(error, SSLError)
+        return os.strerror(error.errno) if known else error.strerror or str(error)
+    return (str(error) or type(error).__name__).replace("\n", " ")
+
+
+def _no_server(there: _Address, error: Exception) -> NoReturn:
+    raise ClientError(f"{there.shown} is no Vantum server: {_words(error)}") from error
 
 
 async def _upgrade(
     nursery: trio.Nursery,
     stream: trio.SocketStream | trio.SSLStream[trio.SocketStream],
-    url: str,
+    there: _Address,
+    vocabulary: Vocabulary,
     token: str,
 ) -> WebSocketConnection:
-    target = urlsplit(url)
+    resource = there.resource
+    if vocabulary == "voicechat":
+        resource += ("&" if "?" in resource else "?") + "events=voicechat"
     headers = [(b"Authorization", b"Bearer " + token.encode())] if token else []
-    path = (target.path or "/") + (f"?{target.query}" if target.query else "")
     try:
         return await wrap_client_stream(
             nursery,
             stream,
-            target.netloc,
-            path,
+            there.host_header,
+            resource,
             extra_headers=headers,
             message_queue_size=64,
             max_message_size=_MAX_MESSAGE_BYTES,
             receive_buffer_size=65_536,
         )
     except (HandshakeError, OSError, trio.BrokenResourceError) as error:
-        where = url.split("?")[0]
-        raise ClientError(f"{where} is no Vantum server: {_words(error)}") from error
+        _no_server(there, error)
+
+
+def _decoded(data: bytes | str, vocabulary: Vocabulary) -> Envelope:
+    try:
+        return decode_server(data, vocabulary)
+    except ProtocolError as error:
+        raise ClientError(f"what the server says is not Vantum's protocol: {error}") from error
 
 
 async def _welcome(connection: WebSocketConnection, vocabulary: Vocabulary) -> str:
     try:
-        envelope = decode_server(await connection.get_message(), vocabulary)
+        envelope = _decoded(await connection.get_message(), vocabulary)
     except ConnectionClosed as error:
         raise ClientError(f"the server hung up: {closing_words(error)}") from error
-    if isinstance(envelope.message, Welcome) and envelope.session_id:
-        return envelope.session_id
-    if isinstance(envelope.message, ErrorReply):
-        raise ClientError(envelope.message.message)
-    raise ClientError(f"the server does not take calls now: {envelope.event_type}")
+    match envelope.message:
+        case Welcome() if envelope.session_id:
+            return envelope.session_id
+        case ErrorReply(message=message):
+            raise ClientError(f"the server refuses: {message}")
+        case Busy(active_sessions=active, max_sessions=most):
+            raise ClientError(f"the server takes no calls now: {active} of {most} sessions")
+        case _:
+            raise ClientError(f"the server takes no calls now: {envelope.event_type!a}")

