@@ -24,7 +24,7 @@ from vantum.core.messages import (
 )
 from vantum.core.resampling import Resampler
 from vantum.providers.registry import Providers, open_providers
-from vantum.replay import Turn, replay_turn, speak
+from vantum.replay import Recording, Turn, replay_turn, speak
 from vantum.running import listening_url, open_listeners
 from vantum.server import Server
 from vantum.testing.word_errors import spoken_words, word_errors
@@ -71,7 +71,7 @@ async def test_a_recorded_voice_is_understood_and_answered_with_speech(
     data, text = recordings["austen-0930"]
     wav = read_wav(data)
     async with embedded(local_settings) as (client, providers):
-        turn = await replay_turn(client, "austen-0930", wav)
+        turn = await replay_turn(client, Recording("austen-0930", wav))
         said = spoken_words(text)
         assert word_errors(said, spoken_words(turn.transcript)) <= len(said) // 4, turn.transcript
         assert not turn.is_fallback

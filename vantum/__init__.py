@@ -1,10 +1,84 @@
 """Vantum: a server that holds real phone conversations.
 
-The public API: settings, a server, a client. `vantum.testing` has simulated providers.
+What a program of your own needs is here: settings, a server, a client, replay. A provider of your
+own implements a protocol of `vantum.ports`; `vantum.testing` has simulated providers.
+
+Names are loaded when they are first used: `import vantum` itself costs nothing.
 """
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__version__ = version("vantum")
+if TYPE_CHECKING:
+    from vantum.client import Client, ClientError, connect
+    from vantum.config import Secret, Settings
+    from vantum.config.load import load_settings
+    from vantum.core.audio import Wav, read_wav, write_wav
+    from vantum.core.events import InputOptions
+    from vantum.errors import ConfigError, ModelsMissing, ProviderError, VantumError
+    from vantum.providers.registry import Providers, open_providers
+    from vantum.replay import Recording, Turn, load_recording, replay_turn, save_answer
+    from vantum.running import open_server
+    from vantum.server import Server
+
+    __version__: str
+
+__all__ = [
+    "Client",
+    "ClientError",
+    "ConfigError",
+    "InputOptions",
+    "ModelsMissing",
+    "ProviderError",
+    "Providers",
+    "Recording",
+    "Secret",
+    "Server",
+    "Settings",
+    "Turn",
+    "VantumError",
+    "Wav",
+    "__version__",
+    "connect",
+    "load_recording",
+    "load_settings",
+    "open_providers",
+    "open_server",
+    "read_wav",
+    "replay_turn",
+    "save_answer",
+    "write_wav",
+]
+
+_HOMES = {
+    "vantum.client": ("Client", "ClientError", "connect"),
+    "vantum.config": ("Secret", "Settings"),
+    "vantum.config.load": ("load_settings",),
+    "vantum.core.audio": ("Wav", "read_wav", "write_wav"),
+    "vantum.core.events": ("InputOptions",),
+    "vantum.errors": ("ConfigError", "ModelsMissing", "ProviderError", "VantumError"),
+    "vantum.providers.registry": ("Providers", "open_providers"),
+    "vantum.replay": ("Recording", "Turn", "load_recording", "replay_turn", "save_answer"),
+    "vantum.running": ("open_server",),
+    "vantum.server": ("Server",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value: Any = version("vantum")
+    elif name in _HOME_OF:
+        value = getattr(import_module(_HOME_OF[name]), name)
+    else:
+        raise AttributeError(f"module 'vantum' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

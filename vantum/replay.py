@@ -37,11 +37,11 @@ _LEAST_HZ = 1000
 
 @frozen
 class Recording:
-    """A caller's voice: `wav` at a rate that the protocol takes; its file may have another."""
+    """A caller's voice at a rate that the protocol takes, and its file's if that is another."""
 
     name: str
     wav: Wav
-    file_rate_hz: int
+    file_rate_hz: int | None = None
 
 
 @define
@@ -141,6 +141,8 @@ def load_recording(path: Path) -> Recording:
         raise ClientError(f"{path}: holds no audio")
     if wav.sample_rate_hz < _LEAST_HZ:
         raise ClientError(f"{path}: {wav.sample_rate_hz} Hz is too low for speech")
+    if MIN_HZ <= wav.sample_rate_hz <= MAX_HZ:
+        return Recording(path.name, wav)
     return Recording(path.name, _within_rates(wav), wav.sample_rate_hz)
 
 
@@ -222,12 +224,12 @@ async def replay_turn(
         async with trio.open_nursery() as nursery:
 
             async def talk() -> None:
-                await _send(client, wav, speed, lambda part: show(Speaking(part)))
+                await speak(client, wav, speed=speed, progress=lambda part: show(Speaking(part)))
                 hearing.fell_silent()
                 if not auto:
                     await client.end()
                 while auto:
-                    await _send(client, evolve(wav, pcm=bytes(len(wav.pcm))), speed)
+                    await speak(client, evolve(wav, pcm=bytes(len(wav.pcm))), speed=speed)
 
             nursery.start_soon(talk)
             await hearing.listen()
@@ -241,10 +243,17 @@ async def replay_turn(
     return turn
 
 
-async def _send(
-    client: Client, wav: Wav, speed: float, progress: Callable[[float], None] = lambda part: None
+async def speak(
+    client: Client,
+    wav: Wav,
+    *,
+    speed: float = 1.0,
+    progress: Callable[[float], None] = lambda part: None,
 ) -> None:
-    """Send audio at the pace of speech, on absolute deadlines: a late frame delays no other."""
+    """Send audio at the pace of speech; `progress` gets the part done, 0..1.
+
+    On absolute deadlines: a late frame delays no other.
+    """
     frame = math.ceil(speed) * wav.sample_rate_hz * FRAME_MS // 1000 * SAMPLE_BYTES
     started_s = trio.current_time()
     for at in range(0, len(wav.pcm), frame):

@@ -238,8 +238,10 @@ async def run_replay(
 
 def _title(recording: Recording) -> str:
     wav, file_rate_hz = recording.wav, recording.file_rate_hz
-    sent = "" if wav.sample_rate_hz == file_rate_hz else f" (sent at {wav.sample_rate_hz} Hz)"
-    return f"{recording.name}: {wav.duration_s:.1f} s at {file_rate_hz} Hz{sent}"
+    rates = f"{wav.sample_rate_hz} Hz"
+    if file_rate_hz is not None:
+        rates = f"{file_rate_hz} Hz (sent at {rates})"
+    return f"{recording.name}: {wav.duration_s:.1f} s at {rates}"
 
 
 # ---------------------------------------------------------------- simulate

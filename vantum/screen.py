@@ -36,6 +36,8 @@ class Screen:
     def show(self, news: News) -> None:
         """Show what `replay_turn` tells."""
         match news:
+            case Speaking(part) if part >= 1:
+                self._draw("  waiting for the answer …")
             case Speaking(part):
                 done = round(part * _BAR)
                 seconds = f"{part * self.length_s:.1f} of {self.length_s:.1f} s"
