@@ -381,6 +381,27 @@ async def test_a_failing_model_is_a_providers_error_and_shows_in_its_health() ->
     assert bench.provider.health().ok
 
 
+async def test_a_failure_while_much_is_waiting_is_still_one_error() -> None:
+    bench = Bench(threads=1)
+    release = threading.Event()
+    bench.model.error = RuntimeError()
+    input_tx, input_rx = trio.open_memory_channel[SttInput](100)
+    event_tx, _event_rx = trio.open_memory_channel[SttEvent](100)
+    for number in range(20):
+        input_tx.send_nowait(SttAudio(SPEECH_FRAME * 20))
+        input_tx.send_nowait(SttFlush(number))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(bench.workers.run, release.wait, 5)
+
+        async def let_go() -> None:
+            await trio.testing.wait_all_tasks_blocked()
+            release.set()
+
+        nursery.start_soon(let_go)
+        with pytest.raises(ProviderError, match="recognition failed"):
+            await bench.provider.for_session(language="en").run(input_rx, event_tx)
+
+
 def test_missing_weights_name_the_command(tmp_path: Path) -> None:
     with pytest.raises(ModelsMissing, match="run `vantum-actors models fetch`"):
         LocalSttProvider(LocalSettings(models_dir=str(tmp_path)), Workers(1))

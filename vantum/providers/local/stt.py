@@ -183,12 +183,14 @@ class LocalRecogniser:
             task_tx, task_rx = trio.open_memory_channel[_Task](_TASKS)
 
             async def recognise() -> None:
-                try:
-                    with task_rx:
+                with task_rx:
+                    try:
                         await self._recognise(task_rx, event_tx)
-                except ProviderError as error:
-                    failure.append(error)
-                    nursery.cancel_scope.cancel()
+                    except ProviderError as error:
+                        failure.append(error)
+                        # Before the channel closes: a listener waiting to send is to be cancelled
+                        # rather than told that its channel broke.
+                        nursery.cancel_scope.cancel()
 
             nursery.start_soon(recognise)
             task_status.started()
