@@ -107,6 +107,69 @@ def test_start_with_another_language_reopens_only_the_recogniser() -> None:
     assert sent(call.feed(d.RoleReady("stt")), e.Ack)
 
 
+def test_another_language_waits_for_the_words_of_a_turn_that_has_ended() -> None:
+    """The recogniser of the old language alone knows them."""
+    call = Call().listening()
+    said = call.feed(interim("hel"), ending(1), start(language="de-DE", event_id="2"))
+    assert not of(said, d.OpenRecogniser)
+    assert not [a for a in sent(said, e.Ack) if a.request.event_id == "2"]  # type: ignore[attr-defined]
+    said = call.feed(final("hello"), SttFlushed(1))
+    assert of(said, d.SendTranscript) == [
+        d.SendTranscript(e.Request("audio.input.start", "s"), final("hello"))
+    ], "it belongs to the start before"
+    assert of(said, d.StartResponse)[0].turn.text == "hello"  # type: ignore[attr-defined]
+    assert of(said, d.OpenRecogniser) == [d.OpenRecogniser("de-DE")]
+    assert call.c.state == "THINKING"
+    (ack,) = sent(call.feed(d.RoleReady("stt")), e.Ack)
+    assert ack == e.Ack(e.Request("audio.input.start", "2"))
+
+
+def test_another_language_does_not_wait_for_ever() -> None:
+    call = Call(flush_timeout_s=2.0).listening()
+    call.feed(interim("hello"), ending(1), start(language="de-DE"))
+    said = call.wait(2.1)
+    assert of(said, d.StartResponse)[0].turn.text == "hello"  # type: ignore[attr-defined]
+    assert of(said, d.OpenRecogniser) == [d.OpenRecogniser("de-DE")]
+    # The new recogniser never heard of the old flush: it must not wait for its answer.
+    call.feed(d.RoleReady("stt"), d.ResponseDone(0))
+    assert of(call.turn("hallo", 2), d.StartResponse)[0].turn.text == "hallo"  # type: ignore[attr-defined]
+
+
+def test_another_language_in_the_middle_of_a_turn_keeps_its_words() -> None:
+    call = Call().listening()
+    call.feed(final("one"), interim("two"), start(language="de-DE"), d.RoleReady("stt"))
+    said = call.turn("drei")
+    assert of(said, d.StartResponse)[0].turn.text == "one two drei"  # type: ignore[attr-defined]
+
+
+def test_recogniser_lost_while_another_language_waits_is_ordered_by_the_next_start() -> None:
+    call = Call().listening()
+    call.feed(ending(1), start(language="de-DE"))
+    assert sent(call.feed(d.RoleLost("stt", "network", "gone")), e.ErrorReply)
+    # The old one comes back by itself, for the old language: that is not what was asked for.
+    call.feed(d.RoleReady("stt"))
+    said = call.feed(start(language="de-DE", event_id="3"))
+    assert of(said, d.OpenRecogniser) == [d.OpenRecogniser("de-DE")]
+    assert not sent(said, e.Ack)
+
+
+def test_turn_given_up_with_its_recogniser_is_answered_when_the_next_has_heard_it() -> None:
+    call = Call()
+    call.feed(start(), ending(1), d.RoleLost("stt", "network", "gone"), d.RoleReady("tts"))
+    # Its audio still waits, with the mark behind it, for the recogniser that comes.
+    call.feed(start(event_id="2"), d.RoleReady("stt"))
+    said = call.feed(final("hello"), SttFlushed(1))
+    assert of(said, d.StartResponse) == [
+        d.StartResponse(d.Turn(0, "hello", e.Request("audio.input.start", "2")))
+    ]
+
+
+def test_transcripts_of_an_ended_turn_carry_its_own_start() -> None:
+    call = Call().listening()
+    said = call.feed(ending(1), start(event_id="2"), final("one"), SttFlushed(1), final("two"))
+    assert [t.request.event_id for t in of(said, d.SendTranscript)] == ["s", "2"]  # type: ignore[attr-defined]
+
+
 def test_provider_that_cannot_be_reached_is_answered_and_the_next_start_tries_again() -> None:
     call = Call()
     call.feed(start())
@@ -371,7 +434,7 @@ class AnyOrder(RuleBasedStateMachine):
         for event in events:
             for command in self.call.feed(event):
                 self.look(command)
-        path = [before] + [m.new for m in self.call.commands if isinstance(m, d.MoveState)][-9:]
+        path = [before, *[m.new for m in self.call.commands if isinstance(m, d.MoveState)][-9:]]
         assert self.call.c.state in path
 
     def look(self, command: d.Command) -> None:

@@ -152,7 +152,7 @@ class Conductor:
             case Send(message=message):
                 await self.out_tx.send(message)
             case SendTranscript(request=request, transcript=t):
-                language = self._options.language
+                language = self.conversation.language or self._options.language
                 await self.out_tx.send(
                     TranscriptOut(request, t.text, t.is_final, t.confidence, wall_ms(), language)
                 )

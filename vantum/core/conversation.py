@@ -142,20 +142,33 @@ def _end(c: Conversation, why: CloseRequested, commands: list[Command]) -> Conve
 
 def _start_input(c: Conversation, e: StartInput, now_s: float) -> Step:
     commands: list[Command] = []
-    language_changed = c.options is not None and c.options.language != e.options.language
-    ready = c.ready - {"stt"} if language_changed else c.ready
-    # What has been asked for and is on its way is not asked for twice.
-    opening = bool(c.starts) and not language_changed
-    c = evolve(c, options=e.options, start_request=e.request, ready=ready, starts=(*c.starts, e))
-    if "stt" not in ready and not opening:
-        commands.append(OpenRecogniser(e.options.language))
-    if "tts" not in ready and not c.starts[:-1]:
+    opening = bool(c.starts)  # what is on its way is not asked for twice
+    c = evolve(c, options=e.options, start_request=e.request, starts=(*c.starts, e))
+    if "stt" not in c.ready and not opening:
+        c = evolve(c, language=None)
+    c = _open_recogniser(c, commands)
+    if "tts" not in c.ready and not opening:
         commands.append(OpenSynthesiser())
     return _when_ready(c, now_s, commands), commands
 
 
+def _open_recogniser(c: Conversation, commands: list[Command]) -> Conversation:
+    """Order a recogniser for the language that is wanted, if there is none or another one."""
+    wanted = c.options.language if c.options is not None else None
+    if wanted is None or c.language == wanted:
+        return c
+    if c.flushes and "stt" in c.ready:
+        return c  # the words of an ended turn come first; only this recogniser knows them
+    commands.append(OpenRecogniser(wanted))
+    words = (*c.words, c.interim) if c.interim else c.words
+    # The new one knows of no flush but those whose marks still wait in front of it.
+    c = evolve(c, words=words, interim="", flushes=(), overdue=frozenset())
+    return evolve(c, language=wanted, ready=c.ready - {"stt"})
+
+
 def _when_ready(c: Conversation, now_s: float, commands: list[Command]) -> Conversation:
-    if not {"stt", "tts"} <= c.ready:
+    wanted = c.options.language if c.options is not None else None
+    if not {"stt", "tts"} <= c.ready or c.language != wanted:
         return c
     if c.state == "INITIALIZING":
         c = _move(c, "LISTENING", commands)
@@ -198,7 +211,7 @@ def _input_ending(c: Conversation, e: InputEnding, now_s: float) -> Step:
         return c, [Send(ErrorReply(request, "malformed", message))]
     waiting = c.state == "INITIALIZING"
     deadline_s = None if waiting else now_s + c.limits.flush_timeout_s
-    flush = Flush(e.flush_id, request, deadline_s)
+    flush = Flush(e.flush_id, request, deadline_s, c.start_request)
     return evolve(c, flushes=(*c.flushes, flush)), [Send(Ack(request))]
 
 
@@ -210,7 +223,8 @@ def _transcript(c: Conversation, e: Transcript, now_s: float) -> Step:
         c = evolve(c, words=words, interim="")
     else:
         c = evolve(c, interim=e.text)
-    return c, [SendTranscript(c.start_request, e)] if e.text else []
+    start = c.flushes[0].start if c.flushes else c.start_request
+    return c, [SendTranscript(start, e)] if e.text else []
 
 
 def _utterance_ended(c: Conversation, e: UtteranceEnded, now_s: float) -> Step:
@@ -226,12 +240,13 @@ def _flushed(c: Conversation, e: SttFlushed, now_s: float) -> Step:
     commands: list[Command] = []
     if e.flush_id in c.overdue:
         return evolve(c, overdue=c.overdue - {e.flush_id}, words=(), interim=""), commands
-    found = [f for f in c.flushes if f.flush_id == e.flush_id]
-    if not found:
-        return c, commands
+    # One that is not waited for any more was answered by a newer recogniser than it was asked of:
+    # what that one has heard before it is a turn of its own.
+    found = [f.request for f in c.flushes if f.flush_id == e.flush_id] or [c.start_request]
     c = evolve(c, flushes=tuple(f for f in c.flushes if f.flush_id != e.flush_id))
     c, text = _take_words(c, with_interim=not e.complete)
-    return _commit(c, text, found[0].request, commands), commands
+    c = _commit(c, text, found[0], commands)
+    return _when_ready(_open_recogniser(c, commands), now_s, commands), commands
 
 
 def _tick(c: Conversation, e: Tick, now_s: float) -> Step:
@@ -245,7 +260,7 @@ def _tick(c: Conversation, e: Tick, now_s: float) -> Step:
             overdue=c.overdue | {flush.flush_id},
         )
         c, text = _take_words(c, with_interim=True)
-        c = _commit(c, text, flush.request, commands)
+        c = _open_recogniser(_commit(c, text, flush.request, commands), commands)
     if c.closing is None and now_s >= c.started_s + c.limits.max_duration_s:
         c, more = _close(c, CloseRequested(1000, "maximum duration reached"), now_s)
         commands.extend(more)

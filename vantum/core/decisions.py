@@ -192,11 +192,15 @@ class Turn:
 
 @frozen
 class Flush:
-    """A turn that ends when the recogniser has answered, or at `deadline_s`."""
+    """A turn that ends when the recogniser has answered, or at `deadline_s`.
+
+    `request` ended it, `start` began it: its transcripts carry that one.
+    """
 
     flush_id: int
     request: Request
     deadline_s: float | None
+    start: Request = Request()
 
 
 @frozen
@@ -216,6 +220,7 @@ class Conversation:
     `words`: final transcripts of the turn being spoken. `interim`: the best guess of what follows.
     `flushes`: ended turns that wait for the recogniser. `overdue`: flushes that were given up; what
     the recogniser says before answering them belongs to a turn that is already over.
+    `language`: what the recogniser that was ordered last is for.
     `grace_at_s`: when an answer that a polite end waits for is cut off.
     """
 
@@ -226,6 +231,7 @@ class Conversation:
     options: InputOptions | None = None
     start_request: Request = Request()
     starts: tuple[StartInput, ...] = ()
+    language: str | None = None
     ready: frozenset[Role] = frozenset()
     words: tuple[str, ...] = ()
     interim: str = ""
