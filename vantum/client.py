@@ -11,6 +11,7 @@ from ssl import SSLError
 from typing import NoReturn
 from urllib.parse import urlsplit
 
+import h11
 import trio
 import uuid_utils
 from attrs import define, field, frozen
@@ -177,6 +178,7 @@ async def connect(
         raise ClientError("the token must be one line of printable ASCII characters")
     event_tx, event_rx = trio.open_memory_channel[tuple[float, ServerMessage]](_EVENTS)
     error: Exception | None = None
+    welcomed = False
     try:
         with trio.fail_after(timeout_s) as opening:
             stream = await _open_stream(there)
@@ -184,7 +186,7 @@ async def connect(
                 async with trio.open_nursery() as nursery:
                     connection = await _upgrade(nursery, stream, there, vocabulary, token)
                     session_id = await _welcome(connection, vocabulary)
-                    opening.deadline = float("inf")
+                    welcomed, opening.deadline = True, float("inf")
                     client = Client(connection, vocabulary, session_id, event_rx)
                     nursery.start_soon(client._read, event_tx)
                     yield client
@@ -195,14 +197,17 @@ async def connect(
                 # The library does not close the socket if it is cancelled on the way.
                 await trio.aclose_forcefully(stream)
     except trio.TooSlowError:
-        raise ClientError(f"{there.shown} did not answer within {timeout_s:g} s") from None
+        # Also a server of another kind that just closes: the library does not tell it from silence.
+        raise ClientError(
+            f"{there.shown} did not answer as a Vantum server within {timeout_s:g} s"
+        ) from None
     except BaseExceptionGroup as group:
         # One task failed, or the caller's own code did: nobody wants a group for that.
         error = _only(group)
         if error is None:
             raise
-    if isinstance(error, HandshakeError):
-        # The library's reader task refuses the handshake, not the call that waits for it.
+    if error is not None and not welcomed and not isinstance(error, ClientError):
+        # The library's reader task stumbles over the handshake, not the call that waits for it.
         _no_server(there, error)
     if error is not None:
         raise error
@@ -289,6 +294,8 @@ def _words(error: BaseException) -> str:
         error = cause.exceptions[0] if isinstance(cause, ExceptionGroup) else cause
     if isinstance(error, ConnectionRejected):
         return f"it answers with HTTP status {error.status_code}"
+    if isinstance(error, h11.ProtocolError):
+        return "it speaks another protocol"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not accepted: {error.verify_message}"
     if isinstance(error, OSError) and error.errno is not None:
