@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import pytest
+import trio
+from attrs import define, field
+
 from tests.in_memory import a_call
 from vantum.core import events as e
 from vantum.testing import DeepgramScript, OpenAIScript
+from vantum.testing.openai_script import Fault as LlmFault
 
 ANSWER = "Hi there, this is Alex from Vantum. ||BREAK|| We help teams. ||BREAK|| Shall we talk?"
 THREE = OpenAIScript((ANSWER,))
+
+
+@define
+class SlowLine:
+    """Takes nothing until it is `free`."""
+
+    line: trio.MemorySendChannel[bytes]
+    free: trio.Event = field(factory=trio.Event)
+
+    async def send(self, data: bytes) -> None:
+        await self.free.wait()
+        await self.line.send(data)
 
 
 # ---------------------------------------------------------------- starts at the wrong moment
@@ -30,3 +47,56 @@ async def test_another_language_right_after_a_turn(autojump_clock: object) -> No
         ]
         assert [t.request.event_id for t in told] == [first.event_id, second.event_id]
     assert caller.failure is None
+
+
+# ---------------------------------------------------------------- answers that are none
+
+
+@pytest.mark.parametrize(
+    "text", ["||BREAK||", " ||BREAK|| \n ||BREAK||", "...", "\N{THUMBS UP SIGN}"]
+)
+async def test_answer_without_words_is_a_failure(autojump_clock: object, text: str) -> None:
+    """Silence would leave the caller waiting: the fallback is spoken."""
+    script = OpenAIScript((text, text, "Here I am.", text))
+    async with a_call(openai=script) as caller:
+        await caller.start()
+        for _ in range(4):
+            await caller.turn(0.1)
+        done = caller.messages(e.ResponseCompleted)
+        assert [m.tier for m in done] == [1, 2, None, 1], "a success starts anew"
+        assert done[0].text == "I apologize, can you repeat that?"
+        assert len(caller.messages(e.ResponseStarted)) == 4
+        assert [m.case for m in caller.messages(e.ErrorReply)] == ["llm_unavailable"] * 3
+
+
+async def test_failure_is_told_although_its_fallback_is_interrupted(autojump_clock: object) -> None:
+    script = OpenAIScript(faults=(LlmFault("server"),))
+    async with a_call(openai=script) as caller:
+        await caller.start()
+        await caller.speak(0.1)
+        await caller.end()
+        await caller.until_state("RESPONDING")
+        await caller.send(e.Interrupt(caller.request()))
+        error = await caller.until(e.ErrorReply)
+        assert error.case == "llm_unavailable"
+        assert error.request.event_type == "audio.input.end"
+
+
+async def test_record_of_a_cut_answer_is_what_the_client_was_told(autojump_clock: object) -> None:
+    """Also if the client is slow to take the news."""
+    async with a_call(openai=THREE) as caller:
+        await caller.start()
+        await caller.speak(0.1)
+        await caller.end()
+        await caller.until(e.OutputStarted)
+        await trio.sleep(1)
+        line = SlowLine(caller.socket.to_client_tx)
+        caller.socket.to_client_tx = line  # type: ignore[assignment]
+        await trio.sleep(0.25)
+        await caller.send(e.Interrupt(caller.request()))
+        await trio.sleep(1.5)
+        line.free.set()
+        told = await caller.until(e.Interrupted)
+        await caller.until_state("LISTENING")
+        assert caller.conductor is not None
+        assert caller.conductor.history.entries[-1].text == told.heard_text

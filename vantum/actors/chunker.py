@@ -1,7 +1,7 @@
 """Chunker: the model's tokens become speakable pieces, as soon as each is complete.
 
 It also decides what is said when the model fails: the fallback, if nothing was spoken yet; else
-what was spoken stands and the broken-off rest is not said.
+what was spoken stands and the broken-off rest is not said. An answer without words is a failure.
 """
 
 from __future__ import annotations
@@ -86,22 +86,27 @@ async def chunk(
                 await say(chunker.feed(token))
             case LlmFinished():
                 await say(chunker.finish())
-                said.written = "".join(raw)
-                said.text = strip_markers(said.written, answer.options.break_marker)
-                break
-            case LlmFailed() as failed:
-                said.failure = lost(
-                    "llm", ProviderError(failed.provider, failed.error_kind, failed.message)
-                )
                 if said.pieces:
-                    said.text = " ".join(said.pieces)
+                    said.written = "".join(raw)
+                    said.text = strip_markers(said.written, answer.options.break_marker)
                     break
-                said.is_fallback, said.text = True, answer.fallback.text
-                if not raw:
-                    await out_tx.send(ResponseStarted(answer.utterance_id, answer.timestamp_ms))
-                fallback = Chunker(answer.options)
-                await say(fallback.feed(answer.fallback.text) + fallback.finish())
-                break
+                # Markers, dots or an emoji: to who waits for an answer it is silence.
+                said.failure = lost(
+                    "llm", ProviderError("llm", "server", "an answer without words")
+                )
+            case LlmFailed(error_kind=kind, message=text, provider=provider):
+                said.failure = lost("llm", ProviderError(provider, kind, text))
+        if said.failure is None:
+            continue
+        if said.pieces:
+            said.text = " ".join(said.pieces)
+            break
+        said.is_fallback, said.text = True, answer.fallback.text
+        if not raw:
+            await out_tx.send(ResponseStarted(answer.utterance_id, answer.timestamp_ms))
+        fallback = Chunker(answer.options)
+        await say(fallback.feed(answer.fallback.text) + fallback.finish())
+        break
     tier = answer.fallback.tier if said.is_fallback else None
     await out_tx.send(ResponseCompleted(answer.utterance_id, said.text, said.is_fallback, tier))
     await piece_tx.send(EndOfPieces())

@@ -217,7 +217,8 @@ class Conductor:
     async def _cancel(self, command: CancelResponse) -> ResponseDone:
         response = self.response
         assert response is not None
-        now_s, wall_ms = trio.current_time(), self.call.wall_ms()
+        wall_ms = self.call.wall_ms()
+        response.cut_s = trio.current_time()
         response.scope.cancel()
         utterance_id = response.answer.utterance_id
         await self._drop_audio(utterance_id)
@@ -226,9 +227,9 @@ class Conductor:
                 OutputCancelled(utterance_id, wall_ms, command.reason, command.interrupted)
             )
             if command.interrupted:
-                heard = response.playing.playout.heard_text(now_s)
+                heard = response.playing.playout.heard_text(response.cut_s)
                 await self.out_tx.send(Interrupted(utterance_id, heard, wall_ms))
-        return ResponseDone(command.turn)
+        return ResponseDone(command.turn, response.failed)
 
     async def _drop_audio(self, utterance_id: str) -> None:
         """Take the utterance's chunks out of what waits for the writer, and those of a sender who
@@ -250,9 +251,11 @@ class Conductor:
         if response is None or response.playing.turn != done.turn:
             return
         self.response = None
-        cancelled = response.scope.cancel_called
+        cancelled = response.cut_s is not None
         playout = response.playing.playout
-        heard = playout.heard_text(trio.current_time())
+        # What was heard by the cut: telling the client of it may have taken a while.
+        heard_at_s = trio.current_time() if response.cut_s is None else response.cut_s
+        heard = playout.heard_text(heard_at_s)
         whole = not cancelled and not response.failed
         self.history.add_assistant(
             playout.text,

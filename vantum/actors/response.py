@@ -17,13 +17,17 @@ from vantum.core.messages import ChatRequest
 
 @define
 class Response:
-    """The chunker fills `said`, the player `playing`; the conductor reads them and may cancel."""
+    """The chunker fills `said`, the player `playing`; the conductor reads them and may cancel.
+
+    `cut_s`: when it did, on trio's clock.
+    """
 
     answer: Answer
     playing: Playing
     options: InputOptions
     said: Said = field(factory=Said)
     scope: trio.CancelScope = field(factory=trio.CancelScope)
+    cut_s: float | None = None
 
     @property
     def failed(self) -> tuple[RoleLost, ...]:
