@@ -92,7 +92,9 @@ async def test_record_of_a_cut_answer_is_what_the_client_was_told(autojump_clock
         await trio.sleep(1)
         line = SlowLine(caller.socket.to_client_tx)
         caller.socket.to_client_tx = line  # type: ignore[assignment]
-        await trio.sleep(0.25)
+        for _ in range(8):  # its answers fill the way out
+            await caller.send(e.Heartbeat(caller.request()))
+        await trio.sleep(0.01)
         await caller.send(e.Interrupt(caller.request()))
         await trio.sleep(1.5)
         line.free.set()
