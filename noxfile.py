@@ -59,7 +59,8 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def quality(session: nox.Session) -> None:
     """Recognition, synthesis and answers of the embedded providers on recordings."""
-    session.install("-e", ".[local,test]")
+    # av decodes the G.722 recordings.
+    session.install("-e", ".[local,test]", "av")
     session.run("python", "-m", "benchmarks.quality", *session.posargs)
 
 
