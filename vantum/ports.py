@@ -23,7 +23,14 @@ from typing import Protocol
 import trio
 from attrs import frozen
 
-from vantum.core.messages import ChatRequest, SttEvent, SttInput, TtsInput, TtsOutput
+from vantum.core.messages import (
+    ChatRequest,
+    SttEvent,
+    SttInput,
+    TtsInput,
+    TtsOutput,
+    VoiceEdge,
+)
 
 #: The recogniser's input is always at this rate.
 STT_RATE_HZ = 16_000
@@ -127,3 +134,47 @@ class TextToSpeechProvider(Provider, Protocol):
 
     def for_session(self) -> TextToSpeech:
         """A synthesiser for one session."""
+
+
+class VoiceActivity(Protocol):
+    """One session's ear for voices: it computes at once, ≤ 1 ms per 32 ms of audio."""
+
+    @property
+    def probability(self) -> float:
+        """That the last whole frame was speech, 0..1."""
+
+    @property
+    def speaking(self) -> bool:
+        """Whether the caller's voice is heard, as the edges so far have it."""
+
+    def feed(self, pcm: bytes) -> list[VoiceEdge]:
+        """Listen to 16 kHz PCM of any even length; the edges found in it, in order.
+
+        Edges alternate, the first of a stream is a beginning. Pauses within a word are no edges.
+        """
+
+
+class VoiceActivityProvider(Provider, Protocol):
+    """Makes ears."""
+
+    def for_session(self) -> VoiceActivity:
+        """An ear for one session's audio."""
+
+
+class TurnDetector(Protocol):
+    """Guesses whether the caller has said what he wanted to say. Shared by all sessions."""
+
+    async def probability(self, pcm: bytes, text: str) -> float:
+        """That the turn is complete, 0..1: a hint, asked for in a pause.
+
+        Args:
+            pcm: 16 kHz PCM of the turn so far with the pause at its end; the last 8 s are used.
+            text: the words so far, possibly none yet.
+
+        Raises:
+            ProviderError: it failed; the call goes on without.
+        """
+
+
+class TurnDetectorProvider(Provider, TurnDetector, Protocol):
+    """A turn detector that says how it is."""

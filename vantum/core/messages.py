@@ -91,6 +91,23 @@ class SttFlushed:
 
 SttEvent: TypeAlias = Transcript | SpeechStarted | UtteranceEnded | SttFlushed
 
+# ---------------------------------------------------------------- voice activity
+
+
+@frozen
+class VoiceEdge:
+    """The caller's voice begins (`speaking`) or falls silent, as the server's own detector hears.
+
+    `at_s`: where in the audio that the detector was fed, in seconds since its first sample.
+    `late_s`: how much audio it had taken behind that place before it was sure: the edge itself lies
+    so long before the moment of its report.
+    """
+
+    speaking: bool
+    at_s: float
+    late_s: float = 0.0
+
+
 # ---------------------------------------------------------------- language model
 
 
