@@ -79,7 +79,6 @@ class Server:
         self,
         listeners: Sequence[trio.SocketListener],
         *,
-        accepting: trio.CancelScope | None = None,
         task_status: trio.TaskStatus[trio.CancelScope] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Serve until cancelled, which hangs up on everybody.
@@ -153,9 +152,9 @@ class Server:
             _log.info("no request in time")
             return
         if request is not None and wants_websocket(request):
-            target = urlsplit(request.target.decode("latin-1"))
-            if target.path == "/ws":
-                await self._websocket(request, parse_qs(target.query), replay)
+            path, query = _address(request)
+            if path == "/ws":
+                await self._websocket(request, query, replay)
                 return
         await serve_http(app, config, replay)
 
@@ -205,26 +204,18 @@ class Server:
     ) -> None:
         server = self.settings.server
         with bound_contextvars(session=session_id):
-            call = Call(
-                session_id=session_id,
-                vocabulary=vocabulary,
-                settings=self.settings,
-                provider_names=self.providers.names,
-                recognisers=self.providers.stt,
-                model=self.providers.llm.for_session(),
-                synthesiser=self.providers.tts.for_session(),
-                new_id=self.new_id,
-                wall_ms=self.wall_ms,
-                log=get_log("session"),
-            )
             _log.info("session opened", vocabulary=vocabulary, active=len(self.sessions))
             try:
+                call = self._call(vocabulary, session_id)
                 async with trio.open_nursery() as nursery:
                     if server.ping_interval_ms:
                         nursery.start_soon(self._until_silent, connection, nursery.cancel_scope)
-                    self.sessions[session_id] = await nursery.start(
+                    conductor = await nursery.start(
                         self._until_over, connection, call, nursery.cancel_scope
                     )
+                    self.sessions[session_id] = conductor
+                    if self.draining:  # it began too late to be asked with the others
+                        nursery.start_soon(_ask_to_close, conductor)
             except* ClientTooSlow as group:
                 _log.warning("session closed", reason=str(group.exceptions[0]))
             except* Exception:
@@ -232,6 +223,20 @@ class Server:
                 with trio.move_on_after(server.send_timeout_ms / 1000):
                     await connection.aclose(code=1011, reason="internal error")
             _log.info("session closed")
+
+    def _call(self, vocabulary: Vocabulary, session_id: str) -> Call:
+        return Call(
+            session_id=session_id,
+            vocabulary=vocabulary,
+            settings=self.settings,
+            provider_names=self.providers.names,
+            recognisers=self.providers.stt,
+            model=self.providers.llm.for_session(),
+            synthesiser=self.providers.tts.for_session(),
+            new_id=self.new_id,
+            wall_ms=self.wall_ms,
+            log=get_log("session"),
+        )
 
     async def _until_over(
         self,
@@ -273,6 +278,15 @@ class Server:
         with trio.move_on_after(self.settings.server.send_timeout_ms / 1000):
             await connection.send_message(data)
             await connection.aclose(code=code)
+
+
+def _address(request: h11.Request) -> tuple[str, dict[str, list[str]]]:
+    """Path and query of a request; no path at all if its target cannot be read as an address."""
+    try:
+        target = urlsplit(request.target.decode("latin-1"))
+    except ValueError:
+        return "", {}
+    return target.path, parse_qs(target.query)
 
 
 async def _ask_to_close(conductor: Conductor) -> None:
