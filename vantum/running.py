@@ -36,8 +36,10 @@ _EXAMPLE = Path("examples/caller.wav")
 # ---------------------------------------------------------------- listening
 
 
-async def open_listeners(host: str, port: int) -> Sequence[trio.SocketListener]:
-    """Bind.
+async def open_listeners(
+    host: str, port: int, names: str = "HOST, PORT"
+) -> Sequence[trio.SocketListener]:
+    """Bind. `names` are those of the settings, for the error.
 
     Raises:
         ConfigError: the address cannot be used; says which and why.
@@ -47,7 +49,7 @@ async def open_listeners(host: str, port: int) -> Sequence[trio.SocketListener]:
     except (OSError, ValueError) as error:
         why = (error.strerror if isinstance(error, OSError) else None) or str(error)
         # A ValueError is a host name that cannot even be asked for.
-        raise ConfigError(f"cannot listen on {host}:{port} (HOST, PORT): {why}") from error
+        raise ConfigError(f"cannot listen on {host}:{port} ({names}): {why}") from error
 
 
 def listening_url(listeners: Sequence[trio.SocketListener]) -> str:
@@ -128,7 +130,10 @@ async def run_server(loaded: Loaded, *, say: Say) -> int:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             say(_banner(listening_url(listeners), choices))
             await anext(aiter(signals))
-            nursery.start_soon(_drain, server, accepting, nursery.cancel_scope)
+            accepting.cancel()
+            for listener in listeners:
+                await listener.aclose()
+            nursery.start_soon(_drain, server, nursery.cancel_scope)
             say(_farewell(len(server.sessions), settings.server.grace_ms))
             async for _ in signals:
                 # At once means at once: no clean-up that could hang.
@@ -137,8 +142,7 @@ async def run_server(loaded: Loaded, *, say: Say) -> int:
     return 0
 
 
-async def _drain(server: Server, accepting: trio.CancelScope, everything: trio.CancelScope) -> None:
-    accepting.cancel()
+async def _drain(server: Server, everything: trio.CancelScope) -> None:
     await server.drain()
     everything.cancel()
 
@@ -255,16 +259,15 @@ async def run_simulators(host: str, *, say: Say) -> int:
     """
     from vantum.testing import simulated_providers
 
-    try:
-        async with simulated_providers(host=host) as peers:
-            with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                say("# Simulated Deepgram, OpenAI and Cartesia are running, until Ctrl-C.")
-                say("# Point a server at them: in another shell,")
-                for name, value in peers.environment().items():
-                    say(f"export {name}={value}")
-                say(f"# then: vantum-actors run, or: vantum-actors replay {_a_recording()}")
-                await anext(aiter(signals))
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise ConfigError(f"cannot listen on {host} (--host): {why}") from error
+    # The peers take free ports; whether there are any is better said before they start.
+    for listener in await open_listeners(host, 0, "--host"):
+        await listener.aclose()
+    async with simulated_providers(host=host) as peers:
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            say("# Simulated Deepgram, OpenAI and Cartesia are running, until Ctrl-C.")
+            say("# Point a server at them: in another shell,")
+            for name, value in peers.environment().items():
+                say(f"export {name}={value}")
+            say(f"# then: vantum-actors run, or: vantum-actors replay {_a_recording()}")
+            await anext(aiter(signals))
     return 0

@@ -1,0 +1,491 @@
+"""The command line: what it prints, what it exits with, and signals to the real program."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+import structlog
+import trio
+from attrs import define, field
+
+import vantum
+from vantum.cli import main
+from vantum.client import Client, ClientError, connect
+from vantum.core import events as e
+from vantum.core.audio import read_wav, write_wav
+from vantum.testing import (
+    CartesiaScript,
+    DeepgramScript,
+    OpenAIScript,
+    SimulatedProviders,
+    simulated_providers,
+)
+
+SECRET = "hunter2-is-a-key"
+SHORT = "Hi. ||BREAK|| Bye."
+LONG = "and so on " * 60
+PROGRAM = str(Path(sys.executable).parent / "vantum-actors")
+
+Vantum: TypeAlias = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An environment without our settings, and a directory of its own."""
+    for name in list(os.environ):
+        if name.startswith(("DEEPGRAM_", "OPENAI_", "CARTESIA_", "LLM_", "STT_", "TTS_", "LOG_")):
+            monkeypatch.delenv(name)
+    for name in ("PORT", "HOST", "AUTH_TOKENS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def vantum_actors(clean: None, capsys: pytest.CaptureFixture[str]) -> Iterator[Vantum]:
+    """The program in this process: its exit code, standard output and standard error."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        code = ended.value.code
+        assert isinstance(code, int)
+        return code, *capsys.readouterr()
+
+    yield call
+    # The logs were set up to write to a standard error that is gone now.
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def caller_wav(tmp_path: Path) -> Path:
+    path = tmp_path / "caller.wav"
+    path.write_bytes(write_wav(b"\x00\x10" * 3200, 16_000))
+    return path
+
+
+def assert_one_line(err: str) -> str:
+    assert err.startswith("vantum-actors: "), err
+    assert err.count("\n") == 1
+    assert err.endswith("\n")
+    assert SECRET not in err
+    return err.removeprefix("vantum-actors: ").rstrip("\n")
+
+
+# ---------------------------------------------------------------- the command line itself
+
+
+def test_version_and_help(vantum_actors: Vantum) -> None:
+    assert vantum_actors("--version") == (0, f"vantum-actors, version {vantum.__version__}\n", "")
+    code, out, _ = vantum_actors("-h")
+    assert code == 0
+    for command in ("run", "config", "models", "replay", "simulate"):
+        assert f"  {command} " in out
+        assert vantum_actors(command, "--help")[0] == 0
+    code, _, err = vantum_actors()
+    assert code == 2
+    assert "Usage: vantum-actors" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["fly"], "No such command 'fly' (see: vantum-actors --help)"),
+        (["run", "--flag"], "No such option '--flag' (see: vantum-actors run --help)"),
+        (["run", "--port"], "Option '--port' requires an argument (see: vantum-actors"),
+        (["replay"], "Missing argument 'FILE.wav…' (see: vantum-actors replay --help)"),
+        (["replay", "a.wav", "--speed", "0"], "Invalid value for '--speed': 0"),
+        (["replay", "a.wav", "--events", "x"], "Invalid value for '--events': 'x' is not one of"),
+        (["models", "fetch", "x"], "Got unexpected extra argument (x) (see: vantum-actors models"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_and_2(
+    vantum_actors: Vantum, arguments: list[str], line: str
+) -> None:
+    code, out, err = vantum_actors(*arguments)
+    assert (code, out) == (2, "")
+    assert assert_one_line(err).startswith(line)
+
+
+# ---------------------------------------------------------------- settings
+
+
+def test_config_masks_secrets(vantum_actors: Vantum, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OPENAI_API_KEY", "DEEPGRAM_API_KEY", "CARTESIA_API_KEY", "AUTH_TOKENS"):
+        monkeypatch.setenv(name, SECRET)
+    monkeypatch.setenv("PORT", "4000")
+    code, out, err = vantum_actors("config")
+    assert (code, err) == (0, "")
+    assert SECRET not in out
+    lines = {line.split(" = ")[0].strip(): line.split(" = ")[1] for line in out.splitlines()}
+    assert lines["openai.api_key"] == "***  (environment OPENAI_API_KEY)"
+    assert lines["server.port"] == "4000  (environment PORT)"
+    assert lines["server.host"] == "127.0.0.1  (default)"
+    code, out, _ = vantum_actors("config", "--json")
+    assert SECRET not in out
+    rows = {row["name"]: row for row in json.loads(out)}
+    assert rows["server.auth_tokens"]["value"] == "***"
+    assert set(rows) == set(lines)
+
+
+WRONG: list[tuple[dict[str, str], list[str], str]] = [
+    ({"LLM_TEMPERATURE": "5"}, [], "LLM_TEMPERATURE=5: must be a number from 0 to 2"),
+    ({}, ["--port", "abc"], "server.port=abc: must be a whole number from 0 to 65535"),
+    ({}, ["--port", "70000"], "server.port=70000: must be a whole number from 0 to 65535"),
+    ({}, ["--tts", "deepgram"], "tts.provider=deepgram: must be auto, cartesia or local"),
+    ({}, ["--stt", "deepgram"], "stt.provider=deepgram needs a key: set DEEPGRAM_API_KEY"),
+    ({}, ["--log-level", "loud"], "log.level=loud: must be debug, info, warning or error"),
+    ({}, ["--config", "none.toml"], "none.toml: cannot be read: No such file or directory"),
+    ({}, ["--config", "."], ".: cannot be read: Is a directory"),
+    ({}, ["--config", "bad.toml"], "bad.toml: is not TOML: "),
+    ({}, ["--config", "wrong.toml"], "wrong.toml: streaming.breakMarker=BREAK: must be at most"),
+    ({"DEEPGRAM_API_KEY": f"{SECRET}\x07"}, [], "DEEPGRAM_API_KEY: must be one line of printable"),
+    ({"LLM_FALLBACK_TIER1": "..."}, [], "LLM_FALLBACK_TIER1=...: must be text with at least one"),
+    ({"OPENAI_BASE_URL": "x"}, [], "OPENAI_BASE_URL=x: must be an address that begins with http"),
+    ({}, ["--host", "no-such-host.invalid"], "cannot listen on no-such-host.invalid:3001 (HOST"),
+    ({}, ["--host", "a" * 70 + ".example"], "cannot listen on aaaaaaaaa"),
+    ({}, ["--host", "203.0.113.1"], "cannot listen on 203.0.113.1:3001 (HOST, PORT): Cannot ass"),
+]
+
+
+@pytest.mark.parametrize(("env", "arguments", "line"), WRONG, ids=lambda v: str(v)[:40])
+def test_a_wrong_setting_stops_the_start(
+    vantum_actors: Vantum,
+    monkeypatch: pytest.MonkeyPatch,
+    env: dict[str, str],
+    arguments: list[str],
+    line: str,
+) -> None:
+    Path("bad.toml").write_text("[llm")
+    Path("wrong.toml").write_text("[streaming]\nbreakMarker = 'BREAK'")
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    code, out, err = vantum_actors("run", *arguments)
+    assert (code, out) == (1, "")
+    assert assert_one_line(err).startswith(line)
+
+
+def test_a_port_that_is_taken(vantum_actors: Vantum) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, out, err = vantum_actors("run", "--port", port)
+    assert (code, out) == (1, "")
+    where = f"127.0.0.1:{port}"
+    assert assert_one_line(err) == f"cannot listen on {where} (HOST, PORT): Address already in use"
+
+
+def test_a_port_that_is_not_for_us(vantum_actors: Vantum, monkeypatch: pytest.MonkeyPatch) -> None:
+    def bind(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "bind", bind)
+    code, _, err = vantum_actors("run", "--port", "80")
+    assert code == 1
+    assert assert_one_line(err) == "cannot listen on 127.0.0.1:80 (HOST, PORT): Permission denied"
+
+
+def test_a_misspelt_variable_is_pointed_out(
+    vantum_actors: Vantum, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_APIKEY", SECRET)
+    code, _, err = vantum_actors("config")
+    assert code == 0
+    assert assert_one_line(err) == "OPENAI_APIKEY is not a setting; did you mean OPENAI_API_KEY?"
+
+
+def test_models_says_what_is_there(vantum_actors: Vantum, tmp_path: Path) -> None:
+    Path("here.toml").write_text(f"[local]\nmodels_dir = '{tmp_path}'")
+    code, out, err = vantum_actors("models", "--config", "here.toml")
+    assert (code, err) == (0, "")
+    for words in ("moonshine-tiny-en  missing", "MIT", "Apache-2.0", "silero-vad", str(tmp_path)):
+        assert words in out
+
+
+# ---------------------------------------------------------------- replay's complaints
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["none.wav"], "none.wav: cannot be read: No such file or directory"),
+        (["."], ".: cannot be read: Is a directory"),
+        (["text.wav"], "text.wav: not a WAV file: it does not begin with RIFF … WAVE"),
+        (["caller.wav", "none.wav"], "none.wav: cannot be read: No such file or directory"),
+        (["caller.wav", "--out", "text.wav"], "text.wav: cannot be made: File exists"),
+        (["caller.wav", "--url", "ftp://x"], "'ftp://x' is no address of a server; one is ws://"),
+        (["caller.wav", "--url", f"ws://me:{SECRET}@x"], "'x' is no address of a server"),
+        (["caller.wav", "--url", "x", "--token", f"{SECRET}\n"], "the token must be one line"),
+        (["caller.wav", "--config", "none.toml"], "none.toml: cannot be read"),
+    ],
+    ids=str,
+)
+def test_replay_complains_in_one_line(
+    vantum_actors: Vantum, caller_wav: Path, arguments: list[str], line: str
+) -> None:
+    Path("text.wav").write_text("no sound")
+    code, out, err = vantum_actors("replay", *arguments)
+    assert code == 1
+    assert "Milliseconds" not in out
+    assert assert_one_line(err).startswith(line)
+
+
+def test_replay_where_nobody_listens(vantum_actors: Vantum, caller_wav: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    code, _, err = vantum_actors("replay", caller_wav, "--url", f"127.0.0.1:{port}")
+    assert code == 1
+    where = f"ws://127.0.0.1:{port}/ws"
+    assert assert_one_line(err) == (
+        f"cannot connect to {where}: Connection refused (is a server running there?)"
+    )
+
+
+# ---------------------------------------------------------------- the real program
+
+
+@define(eq=False)
+class Running:
+    """A program that runs, and what it has printed."""
+
+    process: trio.Process
+    out: str = ""
+    err: str = ""
+    _news: trio.Event = field(factory=trio.Event)
+
+    async def read(self, stream: Any, name: str) -> None:
+        async for data in stream:
+            setattr(self, name, getattr(self, name) + data.decode())
+            self._news.set()
+            self._news = trio.Event()
+
+    async def until(self, words: str) -> None:
+        with trio.fail_after(20):
+            while words not in self.out:
+                assert self.process.poll() is None, self.err
+                await self._news.wait()
+
+    @property
+    def url(self) -> str:
+        return self.out.split(" is listening on ")[1].split()[0]
+
+    async def ended(self) -> int:
+        with trio.fail_after(20):
+            return await self.process.wait()
+
+
+@asynccontextmanager
+async def a_program(*arguments: object, **env: str) -> AsyncIterator[Running]:
+    """Our program in a process of its own, ended with the body at the latest."""
+    environment = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG")} | env
+    async with trio.open_nursery() as nursery:
+        process = await trio.lowlevel.open_process(
+            [PROGRAM, *map(str, arguments)],
+            env=environment,
+            stdin=-3,
+            stdout=-1,
+            stderr=-1,
+        )
+        running = Running(process)
+        async with trio.open_nursery() as readers:
+            readers.start_soon(running.read, process.stdout, "out")
+            readers.start_soon(running.read, process.stderr, "err")
+            try:
+                yield running
+            finally:
+                if process.poll() is None:
+                    process.kill()
+                with trio.move_on_after(5, shield=True):
+                    await process.wait()
+        nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def providers(answer: str = SHORT) -> AsyncIterator[SimulatedProviders]:
+    async with simulated_providers(
+        DeepgramScript(("hello",), speech="on_finalize"),
+        OpenAIScript((answer,)),
+        CartesiaScript(),
+    ) as peers:
+        yield peers
+
+
+@asynccontextmanager
+async def a_server(answer: str = SHORT, **env: str) -> AsyncIterator[Running]:
+    async with providers(answer) as peers:
+        keys = {k: SECRET if k.endswith("KEY") else v for k, v in peers.environment().items()}
+        async with a_program("run", "--port", "0", **keys, **env) as running:
+            await running.until("Stop it: Ctrl-C")
+            yield running
+
+
+async def ask(client: Client) -> None:
+    await client.start(e.InputOptions(turn_detection="manual"))
+    await client.send_audio(bytes(6400))
+    await client.end()
+    async for _, message in client.events:
+        if isinstance(message, e.OutputChunk):
+            return
+
+
+async def test_run_tells_how_to_try_it_and_ends_politely(clean: None) -> None:
+    async with a_server(LOG_LEVEL="debug", AUTH_TOKENS=SECRET) as running:
+        assert f"Vantum {vantum.__version__} is listening on ws://127.0.0.1:" in running.out
+        for line in (
+            "  stt recognises  deepgram: DEEPGRAM_API_KEY is set",
+            "  llm thinks      openai: OPENAI_API_KEY is set",
+            "  tts speaks      cartesia: CARTESIA_API_KEY is set",
+            f"Try it:  vantum-actors replay YOUR.wav --url {running.url}",
+        ):
+            assert line in running.out.splitlines()
+        async with connect(running.url, token=SECRET) as client:
+            await ask(client)
+            running.process.send_signal(signal.SIGTERM)
+            await running.until("Shutting down: 1 session, answers in progress may finish within")
+            with pytest.raises(ClientError, match="cannot connect"):
+                async with connect(running.url, token=SECRET):
+                    pass
+            rest = [message async for _, message in client.events]
+            kinds = [type(message) for message in rest]
+            assert e.OutputCancelled not in kinds
+            assert kinds.index(e.OutputCompleted) < kinds.index(e.Maintenance)
+            assert client.closed is not None
+            assert client.closed.startswith("1001 ")
+        assert await running.ended() == 0
+    assert "Traceback" not in running.err
+    assert SECRET not in running.out + running.err
+    assert "session opened" in running.err, "the logs were on"
+
+
+async def test_an_answer_that_outlasts_the_grace_time_is_cut(clean: None) -> None:
+    async with (
+        a_server(LONG, SHUTDOWN_GRACE="200") as running,
+        connect(running.url) as client,
+    ):
+        await ask(client)
+        running.process.send_signal(signal.SIGINT)
+        rest = [type(message) async for _, message in client.events]
+        assert rest.index(e.OutputCancelled) < rest.index(e.Maintenance)
+        assert e.OutputCompleted not in rest
+        assert await running.ended() == 0
+        assert "Traceback" not in running.err
+
+
+async def test_a_second_signal_ends_at_once(clean: None) -> None:
+    async with a_server(LONG) as running, connect(running.url) as client:
+        await ask(client)
+        running.process.send_signal(signal.SIGTERM)
+        await running.until("(again to end at once)")
+        assert running.process.poll() is None
+        before_s = trio.current_time()
+        running.process.send_signal(signal.SIGINT)
+        assert await running.ended() == 1
+        assert trio.current_time() - before_s < 2
+        assert "Traceback" not in running.err
+
+
+async def test_run_and_replay(clean: None, caller_wav: Path) -> None:
+    async with a_server() as server:
+        arguments = ("--url", server.url, "--speed", "4", "--events", "unified")
+        async with a_program("replay", caller_wav, caller_wav, *arguments) as replay:
+            assert await replay.ended() == 0
+    assert replay.err == ""
+    lines = replay.out.splitlines()
+    assert lines.count("caller.wav: 0.2 s at 16000 Hz") == 2
+    assert lines.count("  caller: hello") == 2
+    assert lines.count("  agent:  Hi. Bye.") == 2
+    assert lines[-1].startswith("The caller waited ")
+    for number in (1, 2):
+        answer = Path("replay-out") / f"0{number}-caller-answer.wav"
+        assert f": {answer}" in replay.out
+        assert read_wav(answer.read_bytes()).duration_s > 0.3
+
+
+async def test_replay_with_a_server_of_its_own(clean: None, caller_wav: Path) -> None:
+    async with providers() as peers:
+        # Its server asks for a token, and its own client has it.
+        env = peers.environment() | {"AUTH_TOKENS": f"{SECRET}, other"}
+        options = ("--events", "voicechat", "--out", "there", "--voice", "tessa")
+        async with a_program("replay", caller_wav, *options, **env) as replay:
+            assert await replay.ended() == 0
+        assert "stt recognises  deepgram: DEEPGRAM_API_KEY is set" in replay.out
+        assert "caller: hello" in replay.out
+        assert replay.err == ""
+        assert SECRET not in replay.out
+        assert os.listdir("there") == ["01-caller-answer.wav"]
+        assert peers.cartesia.requests[0].message["voice"] == {"mode": "id", "id": "tessa"}
+
+
+async def test_replay_of_a_fallback_exits_with_1(clean: None, caller_wav: Path) -> None:
+    async with providers() as peers:
+        env = peers.environment() | {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+        async with a_program("replay", caller_wav, **env) as replay:
+            assert await replay.ended() == 1
+    assert "agent:  I apologize, can you repeat that?" in replay.out
+    assert "a fallback: the model failed: replay-out" in replay.out
+    assert "Traceback" not in replay.err
+
+
+async def test_ctrl_c_in_a_replay(clean: None, caller_wav: Path) -> None:
+    async with (
+        providers(LONG) as peers,
+        a_program("replay", caller_wav, **peers.environment()) as replay,
+    ):
+        await replay.until("caller: hello")
+        replay.process.send_signal(signal.SIGINT)
+        assert await replay.ended() == 130
+    assert replay.err == ""
+
+
+async def test_a_server_that_goes_away_in_a_replay(clean: None, caller_wav: Path) -> None:
+    async with (
+        a_server(LONG) as server,
+        a_program("replay", caller_wav, "--url", server.url) as replay,
+    ):
+        await replay.until("caller: hello")
+        server.process.kill()
+        assert await replay.ended() == 1
+    assert assert_one_line(replay.err).startswith("the server hung up: ")
+
+
+async def test_a_reader_that_goes_away(clean: None, caller_wav: Path) -> None:
+    async with providers() as peers:
+        done = await trio.run_process(
+            ["bash", "-c", f"set -o pipefail; {PROGRAM} replay {caller_wav} | head -1"],
+            env=dict(os.environ) | peers.environment(),
+            capture_stdout=True,
+            capture_stderr=True,
+            check=False,
+        )
+    assert b"is listening on" in done.stdout
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+async def test_simulate_prints_what_a_shell_can_read(clean: None) -> None:
+    async with a_program("simulate") as running:
+        await running.until("# then: vantum-actors run")
+        lines = [line for line in running.out.splitlines() if not line.startswith("#")]
+        settings = dict(line.removeprefix("export ").split("=", 1) for line in lines)
+        assert all(line.startswith("export ") for line in lines)
+        assert len(settings) == 6
+        for name, value in settings.items():
+            if name.endswith("URL"):
+                address = value.split("//")[1].split("/")[0]
+                host, port = address.split(":")
+                await (await trio.open_tcp_stream(host, int(port))).aclose()
+        running.process.send_signal(signal.SIGINT)
+        assert await running.ended() == 0
+    assert running.err == ""
+
+
+def test_simulate_where_it_cannot_listen(vantum_actors: Vantum) -> None:
+    code, _, err = vantum_actors("simulate", "--host", "203.0.113.1")
+    assert code == 1
+    assert assert_one_line(err).startswith("cannot listen on 203.0.113.1:0 (--host): ")
