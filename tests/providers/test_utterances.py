@@ -5,18 +5,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vantum.providers.local.moonshine import MAX_SAMPLES
-from vantum.providers.local.utterances import (
-    Began,
-    CutterOptions,
+from vantum.providers.local.segmenter import (
     Segmenter,
     SegmenterOptions,
-    Settle,
-    Sketch,
     SpeechBegan,
     SpeechEnded,
     SpeechEvent,
     SpeechPaused,
     SpeechResumed,
+)
+from vantum.providers.local.utterances import (
+    Began,
+    CutterOptions,
+    Settle,
+    Sketch,
     Stretch,
     Task,
     UtteranceCutter,

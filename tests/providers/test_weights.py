@@ -239,4 +239,4 @@ def test_every_set_is_pinned_and_brings_its_licence() -> None:
         assert all(len(text) == 64 for text in hashes)
         assert any(file.name == "LICENSE" for file in weights.files)
         assert len({file.name for file in weights.files}) == len(weights.files)
-        assert weights.licence in ("MIT", "Apache-2.0")
+        assert weights.licence in ("MIT", "Apache-2.0", "BSD-2-Clause")

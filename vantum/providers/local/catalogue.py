@@ -143,4 +143,29 @@ SILERO: Final = Weights(
     licence="MIT",
 )
 
-CATALOGUE: Final = (MOONSHINE, SMOLLM2, SILERO)
+#: Smart Turn v3.2 (https://github.com/pipecat-ai/smart-turn): whether a turn is complete, from its
+#: audio. File: smart-turn-v3.2-cpu.onnx, int8.
+SMART_TURN: Final = Weights(
+    name="smart-turn-v3.2",
+    role="end of turn",
+    package="pipecat-ai",
+    version="1.14.0",
+    platform="any",
+    wheel_bytes=12_109_725,
+    wheel_sha256="0352f504b44e78bdf524e45af4bc759601c835b9b7dc195efe5e03384b974a44",
+    files=(
+        WeightFile(
+            "pipecat/audio/turn/smart_turn/data/smart-turn-v3.2-cpu.onnx",
+            8_679_182,
+            "2bb026316b14a660486a75b1733cd3fbab8c2fd0314dc9af7be49f8cca967e4f",
+        ),
+        WeightFile(
+            "pipecat_ai-1.14.0.dist-info/licenses/LICENSE",
+            1301,
+            "e31a733ecb79cbffafd5474e964e5eca15e0a0876a42b1d7253b51b198eb61aa",
+        ),
+    ),
+    licence="BSD-2-Clause",
+)
+
+CATALOGUE: Final = (MOONSHINE, SMOLLM2, SILERO, SMART_TURN)

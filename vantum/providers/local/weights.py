@@ -27,12 +27,20 @@ from attrs import frozen
 
 from vantum.config.providers import LocalSettings
 from vantum.errors import ModelsMissing
-from vantum.providers.local.catalogue import CATALOGUE, MOONSHINE, SILERO, SMOLLM2, Weights
+from vantum.providers.local.catalogue import (
+    CATALOGUE,
+    MOONSHINE,
+    SILERO,
+    SMART_TURN,
+    SMOLLM2,
+    Weights,
+)
 
 __all__ = [
     "CATALOGUE",
     "MOONSHINE",
     "SILERO",
+    "SMART_TURN",
     "SMOLLM2",
     "WeightStatus",
     "Weights",

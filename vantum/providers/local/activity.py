@@ -1,0 +1,117 @@
+"""The server's own ear: Silero as `vantum.ports.VoiceActivity`.
+
+The same model and the same segmenter as the embedded recogniser's, with other lengths: the
+recogniser's utterance ends after half a second, this ear says so after 96 ms, and leaves it to
+`vantum.core.endpointing` what a silence means.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Final
+
+from vantum.config.providers import LocalSettings
+from vantum.core.audio import Framer
+from vantum.core.messages import VoiceEdge
+from vantum.errors import ConfigError, ProviderError
+from vantum.ports import Health
+from vantum.providers.local.catalogue import SILERO
+from vantum.providers.local.segmenter import (
+    Segmenter,
+    SegmenterOptions,
+    SpeechBegan,
+    SpeechEnded,
+)
+from vantum.providers.local.vad import FRAME_BYTES, FRAME_MS, SileroVad, VadStream
+from vantum.providers.local.weights import require
+
+NAME: Final = "local"
+
+# Three frames of silence: the closure of a "t" or a "k" lasts less, and every frame more is time
+# that somebody waits. Three of speech: a click or a breath is over in two.
+_EDGES: Final = SegmenterOptions(min_speech_frames=3, silence_frames=3)
+
+
+class LocalActivityProvider:
+    """The process's embedded voice activity.
+
+    Constructing loads the weights (some 20 ms), unless the embedded recogniser has them already.
+
+    Raises:
+        ConfigError: the packages of the extra `local` are not installed.
+        ModelsMissing: the weights have not been fetched.
+    """
+
+    def __init__(self, settings: LocalSettings, *, vad: SileroVad | None = None) -> None:
+        """`vad`: the model if it is loaded already (`LocalSttProvider.ears.vad`)."""
+        self._vad = vad or _load(settings)
+
+    @property
+    def name(self) -> str:
+        """Its name in the registry."""
+        return NAME
+
+    def health(self) -> Health:
+        """Nothing outside can fail it."""
+        return Health(ok=True, detail="weights loaded")
+
+    def for_session(self) -> SileroActivity:
+        """An ear for one session's audio."""
+        return SileroActivity(self._vad.stream())
+
+
+class SileroActivity:
+    """One session's ear (`vantum.ports.VoiceActivity`)."""
+
+    def __init__(self, stream: VadStream) -> None:
+        self._stream = stream
+        self._framer = Framer(FRAME_BYTES)
+        self._segmenter = Segmenter(_EDGES)
+        self._probability = 0.0
+
+    @property
+    def probability(self) -> float:
+        """See `vantum.ports.VoiceActivity`."""
+        return self._probability
+
+    @property
+    def speaking(self) -> bool:
+        """See `vantum.ports.VoiceActivity`."""
+        return self._segmenter.is_speech
+
+    def feed(self, pcm: bytes) -> list[VoiceEdge]:
+        """See `vantum.ports.VoiceActivity`. Some 0.1 ms for each 32 ms of audio.
+
+        Raises:
+            ProviderError: the model failed.
+        """
+        frames = self._framer.feed(pcm)
+        edges = []
+        for number, frame in enumerate(frames, 1):
+            try:
+                self._probability = self._stream.probability(frame)
+            except Exception as error:
+                detail = f"voice activity failed ({type(error).__name__})"
+                raise ProviderError(NAME, "server", detail) from error
+            match self._segmenter.feed(self._probability):
+                case SpeechBegan(first):
+                    edges.append(self._edge(True, first, len(frames) - number))
+                case SpeechEnded(first):
+                    edges.append(self._edge(False, first, len(frames) - number))
+                case _:
+                    pass
+        return edges
+
+    def _edge(self, speaking: bool, frame: int, to_come: int) -> VoiceEdge:
+        """`to_come`: frames of the same piece behind the one that settled it."""
+        late_frames = self._segmenter.frame + to_come - frame
+        return VoiceEdge(speaking, frame * FRAME_MS / 1000, late_frames * FRAME_MS / 1000)
+
+
+def _load(settings: LocalSettings) -> SileroVad:
+    if importlib.util.find_spec("onnxruntime") is None:
+        raise ConfigError(
+            "the embedded voice activity needs packages that are not installed: "
+            'pip install "vantum[local]", or set TURN_VOICE_ACTIVITY=off'
+        )
+    return SileroVad.load(require(settings, SILERO.name))
