@@ -425,23 +425,25 @@ async def test_replay_with_a_server_of_its_own(clean: None, caller_wav: Path) ->
 
 async def test_replay_of_a_fallback_exits_with_1(clean: None, caller_wav: Path) -> None:
     async with providers() as peers:
-        env = peers.environment() | {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+        env = peers.environment() | {
+            "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
+            "LLM_FALLBACK_TIER1": "Pardon?",
+        }
         async with a_program("replay", caller_wav, **env) as replay:
             assert await replay.ended() == 1
-    assert "agent:  I apologize, can you repeat that?" in replay.out
+    assert "agent:  Pardon?" in replay.out
     assert "a fallback: the model failed: replay-out" in replay.out
     assert "Traceback" not in replay.err
 
 
 async def test_ctrl_c_in_a_replay(clean: None, caller_wav: Path) -> None:
-    async with (
-        providers(LONG) as peers,
-        a_program("replay", caller_wav, **peers.environment()) as replay,
-    ):
-        await replay.until("caller: hello")
-        replay.process.send_signal(signal.SIGINT)
-        assert await replay.ended() == 130
-    assert replay.err == ""
+    async with providers(LONG) as peers:
+        for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+            async with a_program("replay", caller_wav, **peers.environment()) as replay:
+                await replay.until("caller: hello")
+                replay.process.send_signal(number)
+                assert await replay.ended() == code
+            assert replay.err == ""
 
 
 async def test_a_server_that_goes_away_in_a_replay(clean: None, caller_wav: Path) -> None:

@@ -234,13 +234,13 @@ def models_fetch(config: Path | None) -> None:
 @_one_line_errors
 def replay(config: Path | None, **options: Any) -> None:
     """Play WAV files to a server as a caller would; print and save what it answers."""
-    from vantum.running import run_replay
+    from vantum.running import run_replay, until_signal
 
     loaded = _load(config)
     if loaded.origins["log.level"] == "default":
         # The caller's side is what is of interest here.
         loaded = _load(config, {"log.level": "warning"})
-    sys.exit(trio.run(partial(run_replay, loaded, say=click.echo, **options)))
+    sys.exit(trio.run(until_signal, partial(run_replay, loaded, say=click.echo, **options)))
 
 
 @commands.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -179,6 +179,29 @@ def _farewell(sessions: int, grace_ms: int) -> str:
 
 
 # ---------------------------------------------------------------- replay
+
+
+async def until_signal(work: Callable[[], Awaitable[int]]) -> int:
+    """Do `work`; the first SIGINT or SIGTERM cancels it. A second one finds Python's own handler.
+
+    Without this, Ctrl-C would be an exception in whatever line of whichever task is running.
+
+    Returns:
+        What `work` gives, or 128 plus the signal's number, as a shell has it.
+    """
+    code = 0
+    async with trio.open_nursery() as nursery:
+
+        async def watch() -> None:
+            nonlocal code
+            with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                code = 128 + await anext(aiter(signals))
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(watch)
+        code = await work()
+        nursery.cancel_scope.cancel()
+    return code
 
 
 async def run_replay(
