@@ -27,6 +27,7 @@ from vantum.config.providers import (
     LocalSettings,
     OpenAISettings,
 )
+from vantum.config.turns import TurnSettings
 
 __all__ = [
     "CartesiaSettings",
@@ -43,6 +44,7 @@ __all__ = [
     "StreamingSettings",
     "SttSettings",
     "TtsSettings",
+    "TurnSettings",
 ]
 
 
@@ -52,6 +54,7 @@ class Settings:
 
     server: ServerSettings = attrs.Factory(ServerSettings)
     session: SessionSettings = attrs.Factory(SessionSettings)
+    turns: TurnSettings = attrs.Factory(TurnSettings)
     playout: PlayoutSettings = attrs.Factory(PlayoutSettings)
     streaming: StreamingSettings = attrs.Factory(StreamingSettings)
     stt: SttSettings = attrs.Factory(SttSettings)

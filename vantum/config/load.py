@@ -10,6 +10,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, get_type_hints
 
@@ -25,6 +26,14 @@ __all__ = ["Loaded", "Row", "describe", "load_settings"]
 
 #: `stt = "local"` at the top of the file is short for `provider = "local"` in its table.
 _ROLES: Final = ("stt", "llm", "tts")
+#: Pairs of settings, the first of which must be at least the second.
+_ORDER: Final = (
+    ("streaming.max_buffer_size", "streaming.max_chunk_chars"),
+    ("streaming.max_chunk_words", "streaming.min_chunk_words"),
+    ("turns.deadline_ms", "turns.max_wait_ms"),
+    ("turns.max_wait_ms", "turns.silence_ms"),
+    ("turns.silence_ms", "turns.min_wait_ms"),
+)
 #: Variables of the original system that mean nothing here, and why.
 _RETIRED: Final = {
     "LLM_CLEANUP_INTERVAL": "sessions end by their own deadlines, nothing sweeps them up",
@@ -129,22 +138,16 @@ def _build(values: Mapping[str, object]) -> Settings:
 
 def _check_together(settings: Settings, origins: Mapping[str, str]) -> None:
     """Settings that are each allowed but contradict each other."""
-    streaming = settings.streaming
-    for more, less in (
-        ("max_buffer_size", "max_chunk_chars"),
-        ("max_chunk_words", "min_chunk_words"),
-    ):
-        high, low = getattr(streaming, more), getattr(streaming, less)
+    for more, less in _ORDER:
+        high, low = attrgetter(more, less)(settings)
         if high < low:
-            here, there = f"streaming.{more}", f"streaming.{less}"
             raise ConfigError(
-                f"{here}={high} ({origins[here]}): must be at least "
-                f"{there}={low} ({origins[there]})"
+                f"{more}={high} ({origins[more]}): must be at least {less}={low} ({origins[less]})"
             )
     for tier in ("fallback_tier1", "fallback_tier2", "fallback_tier3"):
         text = getattr(settings.llm, tier)
         # Markers are not spoken: a text of nothing else would be silence.
-        if not any(map(str.isalnum, strip_markers(text, streaming.break_marker))):
+        if not any(map(str.isalnum, strip_markers(text, settings.streaming.break_marker))):
             row = declared()[f"llm.{tier}"]
             raise ConfigError(
                 f"{row.name}={shown(row, text)} ({origins[row.name]}): must have words besides "

@@ -1,0 +1,33 @@
+"""Turn-taking's settings: in order, and as the policy wants them."""
+
+import pytest
+
+from vantum.config import TurnSettings
+from vantum.config.load import load_settings
+from vantum.core.endpointing import EndpointingOptions
+from vantum.errors import ConfigError
+
+
+def test_the_defaults_are_the_policys_own() -> None:
+    assert TurnSettings().endpointing(has_detector=False) == EndpointingOptions()
+    options = TurnSettings(adapt=False, max_wait_ms=1500).endpointing(has_detector=True)
+    assert options == EndpointingOptions(max_wait_s=1.5, has_detector=True, adapts=False)
+
+
+@pytest.mark.parametrize(
+    ("env", "words"),
+    [
+        ({"TURN_MIN_WAIT": "800"}, r"turns.silence_ms=700 \(default\): must be at least"),
+        ({"TURN_SILENCE": "3000"}, r"turns.max_wait_ms=2500 .*turns.silence_ms=3000 \(environment"),
+        ({"TURN_MAX_WAIT": "7000"}, r"turns.deadline_ms=6000 .* turns.max_wait_ms=7000"),
+    ],
+)
+def test_waits_out_of_order_stop_the_start(env: dict[str, str], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        load_settings(env, None)
+
+
+def test_reprompts_are_divided_by_bars() -> None:
+    assert TurnSettings().reprompt_texts == ("Are you still there?", "Hello? Can you hear me?")
+    assert TurnSettings(reprompts=" One? | |Two? ").reprompt_texts == ("One?", "Two?")
+    assert TurnSettings(reprompts="").reprompt_texts == ()

@@ -1,0 +1,127 @@
+"""Settings of turn-taking: when a caller's turn is over, who may interrupt, and silence."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import frozen
+
+from vantum.config.base import setting
+from vantum.core.endpointing import EndpointingOptions
+
+
+@frozen
+class TurnSettings:
+    """Who speaks when, with `turnDetection: auto`."""
+
+    min_wait_ms: int = setting(
+        300,
+        "Shortest silence that ends the user's turn, however complete his sentence is.",
+        env="TURN_MIN_WAIT",
+        low=50,
+        high=5000,
+    )
+    silence_ms: int = setting(
+        700,
+        "Silence that ends it when nothing tells whether the sentence is complete.",
+        env="TURN_SILENCE",
+        low=100,
+        high=10_000,
+    )
+    max_wait_ms: int = setting(
+        2500,
+        "Longest silence, however incomplete the sentence is.",
+        env="TURN_MAX_WAIT",
+        low=200,
+        high=30_000,
+    )
+    adapt: bool = setting(
+        True,
+        "Draw `silence_ms` towards the pauses that this caller makes, within the two limits.",
+        env="TURN_ADAPT",
+    )
+    debounce_ms: int = setting(
+        150,
+        "After the voice has stopped, a transcript that grows holds the end back for so long.",
+        env="TURN_DEBOUNCE",
+        low=0,
+        high=2000,
+    )
+    deadline_ms: int = setting(
+        6000,
+        "A voice without any new word for so long ends the turn with the words that are known.",
+        env="TURN_DEADLINE",
+        low=1000,
+        high=60_000,
+    )
+    voice_activity: Literal["auto", "off"] = setting(
+        "auto",
+        "`auto`: the embedded voice activity if it is on this machine; `off`: the recogniser's.",
+        env="TURN_VOICE_ACTIVITY",
+        choices=("auto", "off"),
+    )
+    detector: Literal["auto", "off"] = setting(
+        "auto",
+        "`auto`: the embedded end-of-turn model, if it is on this machine, beside the words; "
+        "`off`: the words alone say whether a sentence is complete.",
+        env="TURN_DETECTOR",
+        choices=("auto", "off"),
+    )
+    check_ms: int = setting(
+        200,
+        "Silence after which that model is asked; it needs to hear some of it.",
+        env="TURN_CHECK",
+        low=0,
+        high=5000,
+    )
+    barge_in_ms: int = setting(
+        200,
+        "Speech over an answer that stops it; shorter sounds do not.",
+        env="TURN_BARGE_IN",
+        low=50,
+        high=5000,
+    )
+    false_stop_ms: int = setting(
+        1200,
+        "If no word is recognised for so long after such a stop, the answer goes on.",
+        env="TURN_FALSE_STOP",
+        low=100,
+        high=10_000,
+    )
+    greeting: str = setting("", "Spoken first, before the user says anything.", env="TURN_GREETING")
+    reprompt_after_ms: int = setting(
+        10_000,
+        "Silence of both sides after which the user is asked again, while his audio is coming in; "
+        "0: never.",
+        env="TURN_REPROMPT_AFTER",
+        low=0,
+        high=600_000,
+    )
+    reprompts: str = setting(
+        "Are you still there?|Hello? Can you hear me?",
+        "What is said then, one after the other, divided by bars.",
+        env="TURN_REPROMPTS",
+    )
+    goodbye: str = setting(
+        "I'll let you go then. Goodbye!",
+        "Said after the last of them went unanswered; then the call ends.",
+        env="TURN_GOODBYE",
+    )
+
+    @property
+    def reprompt_texts(self) -> tuple[str, ...]:
+        """What is said in a long silence, in order; nothing: the goodbye comes at once."""
+        return tuple(text for part in self.reprompts.split("|") if (text := part.strip()))
+
+    def endpointing(self, *, has_detector: bool) -> EndpointingOptions:
+        """For `vantum.core.endpointing`; `has_detector`: somebody answers its checks."""
+        return EndpointingOptions(
+            min_wait_s=self.min_wait_ms / 1000,
+            silence_s=self.silence_ms / 1000,
+            max_wait_s=self.max_wait_ms / 1000,
+            debounce_s=self.debounce_ms / 1000,
+            check_s=self.check_ms / 1000,
+            deadline_s=self.deadline_ms / 1000,
+            has_detector=has_detector,
+            adapts=self.adapt,
+        )
