@@ -17,6 +17,7 @@ import structlog
 import trio
 import trio.testing
 from attrs import define, field
+from openai._base_client import get_platform
 
 from vantum.actors.call import Call
 from vantum.actors.conductor import Conductor
@@ -255,6 +256,8 @@ async def a_call(
         openai_settings = OpenAISettings(api_key=KEY, base_url="http://openai.test/v1")
         http = memory_http(_opener(nursery, model.serve_stream))
         async with OpenAIProvider(openai_settings, settings.llm, http_client=http) as thinker:
+            # The package would ask for it in a thread, and meanwhile the clock would jump.
+            thinker._client._platform = get_platform()
             call = Call(
                 session_id="session",
                 vocabulary=vocabulary,
