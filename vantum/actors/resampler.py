@@ -9,6 +9,10 @@ from vantum.core.messages import SttAudio, SttInput
 from vantum.core.resampling import Resampler
 from vantum.ports import STT_RATE_HZ
 
+#: Taken at once: a client may send a minute in one message, and the other calls must not wait for
+#: all of it. Half a second takes less than a millisecond.
+_SLICE_S = 0.5
+
 
 async def resample(lane: AudioLane, stt_tx: trio.MemorySendChannel[SttInput]) -> None:
     """Convert for ever. A new rate or the end of a turn flushes what the filter still holds.
@@ -30,6 +34,8 @@ async def resample(lane: AudioLane, stt_tx: trio.MemorySendChannel[SttInput]) ->
         if resampler is None:
             rate_hz = item.rate_hz
             resampler = Resampler(rate_hz, STT_RATE_HZ)
-        pcm = resampler.feed(item.pcm)
-        if pcm:
-            await stt_tx.send(SttAudio(pcm))
+        step = 2 * round(_SLICE_S * rate_hz)
+        for at in range(0, len(item.pcm), step):
+            pcm = resampler.feed(item.pcm[at : at + step])
+            if pcm:
+                await stt_tx.send(SttAudio(pcm))

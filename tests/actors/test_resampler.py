@@ -1,0 +1,60 @@
+"""The resampler actor: whatever the client's rate and however long its messages."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from vantum.actors.lane import AudioFrame, AudioLane
+from vantum.actors.resampler import resample
+from vantum.core.messages import SttAudio, SttFlush, SttInput
+from vantum.core.resampling import Resampler
+
+
+async def resampled(*items: AudioFrame | SttFlush) -> list[SttInput]:
+    """What comes out; every message is a moment at which others run."""
+    lane = AudioLane(3600)
+    stt_tx, stt_rx = trio.open_memory_channel[SttInput](0)
+    got: list[SttInput] = []
+    async with trio.open_nursery() as nursery:
+        for item in items:
+            lane.put(item)
+        nursery.start_soon(resample, lane, stt_tx)
+        while (message := await stt_rx.receive()) != SttFlush(0):
+            got.append(message)
+        nursery.cancel_scope.cancel()
+    return got
+
+
+def noise(length_s: float, rate_hz: int) -> bytes:
+    return bytes(7 * at % 251 for at in range(2 * round(length_s * rate_hz)))
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 11_025, 16_000, 44_100])
+async def test_a_minute_in_one_message_goes_on_in_short_pieces(
+    autojump_clock: object, rate_hz: int
+) -> None:
+    pcm = noise(60, rate_hz)
+    got = await resampled(AudioFrame(pcm, rate_hz), SttFlush(0))
+    pieces = [item.pcm for item in got if isinstance(item, SttAudio)]
+    assert max(map(len, pieces)) <= 2 * 16_000 * 0.6
+    whole = Resampler(rate_hz, 16_000)
+    assert b"".join(pieces) == whole.feed(pcm) + whole.finish()
+
+
+async def test_a_new_rate_and_the_end_of_a_turn_leave_nothing_behind(
+    autojump_clock: object,
+) -> None:
+    got = await resampled(
+        AudioFrame(noise(1, 8000), 8000),
+        AudioFrame(noise(1, 48_000), 48_000),
+        SttFlush(1),
+        AudioFrame(noise(1, 48_000), 48_000),
+        SttFlush(0),
+    )
+    at = got.index(SttFlush(1))
+    lengths_s = [
+        sum(len(item.pcm) for item in part if isinstance(item, SttAudio)) / 32_000
+        for part in (got[:at], got[at:])
+    ]
+    assert lengths_s == [pytest.approx(2.0), pytest.approx(1.0)]
