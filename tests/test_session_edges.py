@@ -49,6 +49,25 @@ async def test_another_language_right_after_a_turn(autojump_clock: object) -> No
     assert caller.failure is None
 
 
+# ---------------------------------------------------------------- audio in strange portions
+
+
+@pytest.mark.parametrize("chunk_s", [1.0, 61.0])
+async def test_audio_all_at_once_is_recognised_or_its_loss_is_told(
+    autojump_clock: object, chunk_s: float
+) -> None:
+    """Nothing of it goes without a word to the client."""
+    async with a_call(openai=THREE) as caller:
+        await caller.start(sampling_rate_hz=8000)
+        for _ in range(round(61 / chunk_s)):
+            await caller.send(e.InputChunk(caller.request(), bytes(round(16_000 * chunk_s))))
+        await caller.end()
+        await caller.until(e.OutputCompleted)
+        told = sum(m.case == "buffer_overflow" for m in caller.messages(e.ErrorReply))
+        assert caller.deepgram.audio_s == pytest.approx(61, abs=0.1) or told
+        assert bool(told) == (chunk_s == 1.0), "a single message waits, whatever its length"
+
+
 # ---------------------------------------------------------------- answers that are none
 
 

@@ -2,7 +2,9 @@
 
 Tasks of a session, and what they share (`_Recogniser`, all in one thread):
 
-- *input* takes audio and flushes from the session into the timeline, always, connected or not.
+- *input* takes audio and flushes from the session into the timeline, connected or not. While
+  connected it stops at half the ring: audio that comes faster than it can be sent has to wait in
+  front of the recogniser, where what is dropped is told to the client.
 - *output* hands events on. It is the only one that waits for the session, so nothing else can be
   held up by it.
 - *keeper* connects, reconnects and gives up.
@@ -101,6 +103,9 @@ class DeepgramRecogniser:
         self._flushes = Flushes()
         self._work = trio.lowlevel.ParkingLot()  # the writer's
         self._alarm = trio.lowlevel.ParkingLot()  # the clock's
+        self._room = trio.lowlevel.ParkingLot()  # the input's
+        self._most_unsent = round(settings.ring_s * STT_RATE_HZ) // 2
+        self._connected = False
         self._input_over = False
         self._keepalive_due = False
         self._answered = 0  # connection samples sent when the last message arrived,
@@ -147,6 +152,8 @@ class DeepgramRecogniser:
         async for item in input_rx:
             match item:
                 case SttAudio(pcm):
+                    while self._connected and timeline.heard - timeline.sent > self._most_unsent:
+                        await self._room.park()
                     timeline.hear(pcm)
                 case SttFlush(flush_id):
                     self._flushes.ask(flush_id, timeline.heard, silent=timeline.is_silent())
@@ -236,7 +243,7 @@ class DeepgramRecogniser:
 
     async def _use(self, connection: Connection) -> ProviderError | None:
         """Talk until the connection is lost (why) or the input has ended (None)."""
-        self._keepalive_due = False
+        self._keepalive_due, self._connected = False, True
         self._answered, self._answered_at = 0, trio.current_time()
         lost: list[ProviderError] = []
 
@@ -253,6 +260,8 @@ class DeepgramRecogniser:
                 nursery.start_soon(until_lost, self._write)
                 nursery.start_soon(until_lost, self._watch)
         finally:
+            self._connected = False
+            self._room.unpark_all()
             self._flushes.disconnected()
             if not lost and not self._input_over:
                 with trio.move_on_after(_FAREWELL_S, shield=True):
@@ -300,6 +309,7 @@ class DeepgramRecogniser:
             until = flushes.next_position() if flushes else None
             if pcm := timeline.take(_LARGEST_MESSAGE, until):
                 await connection.send(pcm)
+                self._room.unpark_all()
             elif until is not None:
                 self._expect_answer()  # first: it may come before this task runs again
                 await connection.send(FINALIZE)
