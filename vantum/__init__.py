@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vantum.core.audio import Wav, read_wav, write_wav
     from vantum.core.events import InputOptions
     from vantum.errors import ConfigError, ModelsMissing, ProviderError, VantumError
+    from vantum.observe.logs import configure_logs
     from vantum.providers.registry import Providers, open_providers
     from vantum.replay import Recording, Turn, load_recording, replay_turn, save_answer
     from vantum.running import open_server
@@ -41,6 +42,7 @@ __all__ = [
     "VantumError",
     "Wav",
     "__version__",
+    "configure_logs",
     "connect",
     "load_recording",
     "load_settings",
@@ -59,6 +61,7 @@ _HOMES = {
     "vantum.core.audio": ("Wav", "read_wav", "write_wav"),
     "vantum.core.events": ("InputOptions",),
     "vantum.errors": ("ConfigError", "ModelsMissing", "ProviderError", "VantumError"),
+    "vantum.observe.logs": ("configure_logs",),
     "vantum.providers.registry": ("Providers", "open_providers"),
     "vantum.replay": ("Recording", "Turn", "load_recording", "replay_turn", "save_answer"),
     "vantum.running": ("open_server",),

@@ -1,0 +1,114 @@
+"""The examples, as programs, against simulated providers; and the package's public names."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import trio
+
+import vantum
+from vantum.core.audio import write_wav
+from vantum.testing import CartesiaScript, DeepgramScript, OpenAIScript, simulated_providers
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+async def example(name: str, *arguments: object, cwd: Path) -> str:
+    environment = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG")}
+    with trio.fail_after(30):
+        done = await trio.run_process(
+            [sys.executable, str(EXAMPLES / f"{name}.py"), *map(str, arguments)],
+            env=environment,
+            cwd=cwd,
+            capture_stdout=True,
+            capture_stderr=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr.decode()) == (0, "")
+    return done.stdout.decode()
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    path = tmp_path / "caller.wav"
+    path.write_bytes(write_wav(b"\x00\x10" * 3200, 16_000))
+    return path
+
+
+async def test_talking_to_a_server(tmp_path: Path, recording: Path) -> None:
+    answer = "Hi. ||BREAK|| " + "And so on. " * 5
+    async with simulated_providers(
+        DeepgramScript(("hello",), speech="on_finalize"),
+        OpenAIScript(("Hi. ||BREAK|| Bye.", answer)),
+        CartesiaScript(),
+    ) as peers:
+        settings = vantum.load_settings(peers.environment(), None).settings
+        async with (
+            vantum.open_providers(settings) as providers,
+            vantum.open_server(settings, providers, port=0) as url,
+        ):
+            out = await example("talk_to_a_server", url, recording, cwd=tmp_path)
+            assert "The caller said:      hello\nThe server answered:  Hi. Bye.\n" in out
+            assert "It began to speak after " in out
+            assert (tmp_path / "01-caller-answer.wav").exists()
+            out = await example("talk_by_hand", url, recording, cwd=tmp_path)
+            assert out.startswith("caller: hello\nagent, until the caller cut in: Hi.")
+            assert len(out) < len(answer)
+
+
+@pytest.mark.parametrize("name", ["server_in_your_program", "your_own_provider"])
+async def test_programs_of_ones_own(tmp_path: Path, recording: Path, name: str) -> None:
+    out = await example(name, recording, cwd=tmp_path)
+    if name == "server_in_your_program":
+        assert out.startswith("Listening on ws://127.0.0.1:")
+        assert out.endswith(
+            "caller: What does it cost?\nagent:  Ten euros a month. Shall we begin?\n"
+        )
+    else:
+        assert out == "caller: Hello, who is this?\nagent:  You said: Hello, who is this?\n"
+
+
+def test_examples_are_short_and_all_are_tested() -> None:
+    scripts = {path.stem: path for path in EXAMPLES.glob("*.py")}
+    assert set(scripts) == {
+        "talk_to_a_server",
+        "talk_by_hand",
+        "server_in_your_program",
+        "your_own_provider",
+    }
+    for path in scripts.values():
+        assert path.read_text().count("\n") < 60, path
+
+
+def test_the_recording_says_where_it_is_from() -> None:
+    assert "Public domain" in (EXAMPLES / "caller.wav.license").read_text()
+    assert vantum.load_recording(EXAMPLES / "caller.wav").wav.duration_s > 1
+
+
+def test_public_names() -> None:
+    assert set(vantum.__all__) <= set(dir(vantum))
+    for name in vantum.__all__:
+        assert getattr(vantum, name) is not None
+    for home, names in vantum._HOMES.items():
+        for name in names:
+            assert getattr(vantum, name) is getattr(importlib.import_module(home), name)
+            assert name in vantum.__all__
+    with pytest.raises(AttributeError, match="module 'vantum' has no attribute 'nothing'"):
+        vantum.nothing  # noqa: B018
+
+
+def test_importing_the_package_loads_nothing() -> None:
+    script = (
+        "import sys, vantum\n"
+        "heavy = 'trio', 'numpy', 'attrs', 'click', 'starlette', 'msgpack', 'structlog'\n"
+        "print([m for m in sys.modules if m in heavy or m.startswith('vantum.')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "[]\n"
