@@ -15,8 +15,8 @@ from __future__ import annotations
 import json
 import math
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -41,6 +41,7 @@ from vantum.testing.cartesia_script import (
     speech,
 )
 from vantum.testing.cartesia_wire import Input, error_body, problem
+from vantum.testing.serving import serve_peer, served
 
 __all__ = [
     "LIFELIKE",
@@ -370,26 +371,13 @@ async def serve_cartesia(
     Port 0 takes a free one. Raises `OSError` if the address cannot be bound.
     """
     peer = SimulatedCartesia(script)
-    # A crowd of calls may connect at the same moment: room for all of them.
-    listeners = await trio.open_tcp_listeners(port, host=host, backlog=1024)
-    _, bound_port = listeners[0].socket.getsockname()[:2]
-    peer.base_url = f"http://{host}:{bound_port}"
-    async with trio.open_nursery() as nursery:
-        await nursery.start(trio.serve_listeners, peer.serve_stream, listeners)
-        task_status.started(peer)
+    await serve_peer(
+        peer, peer.serve_stream, "http://{}", host=host, port=port, task_status=task_status
+    )
 
 
-@asynccontextmanager
-async def simulated_cartesia(
+def simulated_cartesia(
     script: CartesiaScript | None = None, *, host: str = "127.0.0.1", port: int = 0
-) -> AsyncIterator[SimulatedCartesia]:
+) -> AbstractAsyncContextManager[SimulatedCartesia]:
     """Serve while the body runs. Leaving it closes every connection at once."""
-    async with trio.open_nursery() as nursery:
-
-        async def serve(task_status: trio.TaskStatus[SimulatedCartesia]) -> None:
-            await serve_cartesia(
-                script or CartesiaScript(), host=host, port=port, task_status=task_status
-            )
-
-        yield await nursery.start(serve)
-        nursery.cancel_scope.cancel()
+    return served(partial(serve_cartesia, script or CartesiaScript(), host=host, port=port))

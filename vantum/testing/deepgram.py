@@ -18,9 +18,9 @@ the test suite runs the official SDK against this server.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
@@ -46,6 +46,7 @@ from vantum.testing.deepgram_faults import (
 )
 from vantum.testing.deepgram_script import DeepgramScript, ScriptWord, Utterance, spoken_audio
 from vantum.testing.deepgram_speech import Body, Listener
+from vantum.testing.serving import serve_peer, served
 
 __all__ = [
     "ClosesWith",
@@ -360,33 +361,16 @@ async def serve_deepgram(
 
     OSError if the port cannot be had.
     """
-    listeners = await trio.open_tcp_listeners(port, host=host)
-    bound = listeners[0].socket.getsockname()[1]
-    shown = f"[{host}]" if ":" in host else host
-    peer = SimulatedDeepgram(script or DeepgramScript(), faults, base_url=f"ws://{shown}:{bound}")
-    async with trio.open_nursery() as nursery:
-        await nursery.start(trio.serve_listeners, peer.handle, listeners)
-        task_status.started(peer)
+    peer = SimulatedDeepgram(script or DeepgramScript(), faults)
+    await serve_peer(peer, peer.handle, "ws://{}", host=host, port=port, task_status=task_status)
 
 
-@asynccontextmanager
-async def simulated_deepgram(
+def simulated_deepgram(
     script: DeepgramScript | None = None,
     *,
     faults: tuple[Fault, ...] = (),
     host: str = "127.0.0.1",
     port: int = 0,
-) -> AsyncIterator[SimulatedDeepgram]:
+) -> AbstractAsyncContextManager[SimulatedDeepgram]:
     """A simulated Deepgram on loopback for the length of the block."""
-    async with trio.open_nursery() as nursery:
-
-        async def serve(*, task_status: trio.TaskStatus[SimulatedDeepgram]) -> None:
-            await serve_deepgram(
-                script, faults=faults, host=host, port=port, task_status=task_status
-            )
-
-        peer: SimulatedDeepgram = await nursery.start(serve)
-        try:
-            yield peer
-        finally:
-            nursery.cancel_scope.cancel()
+    return served(partial(serve_deepgram, script, faults=faults, host=host, port=port))

@@ -18,8 +18,9 @@ from __future__ import annotations
 import json
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any, cast
 
 import h11
@@ -43,6 +44,7 @@ from vantum.testing.openai_wire import (
     split_tokens,
     sse_event,
 )
+from vantum.testing.serving import serve_peer, served
 
 __all__ = [
     "Fault",
@@ -334,26 +336,13 @@ async def serve_openai(
     Port 0 takes a free one. Raises `OSError` if the address cannot be bound.
     """
     peer = SimulatedOpenAI(script)
-    # A crowd of calls may connect at the same moment: room for all of them.
-    listeners = await trio.open_tcp_listeners(port, host=host, backlog=1024)
-    _, bound_port = listeners[0].socket.getsockname()[:2]
-    peer.base_url = f"http://{host}:{bound_port}/v1"
-    async with trio.open_nursery() as nursery:
-        await nursery.start(trio.serve_listeners, peer.serve_stream, listeners)
-        task_status.started(peer)
+    await serve_peer(
+        peer, peer.serve_stream, "http://{}/v1", host=host, port=port, task_status=task_status
+    )
 
 
-@asynccontextmanager
-async def simulated_openai(
+def simulated_openai(
     script: OpenAIScript | None = None, *, host: str = "127.0.0.1", port: int = 0
-) -> AsyncIterator[SimulatedOpenAI]:
+) -> AbstractAsyncContextManager[SimulatedOpenAI]:
     """Serve while the body runs. Leaving it closes every connection at once."""
-    async with trio.open_nursery() as nursery:
-
-        async def serve(task_status: trio.TaskStatus[SimulatedOpenAI]) -> None:
-            await serve_openai(
-                script or OpenAIScript(), host=host, port=port, task_status=task_status
-            )
-
-        yield await nursery.start(serve)
-        nursery.cancel_scope.cancel()
+    return served(partial(serve_openai, script or OpenAIScript(), host=host, port=port))
