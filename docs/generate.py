@@ -1,7 +1,7 @@
 """Write the reference pages from the code: `python docs/generate.py`, or `--check` to compare.
 
 The prose is in `docs/templates/`; what a machine knows better stands there as
-`<!-- table: … -->` and `<!-- events: … -->`.
+`<!-- table: … -->`, `<!-- events: … -->`, `<!-- states: … -->` and `<!-- commands: … -->`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,18 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import click
+
+from vantum.cli import commands
 from vantum.config.declared import Declared, declared_tables
 from vantum.config.values import shown
+from vantum.core.conversation import MOVES, TABLE
 from vantum.wire.events import EVENTS, Event
 from vantum.wire.fields import Field
 from vantum.wire.registry import ERRORS
 
 DOCS = Path(__file__).parent
-PAGES = ("protocol", "events", "settings")
+PAGES = ("protocol", "events", "settings", "states", "command-line")
 _ARROWS = {"c2s": "client → server", "s2c": "server → client", "both": "both ways"}
 _HOLE = re.compile(r"<!-- (\w+): (\w+) -->")
 
@@ -120,6 +124,58 @@ def _allowed(row: Declared) -> str:
     return "secret" if row.kind == "secret" else row.allowed
 
 
+def states(what: str) -> str:
+    """The diagram of the moves, their list, or which events mean something in which state."""
+    if what == "diagram":
+        lines = [f"    {old} --> {new}: {why}" for (old, new), why in MOVES.items()]
+        ends = [name for name, row in TABLE.items() if not row]
+        frame = ["    [*] --> INITIALIZING", *lines, *(f"    {name} --> [*]" for name in ends)]
+        return "\n".join(["```mermaid", "stateDiagram-v2", *frame, "```"])
+    if what == "moves":
+        moves = ((code(old), code(new), why) for (old, new), why in MOVES.items())
+        return table(("from", "to", "when"), moves)
+    kinds = dict.fromkeys(kind for row in TABLE.values() for kind in row)
+    head = ("event", *(code(name) for name, row in TABLE.items() if row), "meaning")
+    return table(
+        head,
+        (
+            (
+                code(kind.__name__),
+                *("yes" if kind in row else "–" for row in TABLE.values() if row),
+                " ".join((kind.__doc__ or "").split("\n\n")[0].split()),
+            )
+            for kind in kinds
+        ),
+    )
+
+
+def command_line(group: click.Group = commands, prefix: str = "vantum-actors") -> str:
+    """A section for each command, with its arguments and options."""
+    return "\n\n".join(
+        _command(command, f"{prefix} {name}") for name, command in group.commands.items()
+    )
+
+
+def _command(command: click.Command, path: str) -> str:
+    context = click.Context(command, info_name=path)
+    usage = " ".join([path, *command.collect_usage_pieces(context)])
+    parts = [f"## {code(path)}", f"```\n{usage}\n```", (command.help or "").strip()]
+    options = [option for option in command.params if isinstance(option, click.Option)]
+    if options:
+        rows = (_option(option, context) for option in options)
+        parts.append(table(("option", "default", "meaning"), rows))
+    if isinstance(command, click.Group):
+        parts.append(command_line(command, path))
+    return "\n\n".join(parts)
+
+
+def _option(option: click.Option, context: click.Context) -> tuple[str, str, str]:
+    metavar = "" if option.is_flag else " " + option.make_metavar(context)
+    default = str(option.default) if option.show_default else ""
+    help_text = (option.help or "") + (f" Environment: {option.envvar}." if option.envvar else "")
+    return code(f"{', '.join(option.opts)}{metavar}"), code(default), help_text
+
+
 def page(name: str) -> str:
     """The text of a reference page."""
 
@@ -127,6 +183,10 @@ def page(name: str) -> str:
         kind, what = hole.groups()
         if kind == "events":
             return events(what)
+        if kind == "states":
+            return states(what)
+        if kind == "commands":
+            return command_line()
         return {"names": names, "errors": errors, "settings": settings}[what]()
 
     source = f"templates/{name}.md"

@@ -81,12 +81,14 @@ _config_option = click.option(
 )
 _server_options: list[Callable[..., Any]] = [
     _config_option,
-    click.option("--host", help="Address to listen on (HOST)."),
-    click.option("--port", help="Port to listen on, 0 for a free one (PORT)."),
-    click.option("--stt", help="Who recognises: auto, deepgram, local."),
-    click.option("--llm", help="Who thinks: auto, openai, local."),
-    click.option("--tts", help="Who speaks: auto, cartesia, local."),
-    click.option("--log-level", help="debug, info, warning, error."),
+    click.option("--host", metavar="ADDRESS", help="Address to listen on (HOST)."),
+    click.option("--port", metavar="NUMBER", help="Port to listen on, 0 for a free one (PORT)."),
+    click.option("--stt", metavar="NAME", help="Who recognises: auto, deepgram, local."),
+    click.option("--llm", metavar="NAME", help="Who thinks: auto, openai, local."),
+    click.option("--tts", metavar="NAME", help="Who speaks: auto, cartesia, local."),
+    click.option(
+        "--log-level", metavar="LEVEL", help="Least that is logged: debug, info, warning, error."
+    ),
 ]
 
 
@@ -144,7 +146,7 @@ def run(**options: Any) -> None:
 
 @commands.command()
 @_config_option
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 @_one_line_errors
 def config(config: Path | None, as_json: bool) -> None:
     """Print the effective settings and where each comes from; secrets are masked."""
@@ -196,11 +198,14 @@ def models_fetch(config: Path | None) -> None:
 )
 @click.option(
     "--url",
+    metavar="ADDRESS",
     help="A running server, such as ws://127.0.0.1:3001/ws; "
     "without it one is started for the replay.",
 )
-@click.option("--token", envvar="VANTUM_TOKEN", default="", help="If the server wants one.")
-@click.option("--voice", help="Voice id for the answers.")
+@click.option(
+    "--token", envvar="VANTUM_TOKEN", default="", metavar="TEXT", help="If the server wants one."
+)
+@click.option("--voice", metavar="ID", help="Voice for the answers.")
 @click.option(
     "--events",
     type=click.Choice(["unified", "voicechat"]),
@@ -218,9 +223,10 @@ def models_fetch(config: Path | None) -> None:
 @click.option(
     "--speed",
     type=click.FloatRange(0.1, 20),
+    metavar="NUMBER",
     default=1.0,
     show_default=True,
-    help="How fast to speak.",
+    help="How many times faster than in life to speak, 0.1 to 20.",
 )
 @click.option(
     "--out",
@@ -244,7 +250,13 @@ def replay(config: Path | None, **options: Any) -> None:
 
 
 @commands.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Address to listen on.",
+)
 @_one_line_errors
 def simulate(host: str) -> None:
     """Start simulated Deepgram, OpenAI and Cartesia and print how to point a server at them."""

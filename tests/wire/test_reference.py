@@ -6,9 +6,12 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
+import click
 import pytest
 
+from vantum.cli import commands
 from vantum.config.declared import declared
+from vantum.core.conversation import MOVES, TABLE
 from vantum.wire.events import EVENTS
 from vantum.wire.registry import ERRORS
 
@@ -48,7 +51,7 @@ def test_a_page_that_differs_is_named(
 
 
 def test_every_row_is_on_a_page(generate: ModuleType) -> None:
-    protocol, events, settings = (generate.page(name) for name in generate.PAGES)
+    protocol, events, settings, states, command_line = map(generate.page, generate.PAGES)
     for event in EVENTS:
         for name in (event.unified, event.voicechat, *event.aliases):
             if name is not None:
@@ -61,4 +64,15 @@ def test_every_row_is_on_a_page(generate: ModuleType) -> None:
     for setting in declared().values():
         assert f"| `{setting.key}` |" in settings
         assert setting.env is None or f"`{setting.env}`" in settings
-    assert "<!-- table" not in protocol + events + settings
+    for (old, new), why in MOVES.items():
+        assert f"    {old} --> {new}: {why}" in states
+        assert f"| `{old}` | `{new}` | {why} |" in states
+    for kind in {kind for row in TABLE.values() for kind in row}:
+        assert f"| `{kind.__name__}` |" in states
+    for name, command in commands.commands.items():
+        assert f"## `vantum-actors {name}`" in command_line
+        for option in command.params:
+            assert max(option.opts) in command_line or isinstance(option, click.Argument)
+    text = protocol + events + settings + states + command_line
+    assert "<!-- table" not in text
+    assert text.count("<!--") == len(generate.PAGES), "all holes are filled"
