@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import time
 from pathlib import Path
@@ -18,7 +19,7 @@ from vantum.core.audio import from_float, read_wav
 from vantum.core.endpointing import CheckAnswered, CheckAsked, Endpointing, EndpointingOptions
 from vantum.core.messages import VoiceEdge
 from vantum.core.recent import RecentAudio
-from vantum.errors import ModelsMissing, ProviderError
+from vantum.errors import ConfigError, ModelsMissing, ProviderError
 from vantum.ports import TurnDetectorProvider, VoiceActivity, VoiceActivityProvider
 from vantum.providers.local.activity import LocalActivityProvider, SileroActivity
 from vantum.providers.local.mel import FRAMES, MELS, WINDOW_SAMPLES, log_mel
@@ -189,6 +190,14 @@ def test_missing_weights_name_the_command(tmp_path: Path) -> None:
         LocalActivityProvider(elsewhere)
 
 
+def test_missing_packages_name_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"vantum\[local\].*TURN_DETECTOR=off"):
+        LocalTurnDetector(LocalSettings(), Workers(1))
+    with pytest.raises(ConfigError, match=r"vantum\[local\].*TURN_VOICE_ACTIVITY=off"):
+        LocalActivityProvider(LocalSettings())
+
+
 def test_they_are_what_the_ports_ask_for() -> None:
     provider: VoiceActivityProvider = LocalActivityProvider(
         LocalSettings(), vad=SileroVad(ScriptedSilero())
@@ -269,5 +278,5 @@ async def test_a_recorded_turn_ends_once_and_soon(
     assert edges[-1].speaking is False
     assert ended_s is not None
     assert verdict.reason == "complete"
-    assert 0.28 < ended_s - edges[-1].at_s < 0.5
+    assert 0.38 < ended_s - edges[-1].at_s < 0.5
     assert abs(edges[-1].at_s - (0.5 + len(voice) / 32_000)) < 0.6

@@ -15,7 +15,7 @@ class TurnSettings:
     """Who speaks when, with `turnDetection: auto`."""
 
     min_wait_ms: int = setting(
-        300,
+        400,
         "Shortest silence that ends the user's turn, however complete his sentence is.",
         env="TURN_MIN_WAIT",
         low=50,
@@ -48,7 +48,7 @@ class TurnSettings:
         high=2000,
     )
     deadline_ms: int = setting(
-        6000,
+        8000,
         "A voice without any new word for so long ends the turn with the words that are known.",
         env="TURN_DEADLINE",
         low=1000,

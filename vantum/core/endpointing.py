@@ -122,12 +122,12 @@ class EndpointingOptions:
         late_s: words this long after the voice fell silent were not spoken before it.
     """
 
-    min_wait_s: float = 0.3
+    min_wait_s: float = 0.4
     silence_s: float = 0.7
     max_wait_s: float = 2.5
     debounce_s: float = 0.15
     check_s: float = 0.2
-    deadline_s: float = 6.0
+    deadline_s: float = 8.0
     has_detector: bool = False
     adapts: bool = True
     late_s: float = 1.0

@@ -16,8 +16,8 @@ from typing import Final
 
 from attrs import frozen
 
-#: Shorter silences are stops and breaths inside words, not pauses.
-SHORTEST_S: Final = 0.1
+#: Shorter silences are closures and catches inside a phrase, and no wait is as short anyway.
+SHORTEST_S: Final = 0.2
 #: So many of the last pauses count: a minute or two of talk.
 KEPT: Final = 16
 
