@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
 import nox
 
 nox.options.default_venv_backend = "venv"
@@ -66,18 +71,31 @@ def quality(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build the wheel and the source archive, and try the wheel in an environment of its own."""
+    """Build the wheel and the source archive, and try the wheel as a user would install it."""
     session.install("build")
-    session.run("python", "-m", "build", "--outdir", "dist")
-    session.run(
-        "python",
-        "-m",
-        "pip",
-        "install",
-        "--force-reinstall",
-        "--no-deps",
-        "--find-links",
-        "dist",
-        "--no-index",
-        "vantum",
-    )
+    dist, fresh = Path("dist").resolve(), Path(session.create_tmp()).resolve() / "fresh"
+    shutil.rmtree(dist, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(dist))
+    [wheel] = dist.glob("*.whl")
+    [archive] = dist.glob("*.tar.gz")
+    _check_contents(session, wheel)
+    # An environment in which nothing of ours or of the tools' has ever been.
+    shutil.rmtree(fresh, ignore_errors=True)
+    session.run("python", "-m", "venv", str(fresh))
+    bin_dir = fresh / ("Scripts" if sys.platform == "win32" else "bin")
+    session.run(str(bin_dir / "python"), "-m", "pip", "install", "-q", str(wheel), external=True)
+    # Not from here, or the checkout would be imported instead of what was installed.
+    with session.chdir(fresh):
+        program = str(bin_dir / "vantum-actors")
+        session.run(program, "--version", external=True)
+        session.run(program, "config", external=True)
+    session.log(f"{wheel.name} works; it and {archive.name} are in {dist}")
+
+
+def _check_contents(session: nox.Session, wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    if "vantum/py.typed" not in names:
+        session.error("the wheel lacks py.typed: its types would not be seen")
+    strange = [name for name in names if not name.startswith(("vantum/", "vantum-"))]
+    if strange:
+        session.error(f"the wheel holds what is not the package: {strange[:5]}")
