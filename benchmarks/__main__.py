@@ -25,13 +25,17 @@ PARTS: dict[str, list[Callable[[Scale, Say], list[Row]]]] = {
 }
 
 
-def measure(parts: list[str], scale: Scale, say: Say) -> list[Row]:
-    """The rows of these parts; a part that fails is said and does not stop the others."""
+def measure(parts: list[str], scale: Scale, say: Say) -> tuple[list[Row], list[str]]:
+    """The rows of these parts, and what failed: a part that fails does not stop the others."""
     rows: list[Row] = []
+    failures: list[str] = []
     for part in parts:
         for benchmark in PARTS[part]:
-            rows += benchmark(scale, say)
-    return rows
+            try:
+                rows += benchmark(scale, say)
+            except (RuntimeError, ValueError) as error:
+                failures.append(f"({part}) was not measured: {error}")
+    return rows, failures
 
 
 @click.command()
@@ -51,9 +55,12 @@ def main(quick: bool, only: str, runs: int | None, file: Path | None) -> None:
     scale = Scale(runs or (1 if quick else 3), quick)
     load = os.getloadavg()[0]
     started_s = time.monotonic()
-    rows = measure(parts, scale, lambda line: click.echo(line, err=True))
-    click.echo(f"{machine()}. Load of the machine before: {load:.1f}, runs: {scale.runs}.\n")
+    rows, failures = measure(parts, scale, lambda line: click.echo(line, err=True))
+    loads = f"Load of the machine before: {load:.1f}, after: {os.getloadavg()[0]:.1f}"
+    click.echo(f"{machine()}. {loads}; runs: {scale.runs}.\n")
     click.echo(table(rows))
+    for failure in failures:
+        click.echo(f"\n{failure}")
     click.echo(f"\n{time.monotonic() - started_s:.0f} s.")
     if file is not None:
         figures = [
@@ -68,8 +75,16 @@ def main(quick: bool, only: str, runs: int | None, file: Path | None) -> None:
             }
             for row in rows
         ]
-        content = {"machine": machine(), "load_before": load, "rows": figures}
+        content = {
+            "machine": machine(),
+            "load_before": load,
+            "load_after": os.getloadavg()[0],
+            "rows": figures,
+            "failures": failures,
+        }
         file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    if failures:
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

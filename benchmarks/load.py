@@ -19,6 +19,8 @@ from benchmarks.line import Line, now_s, open_line
 FRAME_S = 0.02
 #: Nothing that is asked of a server takes longer; what does is a failure.
 _DEADLINE_S = 60.0
+#: A turn is over long before this, however slow the machine.
+_TURN_S = 60.0
 
 
 @define(eq=False)
@@ -238,10 +240,13 @@ async def _turn(line: Line, microphone: _Microphone, always: bool) -> float:
     ended_s = now_s()
     await line.put(data)
     microphone.open = always
-    first = await line.until("audio.output.chunk", at)
-    done = await line.until("audio.output.complete", first)
-    await line.until("conversation.state.changed", done, to="LISTENING")
-    return line.events[first][0] - ended_s
+    with trio.move_on_after(_TURN_S):
+        first = await line.until("audio.output.chunk", at)
+        done = await line.until("audio.output.complete", first)
+        await line.until("conversation.state.changed", done, to="LISTENING")
+        return line.events[first][0] - ended_s
+    seen = [kind for _, kind, _ in line.events[at:]]
+    raise RuntimeError(f"no whole answer within {_TURN_S:g} s; events since the end: {seen[-12:]}")
 
 
 class _Barrier:

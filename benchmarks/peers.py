@@ -117,7 +117,14 @@ async def main(plan: dict[str, Any]) -> None:
     """Serve until standard input ends; the first line out is the server's environment."""
     timeline = Timeline(on=plan.get("timeline", False))
     deepgram = SimulatedDeepgram(
-        DeepgramScript(("hello there my friend",), speech="on_finalize", scope="server")
+        DeepgramScript(
+            ("hello there my friend",),
+            speech="on_finalize",
+            scope="server",
+            # Else an open microphone's silence is made final every 4 s, and a turn that ends just
+            # then has nothing left to finalise: no words, and rightly no answer.
+            final_every_s=plan.get("final_every_s", 1e9),
+        )
     )
     openai = SimulatedOpenAI(OpenAIScript(tuple(plan["answers"]), **plan.get("openai", {})))
     cartesia = SimulatedCartesia(CartesiaScript(**plan.get("cartesia", {})))

@@ -1,0 +1,110 @@
+"""The benchmarks' own arithmetic, and one small measurement with all three processes."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.line import frame, take_frames
+from benchmarks.processes import three
+from benchmarks.pure import pure
+from benchmarks.report import Row, percentile, table
+from benchmarks.scenarios import TINY, late_ms
+
+
+def server_frame(payload: bytes) -> bytes:
+    """As a server sends it: not masked."""
+    if len(payload) < 126:
+        return bytes([0x82, len(payload)]) + payload
+    if len(payload) < 65_536:
+        return struct.pack("!BBH", 0x82, 126, len(payload)) + payload
+    return struct.pack("!BBQ", 0x82, 127, len(payload)) + payload
+
+
+@given(
+    st.lists(st.sampled_from([0, 1, 125, 126, 127, 65_535, 65_536]), max_size=4),
+    st.lists(st.integers(0, 70_000), max_size=6),
+)
+def test_frames_are_taken_whole_however_they_are_cut(sizes: list[int], cuts: list[int]) -> None:
+    payloads = [bytes([number]) * size for number, size in enumerate(sizes)]
+    data = b"".join(map(server_frame, payloads))
+    borders = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    buffer, taken = bytearray(), []
+    for start, end in itertools.pairwise(borders):
+        buffer += data[start:end]
+        taken += list(take_frames(buffer))
+    assert taken == [(2, payload) for payload in payloads]
+    assert not buffer
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
+def test_a_clients_frame_is_masked_with_zero(size: int) -> None:
+    payload = b"x" * size
+    data = frame(payload)
+    assert data[0] == 0x82
+    assert data[1] & 0x80
+    assert data.endswith(bytes(4) + payload)
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=50), st.floats(1, 100))
+def test_a_percentile_is_a_value_that_occurred(values: list[float], percent: float) -> None:
+    found = percentile(values, percent)
+    assert found in values
+    at_most = sum(1 for value in values if value <= found)
+    assert at_most >= math.ceil(percent / 100 * len(values))
+
+
+def test_no_values_have_no_percentile() -> None:
+    with pytest.raises(ValueError, match="no values"):
+        percentile([], 95)
+
+
+def test_the_verdict_is_by_the_median_and_a_miss_is_said() -> None:
+    reached = Row("a", "good", "ms", [9.0, 10.0, 99.0], 10.0)
+    missed = Row("a", "bad", "ms", [9.0, 10.1, 99.0], 10.0)
+    informs = Row("a", "neither", "ms", [1.0])
+    assert [row.verdict for row in (reached, missed, informs)] == ["reached", "MISSED", ""]
+    assert [row.worst for row in (reached, missed)] == [99.0, 99.0]
+    assert "MISSED" in table([missed])
+
+
+def test_lateness_is_what_is_neither_the_models_nor_the_voices_time() -> None:
+    records = [(1.0, "marker"), (1.004, "text_in"), (1.104, "audio_out"), (2.0, "all_text")]
+    later = [(at_s + 5, what) for at_s, what in records]
+    found = late_ms([1.107, 6.110], records + later)
+    assert found == pytest.approx([7.0, 10.0])
+
+
+def test_lateness_of_things_in_the_wrong_order_is_no_figure() -> None:
+    # The text had left before the marker: to count from the marker would flatter.
+    records = [(0.9, "text_in"), (1.0, "marker"), (1.0, "audio_out")]
+    with pytest.raises(ValueError, match="not marker, text, audio"):
+        late_ms([1.01], records)
+    with pytest.raises(ValueError, match="not marker, text, audio"):
+        late_ms([1.01], [(1.0, "marker")])
+
+
+def test_the_pure_parts_have_a_speed() -> None:
+    rows = pure(1, quick=True)
+    assert len(rows) == 4
+    assert all(row.figure > 0 for row in rows)
+
+
+def test_three_processes_measure_a_turn_and_leave_nothing_behind() -> None:
+    with three({"answers": [TINY]}) as (peers, server, load):
+        load.ask(do="connect", sessions=1)
+        found = load.ask(
+            do="turns", turns=1, speech_s=0.1, pause_s=0.0, together=False, always=True
+        )
+        assert len(found["latency_ms"]) == 1
+        assert 0 < found["latency_ms"][0] < 20_000
+        assert server.cpu_s() > 0
+        assert server.memory_kb()[0] >= server.memory_kb()[1] > 1000
+        assert load.ask(do="conversations", count=3, at_once=1) == {"failures": 0}
+        assert server.ask(do="census")["objects"] > 1000
+    assert all(process.popen.returncode is not None for process in (peers, server, load))
