@@ -9,6 +9,7 @@ from attrs import define, field
 from tests.in_memory import a_call
 from vantum.core import events as e
 from vantum.testing import DeepgramScript, OpenAIScript
+from vantum.testing.deepgram import Disconnects, HangsInHandshake
 from vantum.testing.openai_script import Fault as LlmFault
 
 ANSWER = "Hi there, this is Alex from Vantum. ||BREAK|| We help teams. ||BREAK|| Shall we talk?"
@@ -47,6 +48,27 @@ async def test_another_language_right_after_a_turn(autojump_clock: object) -> No
         ]
         assert [t.request.event_id for t in told] == [first.event_id, second.event_id]
     assert caller.failure is None
+
+
+async def test_words_that_come_late_after_a_lost_connection_are_answered(
+    autojump_clock: object,
+) -> None:
+    """Mending took longer than a turn usually waits for its words: there is no reason to drop it."""
+    faults = (
+        Disconnects(after_s=0.2, connections=frozenset({0})),
+        HangsInHandshake(connections=frozenset({1})),
+    )
+    async with a_call(openai=THREE, deepgram_faults=faults) as caller:
+        await caller.start()
+        await caller.speak(0.4)
+        await caller.end()
+        ended_s = trio.current_time()
+        await caller.until(e.OutputCompleted)
+        (told,) = caller.messages(e.TranscriptOut)
+        assert told.transcript == "hello there"
+        assert caller.when(e.TranscriptOut)[0] > ended_s + 4, "later than STT_FLUSH_TIMEOUT"
+        assert not caller.messages(e.ErrorReply)
+        await caller.turn()
 
 
 # ---------------------------------------------------------------- audio in strange portions

@@ -244,6 +244,34 @@ def test_recogniser_that_does_not_answer_the_flush_gives_way_to_what_is_known() 
     assert call.turn("next", 2) != []
 
 
+def test_turn_of_which_nothing_is_known_yet_waits_for_its_words() -> None:
+    """There is nothing to answer, so nothing is gained by giving up."""
+    call = Call(flush_timeout_s=2.0).listening()
+    call.feed(ending(1))
+    assert call.wait(2.1) == []
+    assert table.wake_at(call.c) > call.now_s + 1000
+    said = call.feed(final("late"), SttFlushed(1))
+    assert of(said, d.StartResponse)[0].turn.text == "late"  # type: ignore[attr-defined]
+
+
+def test_answered_flush_answers_those_before_it() -> None:
+    call = Call(flush_timeout_s=2.0).listening("auto")
+    call.feed(ending(1))
+    call.wait(3)
+    said = call.feed(ending(2), final("one and two"), SttFlushed(2))
+    assert of(said, d.StartResponse)[0].turn.text == "one and two"  # type: ignore[attr-defined]
+    assert call.c.flushes == ()
+    call.feed(d.ResponseDone(0))
+    assert of(call.feed(final("three"), UtteranceEnded(9.0)), d.StartResponse)
+
+
+def test_another_language_gives_up_on_a_turn_of_which_nothing_is_known() -> None:
+    call = Call(flush_timeout_s=2.0).listening()
+    call.feed(ending(1), start(language="de-DE"))
+    assert of(call.wait(2.1), d.OpenRecogniser) == [d.OpenRecogniser("de-DE")]
+    assert call.c.flushes == ()
+
+
 def test_incomplete_flush_takes_the_interim() -> None:
     call = Call().listening()
     said = call.feed(interim("almost"), ending(1), SttFlushed(1, complete=False))
@@ -532,7 +560,8 @@ class AnyOrder(RuleBasedStateMachine):
         else:
             assert self.live is None
         for flush in c.flushes:
-            assert flush.deadline_s is not None or c.state == "INITIALIZING"
+            # Before the first start is ready, or given up on as far as there is nothing to answer.
+            assert flush.deadline_s is not None or c.state == "INITIALIZING" or not c.overdue
 
     @invariant()
     def no_final_word_is_lost_without_a_word(self) -> None:

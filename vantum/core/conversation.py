@@ -243,7 +243,8 @@ def _flushed(c: Conversation, e: SttFlushed, now_s: float) -> Step:
     # One that is not waited for any more was answered by a newer recogniser than it was asked of:
     # what that one has heard before it is a turn of its own.
     found = [f.request for f in c.flushes if f.flush_id == e.flush_id] or [c.start_request]
-    c = evolve(c, flushes=tuple(f for f in c.flushes if f.flush_id != e.flush_id))
+    # Answers come in order: what was asked before it has its own, or will never have one.
+    c = evolve(c, flushes=tuple(f for f in c.flushes if f.flush_id > e.flush_id))
     c, text = _take_words(c, with_interim=not e.complete)
     c = _commit(c, text, found[0], commands)
     return _when_ready(_open_recogniser(c, commands), now_s, commands), commands
@@ -254,11 +255,13 @@ def _tick(c: Conversation, e: Tick, now_s: float) -> Step:
     for flush in c.flushes:
         if flush.deadline_s is None or flush.deadline_s > now_s:
             continue
-        c = evolve(
-            c,
-            flushes=tuple(f for f in c.flushes if f is not flush),
-            overdue=c.overdue | {flush.flush_id},
-        )
+        others = tuple(f for f in c.flushes if f is not flush)
+        if not c.words and not c.interim and c.options and c.language == c.options.language:
+            # There is nothing to answer, so nothing is gained by giving up on words that come late.
+            waiting = evolve(flush, deadline_s=None)
+            c = evolve(c, flushes=tuple(waiting if f is flush else f for f in c.flushes))
+            continue
+        c = evolve(c, flushes=others, overdue=c.overdue | {flush.flush_id})
         c, text = _take_words(c, with_interim=True)
         c = _open_recogniser(_commit(c, text, flush.request, commands), commands)
     if c.closing is None and now_s >= c.started_s + c.limits.max_duration_s:
