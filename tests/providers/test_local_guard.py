@@ -4,7 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vantum.providers.local.guard import Guard, split_sentences
+from vantum.providers.local.choosing import nearest
+from vantum.providers.local.faithful import is_faithful, swaps_sides
+from vantum.providers.local.guard import Guard, is_whole, split_sentences
+from vantum.providers.local.playbook import AGREED, DECLINED, EXAMPLES, QUESTIONS, STATEMENTS
+from vantum.providers.local.smollm import opening_of
 
 EXAMPLE = "Of course. When would be a good time to call you back?"
 
@@ -76,7 +80,7 @@ def test_the_example_stands_in_for_a_bad_second_sentence() -> None:
 
 def test_an_opening_is_part_of_its_sentence_and_counts() -> None:
     guard = Guard(sentences=2, opening="Of course. When would", model=EXAMPLE)
-    assert say(guard, " it suit you? And why? I see.") == " it suit you?"
+    assert say(guard, " be good to call back? And why? I see.") == " be good to call back?"
 
 
 def test_an_opening_that_nothing_follows_is_completed() -> None:
@@ -111,6 +115,134 @@ def test_even_then_a_loop_ends_it() -> None:
 def test_sentences_are_split_with_their_abbreviations() -> None:
     assert split_sentences("Hi! Ask Dr. Who. Now") == ["Hi!", "Ask Dr. Who.", "Now"]
     assert split_sentences("  ") == []
+
+
+# ---------------------------------------------------------------- what an example allows
+
+
+@pytest.mark.parametrize(
+    ("example", "bad"),
+    [
+        # you and me
+        ("A colleague can call you back.", "A colleague can call me back."),
+        (
+            "May a colleague go through your tools with you?",
+            "May a colleague go through your tools with me?",
+        ),
+        ("May we explain how we protect your data?", "May we explain how we protect my data?"),
+        ("If you like, I will call you.", "If I like, I will call you."),
+        # no sentence, or another point
+        ("Would a short demo on Tuesday suit you better?", "Would a short demo next week?"),
+        ("How does your team find new customers today?", "How does that work?"),
+        ("How does your team find new customers today?", "How do you do it?"),
+        # a number, a day, a term or a promise that nobody gave
+        ("The price depends on your calls.", "The price depends on three calls."),
+        ("When would be a good time to call you?", "Would Friday be a good time to call you?"),
+        ("The terms of a trial are simple.", "The terms of a trial are simple and free."),
+        ("A colleague can call you back.", "I will have a colleague call you back."),
+        # nothing that the example did not speak of
+        (
+            "A colleague can call you back.",
+            "A colleague in Paris, a nice lawyer, can call you back.",
+        ),
+    ],
+)
+def test_what_an_example_does_not_say_is_refused(example: str, bad: str) -> None:
+    def may_say(sentence: str) -> bool:
+        return is_faithful(sentence, example, opening="", known=example, closing=False)
+
+    assert may_say(example)
+    assert not may_say(bad)
+    assert say(Guard(sentences=2, model=example), bad).strip() == example
+
+
+@pytest.mark.parametrize(
+    ("example", "good"),
+    [
+        ("Shall we set up a short call with both of you?", "Shall we set up a call with you both?"),
+        ("If you like, I will take you off our list.", "I'll take you off the list if you like."),
+        (
+            "Would a short demo on Tuesday suit you better?",
+            "Would a short demo suit you on Tuesday?",
+        ),
+    ],
+)
+def test_an_example_may_be_put_in_other_words(example: str, good: str) -> None:
+    assert say(Guard(sentences=2, model=example), good) == good
+
+
+def test_days_and_numbers_of_the_prospect_may_be_taken_up() -> None:
+    example, own = (
+        "Would a short demo this week suit you?",
+        "Would a short demo Friday at two suit you?",
+    )
+    assert not is_faithful(own, example, opening="", known=example, closing=False)
+    known = f"Friday at two would be okay. {example}"
+    assert is_faithful(own, example, opening="", known=known, closing=False)
+    assert not is_faithful(own, example, opening="", known=known, closing=True)
+
+
+_PERSONS = st.sampled_from(["i", "me", "my", "we", "us", "our", "you", "your"])
+
+
+@given(st.lists(st.sampled_from(["call", "back", "the", "with", "take"]) | _PERSONS, max_size=9))
+def test_nothing_swaps_sides_with_itself(words: list[str]) -> None:
+    assert not swaps_sides(" ".join(words), " ".join(words))
+
+
+REFUSALS = (
+    "I am not interested, thank you.",
+    "nah we're fine thanks",
+    "um no we're all set",
+    "look we really don't need anything like that",
+    "please take me off your list and don't call again",
+    "I told you people to quit calling here",
+)
+UNASKED = ("I'll see you tomorrow!", "We'll call you next week.", "But it is free for 3 days.")
+
+
+@pytest.mark.parametrize("heard", REFUSALS)
+def test_a_refusal_ends_politely_whatever_the_model_says(heard: str) -> None:
+    example = nearest(heard)
+    assert example.closing
+    for bad in (*UNASKED, "May I ask why?", "Would a short demo suit you?", "", "You're good."):
+        opening = opening_of(example)
+        guard = Guard(
+            sentences=2,
+            heard=heard,
+            known=heard,
+            opening=opening,
+            model=example.answer,
+            closing=True,
+        )
+        assert opening + say(guard, f" {bad} {bad}") == example.answer
+
+
+BABBLE = "I you me my your will call back to and a 3 free tomorrow demo data . ? !"
+EVERY = (*EXAMPLES, *QUESTIONS, *STATEMENTS, AGREED, DECLINED)
+
+
+@given(
+    st.sampled_from(EVERY),
+    st.lists(
+        st.sampled_from(BABBLE.split()),
+        max_size=24,
+    ),
+)
+@settings(max_examples=150)
+def test_no_babble_of_the_model_is_heard(example: object, words: list[str]) -> None:
+    assert isinstance(example, type(AGREED))
+    opening = opening_of(example)
+    guard = Guard(sentences=2, opening=opening, model=example.answer, known=example.answer)
+    whole = opening + say(guard, " " + " ".join(words).replace(" .", ".").replace(" ?", "?"))
+    said, meant = split_sentences(whole), split_sentences(example.answer)
+    assert 1 <= len(said) <= 2
+    for sentence, model in zip(said, meant, strict=False):
+        assert is_whole(sentence)
+        assert not swaps_sides(sentence, model)
+        assert not {"tomorrow", "3", "free"} & set(sentence.lower().split()) - set(
+            model.lower().split()
+        )
 
 
 @settings(max_examples=60, deadline=None)

@@ -16,8 +16,16 @@ from vantum.core.events import Prospect
 from vantum.core.messages import ChatMessage, ChatRequest
 from vantum.core.prompts import build_system_prompt
 from vantum.errors import ConfigError, ModelsMissing, ProviderError
+from vantum.providers.local.choosing import nearest
+from vantum.providers.local.guard import split_sentences
 from vantum.providers.local.llm import LocalLlmProvider
-from vantum.providers.local.playbook import EXAMPLES, QUESTION, STATEMENT, nearest
+from vantum.providers.local.playbook import (
+    AGREED,
+    DECLINED,
+    EXAMPLES,
+    QUESTIONS,
+    STATEMENTS,
+)
 from vantum.providers.local.smollm import (
     SYSTEM,
     estimate_tokens,
@@ -56,9 +64,9 @@ def test_the_nearest_example(said: str, answer: str) -> None:
 
 
 def test_nothing_near() -> None:
-    assert nearest("Do you have an office in Berlin?") == QUESTION
-    assert nearest("Our reps sleep under their desks.") == STATEMENT
-    assert nearest("") == STATEMENT
+    assert nearest("Do you have an office in Berlin?") == QUESTIONS[0]
+    assert nearest("Our reps sleep under their desks.") == STATEMENTS[0]
+    assert nearest("") == STATEMENTS[0]
 
 
 @given(st.text(max_size=40))
@@ -70,9 +78,59 @@ def test_there_is_always_an_example_and_a_beginning(said: str) -> None:
     assert 4 <= len(opening.split()) < len(example.answer.split())
 
 
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        # with fillers, run together, and as a recogniser writes them
+        ("um so like what is it you guys actually do", "Vantum calls your prospects"),
+        ("okay and uh what's that gonna run me", "The price depends"),
+        ("you know what just mail me a P D F or something", "Gladly"),
+        ("is this a real person or like one of those A I things", "Yes, I'm Vantum's voice"),
+        ("let me run it past my C E O and I'll get back to you", "That makes sense"),
+        ("uh we just signed a two year contract with somebody", "I understand. When does your"),
+        ("yeah we tried something like that last year and it didn't work", "I'm sorry to hear"),
+        ("I think you've got the wrong number", "I'm sorry, I must have"),
+        ("can I listen to a sample call or something", "That's a fair concern"),
+        ("where are you guys located", "I'm a voice assistant"),
+        ("do I have to sign a long contract or is it month to month", "That's a fair question"),
+        ("can you tell me what's the weather in Chicago", "I'm afraid"),
+    ],
+)
+def test_the_nearest_example_of_what_is_said_on_the_phone(said: str, answer: str) -> None:
+    assert nearest(said).answer.startswith(answer)
+
+
+def test_a_bare_answer_means_what_was_asked() -> None:
+    offer = ["Hi, this is Alex.", QUESTIONS[0].answer]
+    assert nearest("yeah okay", offer) == AGREED
+    assert nearest("uh no", offer) == DECLINED
+    opening = ["Hi, this is Alex from Vantum. Do you have a minute to talk?"]
+    assert nearest("yeah okay", opening).answer.startswith("Great. How does your team")
+    assert nearest("yeah okay") == nearest("yeah okay", opening)
+
+
+def test_a_catch_all_is_not_said_twice() -> None:
+    for catch_all, said in ((STATEMENTS, "We grow tomatoes."), (QUESTIONS, "Is it edible?")):
+        earlier: list[str] = []
+        for expected in catch_all:
+            assert nearest(said, earlier) == expected
+            earlier.append(expected.answer)
+        assert nearest(said, earlier) == catch_all[0]
+
+
+def test_finding_an_example_does_not_hold_up_the_event_loop() -> None:
+    began_s = time.process_time()
+    for _ in range(20):
+        nearest("well, you know, " + "we have been doing this for many years, " * 3)
+    assert time.process_time() - began_s < 20 * 0.01
+
+
 def test_examples_are_answers_for_the_telephone() -> None:
-    for example in EXAMPLES:
+    for example in (*EXAMPLES, *QUESTIONS, *STATEMENTS, AGREED, DECLINED):
         assert example.answer[-1] in ".?!"
+        assert len(split_sentences(example.answer)) <= 2
+        assert not (example.closing and "?" in example.answer)
+        assert nearest(example.said).answer == example.answer or example not in EXAMPLES
         assert len(example.answer) < 150
 
 

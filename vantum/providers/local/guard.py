@@ -1,9 +1,9 @@
 """Watches over what a small model says, sentence by sentence, before it is heard.
 
-Small models loop, echo, take the other side's part, and state numbers nobody gave them. A sentence
-is released when it is complete and found good (speech is cut at sentence ends anyway, so this costs
-nothing); at the first bad one the answer ends, with the example's own sentence in its place if the
-answer followed an example. Pure.
+Small models loop, echo, take the other side's part, and state and promise what nobody gave them. A
+sentence is released when it is complete and found good (speech is cut at sentence ends anyway, so
+this costs nothing); at the first bad one the answer ends, with the rest of the example in its place
+if the answer followed an example. Pure.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections import Counter
 from typing import Final
 
 from vantum.core.sentences import SentenceEnd, sentence_end
+from vantum.providers.local.faithful import is_faithful
 
 _LABEL: Final = re.compile(
     r"^\W*(?:alex|assistant|user|system|prospect|caller|customer|agent|me|you)\s*:", re.IGNORECASE
@@ -42,6 +43,7 @@ class Guard:
         known: str = "",
         opening: str = "",
         model: str = "",
+        closing: bool = False,
     ) -> None:
         """Watch over an answer.
 
@@ -52,13 +54,17 @@ class Guard:
             heard: what the other side said last, which is not to be echoed.
             known: all text the model was given; only numbers that are in it may be said.
             opening: the beginning of the answer, already spoken.
-            model: the answer of the example that it follows.
+            model: the answer of the example that it follows: what it says must be said by that,
+                sentence for sentence, in these words or others.
+            closing: nothing new is asked or announced.
         """
-        self._limit = sentences
         self._strict = strict
         self._heard = _words(heard)
-        self._numbers = set(_NUMBER.findall(known))
+        self._known = f"{known} {model}"
+        self._numbers = set(_NUMBER.findall(self._known))
+        self._closing = closing
         self._example = split_sentences(model)
+        self._limit = min(sentences, len(self._example) or sentences)
         self._said: list[str] = []
         *whole, self._open = split_sentences(opening) or [""]
         self._said.extend(whole)
@@ -66,7 +72,7 @@ class Guard:
             self._said.append(self._open)
             self._open = ""
         self._held = ""
-        self.done = len(self._said) >= sentences
+        self.done = len(self._said) >= self._limit
 
     def feed(self, text: str) -> str:
         """Take what the model wrote next; what of the answer may be spoken now."""
@@ -90,25 +96,32 @@ class Guard:
             return ""
         rest, self._held = self._held, ""
         spoken = self._judge(rest) if (self._open + rest).strip() else ""
+        if self._closing and not self.done:
+            spoken += self._rest_of_example()
         self.done = True
         return spoken
 
     def _judge(self, sentence: str) -> str:
         whole = (self._open + sentence).strip()
-        at = len(self._said)
         if self._is_good(whole):
-            spoken = sentence
+            spoken = sentence if self._said or self._example else sentence.lstrip()
+            self._said.append(whole)
         else:
-            self.done = True
-            whole = self._example[at] if at < len(self._example) else ""
-            spoken = whole.removeprefix(self._open) if self._open else f" {whole}".rstrip()
-            if self._open and not is_whole(whole):
+            spoken = self._rest_of_example()
+            if self._open and not spoken:
                 spoken = "."
-        self._said.append(whole)
         self._open = ""
         if len(self._said) >= self._limit:
             self.done = True
-        return spoken if at or self._example else spoken.lstrip()
+        return spoken
+
+    def _rest_of_example(self) -> str:
+        """What the example says from here on, in the model's place."""
+        self.done = True
+        rest = self._example[len(self._said) : self._limit]
+        self._said.extend(rest)
+        text = " ".join(rest)
+        return text.removeprefix(self._open) if self._open else f" {text}".rstrip()
 
     def _is_good(self, sentence: str) -> bool:
         words = _words(sentence)
@@ -117,6 +130,14 @@ class Guard:
         if not self._strict:
             return not _loops(words, often=3)
         if _NONSENSE.search(sentence) or _loops(words, often=2) or len(words) > _MAX_WORDS:
+            return False
+        if self._example and not is_faithful(
+            sentence,
+            self._example[len(self._said)],
+            opening=self._open,
+            known=self._known,
+            closing=self._closing,
+        ):
             return False
         # The only sentence of an answer without an example to fall back on is better than silence.
         return not (self._example or self._said) or (

@@ -21,9 +21,10 @@ from vantum.config.call import LlmSettings
 from vantum.core.events import Prospect
 from vantum.core.messages import ChatMessage, ChatRequest
 from vantum.core.prompts import build_system_prompt
+from vantum.providers.local.choosing import nearest
 from vantum.providers.local.guard import Guard
 from vantum.providers.local.llama import SLOT_TOKENS, Message, Sampling
-from vantum.providers.local.playbook import Example, nearest
+from vantum.providers.local.playbook import Example
 
 SYSTEM: Final = (
     "You are Alex, a friendly sales representative of Vantum, on the phone with a prospect. "
@@ -89,7 +90,7 @@ def plan_answer(request: ChatRequest, settings: LlmSettings, *, small: bool) -> 
 
 def _sales(system: str, turns: list[ChatMessage], settings: LlmSettings) -> Plan:
     heard = next((turn.content for turn in reversed(turns) if turn.role == "user"), "Hello?")
-    example = nearest(heard)
+    example = nearest(heard, [turn.content for turn in turns if turn.role == "assistant"])
     opening = opening_of(example)
     before = turns[:-1] if turns and turns[-1].role == "user" else turns
     prompt = SYSTEM + facts_in(system)
@@ -103,9 +104,14 @@ def _sales(system: str, turns: list[ChatMessage], settings: LlmSettings) -> Plan
         min_p=0.1,
         max_tokens=min(settings.max_tokens, _ANSWER_TOKENS),
     )
-    known = " ".join([system, *(turn.content for turn in turns), example.answer])
+    known = " ".join([prompt, *(turn.content for turn in turns), example.answer])
     guard = Guard(
-        sentences=SENTENCES, heard=heard, known=known, opening=opening, model=example.answer
+        sentences=SENTENCES,
+        heard=heard,
+        known=known,
+        opening=opening,
+        model=example.answer,
+        closing=example.closing,
     )
     return Plan(messages, sampling, guard, opening)
 
