@@ -21,6 +21,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as other_connect
 
+from tests.in_memory import FRAME
 from vantum.client import Client, ClientError, connect
 from vantum.config import (
     CartesiaSettings,
@@ -43,6 +44,8 @@ from vantum.testing import (
 )
 
 KEY = Secret("k-on-loopback")
+#: 200 ms at 16 kHz, and no digital silence, in which nobody looks long for words.
+VOICE = FRAME * 10
 
 
 @define(eq=False)
@@ -104,7 +107,7 @@ async def until(client: Client, kind: type) -> Any:
 
 async def a_turn(client: Client) -> None:
     await client.start(e.InputOptions(turn_detection="manual"))
-    await client.send_audio(bytes(6400))
+    await client.send_audio(VOICE)
     await client.end()
     await until(client, e.OutputCompleted)
 
@@ -150,6 +153,13 @@ async def test_http_errors_and_further_routes() -> None:
         assert failed.status_code == 500
         assert "stack" not in failed.text
         assert (await get(running.http + "/page")).text == "here"
+
+
+async def test_a_proxy_that_keeps_connections_can_still_upgrade() -> None:
+    """No connection is kept: the upgrade comes on one of its own, and is looked at."""
+    async with a_server() as running:
+        answer = await get(running.http + "/health")
+        assert answer.headers["connection"] == "close"
 
 
 async def test_bytes_that_are_no_http_and_requests_that_never_come() -> None:
@@ -292,7 +302,7 @@ async def test_a_session_that_crashes_touches_no_other(monkeypatch: pytest.Monke
         )
         async with connect(running.url) as unlucky:
             await unlucky.start(e.InputOptions(turn_detection="manual"))
-            await unlucky.send_audio(bytes(6400))
+            await unlucky.send_audio(VOICE)
             await unlucky.end()
             async for _, message in unlucky.events:
                 assert "bug" not in str(message)
@@ -318,7 +328,7 @@ class _Models:
 async def test_draining() -> None:
     async with a_server() as running, connect(running.url) as client:
         await client.start(e.InputOptions(turn_detection="manual"))
-        await client.send_audio(bytes(6400))
+        await client.send_audio(VOICE)
         await client.end()
         await until(client, e.OutputStarted)
         running.accepting.cancel()

@@ -276,6 +276,37 @@ async def test_interrupt_while_the_model_hangs(autojump_clock: object) -> None:
         assert [m["role"] for m in caller.openai.chats[-1].body["messages"]] == ["system", "user"]
 
 
+async def test_interrupt_of_an_answer_that_has_begun_but_not_sounded(
+    autojump_clock: object,
+) -> None:
+    async with a_call(openai=SLOW, cartesia=CartesiaScript(first_audio_s=5.0)) as caller:
+        await caller.start()
+        await caller.speak(0.3)
+        await caller.end()
+        began = await caller.until(e.ResponseStarted)
+        await trio.sleep(1)
+        await caller.send(e.Interrupt(caller.request()))
+        cancel = await caller.until(e.OutputCancelled)
+        assert cancel.utterance_id == began.utterance_id, "a client that shows it must know"
+        await caller.until_state("LISTENING")
+        assert not caller.messages(e.Interrupted), "nothing was heard"
+
+
+async def test_many_starts_while_the_synthesiser_is_lost_hold_nobody_up(
+    autojump_clock: object,
+) -> None:
+    script = CartesiaScript(connect_faults=(401,) * 3)
+    async with a_call(openai=THREE, cartesia=script) as caller:
+        for _ in range(40):
+            await caller.send(e.StartInput(caller.request(), e.InputOptions()))
+        await caller.until(e.ErrorReply)
+        while not caller.messages(e.Ready):
+            await trio.sleep(1)
+            await caller.send(e.StartInput(caller.request(), e.InputOptions()))
+        await caller.start()
+        await caller.turn()
+
+
 async def test_interrupt_stops_the_synthesis_at_the_provider(autojump_clock: object) -> None:
     async with a_call(openai=THREE, cartesia=CartesiaScript(rate=1.0)) as caller:
         await respond_for(caller, 0.5)
@@ -571,10 +602,13 @@ async def test_odd_bytes_are_carried_over(autojump_clock: object) -> None:
 
 async def test_audio_that_nobody_takes_is_dropped_and_told(autojump_clock: object) -> None:
     chosen = Settings(session=SessionSettings(input_buffer_ms=500))
-    faults = (Disconnects(after_s=0.2, connections=frozenset({0})), Rejects(401, frozenset({1})))
+    faults = (
+        Disconnects(after_s=0.2, connections=frozenset({0})),
+        Rejects(500, frozenset({1, 2, 3})),
+    )
     async with a_call(openai=THREE, settings=chosen, deepgram_faults=faults) as caller:
         await caller.start()
-        await caller.speak(1.0)
+        await caller.speak(2.0)
         assert [m.case for m in caller.messages(e.ErrorReply)] == [
             "stt_unavailable",
             "buffer_overflow",

@@ -140,6 +140,9 @@ def http_config(handshake_timeout_s: float) -> Config:
     config.errorlog = None
     config.include_server_header = False
     config.keep_alive_timeout = 15.0
+    # Whether a connection is to become a WebSocket is looked at once, at its first request. A proxy
+    # that keeps connections would send the upgrade over one that Hypercorn has: so it gets none.
+    config.keep_alive_max_requests = 1
     config.read_timeout = max(1, round(handshake_timeout_s))
     return config
 

@@ -205,6 +205,7 @@ class Server:
         server = self.settings.server
         with bound_contextvars(session=session_id):
             _log.info("session opened", vocabulary=vocabulary, active=len(self.sessions))
+            reason = "internal error"
             try:
                 call = self._call(vocabulary, session_id)
                 async with trio.open_nursery() as nursery:
@@ -216,13 +217,14 @@ class Server:
                     self.sessions[session_id] = conductor
                     if self.draining:  # it began too late to be asked with the others
                         nursery.start_soon(_ask_to_close, conductor)
+                    reason = conductor.ended_because
             except* ClientTooSlow as group:
-                _log.warning("session closed", reason=str(group.exceptions[0]))
+                reason = str(group.exceptions[0])
             except* Exception:
                 _log.exception("session failed")
                 with trio.move_on_after(server.send_timeout_ms / 1000):
                     await connection.aclose(code=1011, reason="internal error")
-            _log.info("session closed")
+            _log.info("session closed", reason=reason)
 
     def _call(self, vocabulary: Vocabulary, session_id: str) -> Call:
         return Call(
@@ -273,6 +275,7 @@ class Server:
         message: ServerMessage,
         code: int,
     ) -> None:
+        _log.info("turned away", code=code)
         data = encode(message, vocabulary=vocabulary, session_id=session_id, new_id=self.new_id)
         assert data is not None
         with trio.move_on_after(self.settings.server.send_timeout_ms / 1000):

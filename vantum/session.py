@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import trio
 
 from vantum.actors.call import Call, ClientSocket, Inbox, Outgoing
@@ -34,9 +36,9 @@ async def run_session(
     out_tx, out_rx = trio.open_memory_channel[Outgoing](8)
     # Audio for the recogniser: two frames; what waits longer waits in the lane, which may drop it.
     stt_tx, stt_rx = trio.open_memory_channel[SttInput](2)
-    # Orders are rare; one that waits is never a reason for the conductor to wait.
-    language_tx, language_rx = trio.open_memory_channel[str](16)
-    synthesiser_tx, synthesiser_rx = trio.open_memory_channel[None](16)
+    # Orders: a language is taken at once, whatever runs; an open synthesiser needs no further one.
+    language_tx, language_rx = trio.open_memory_channel[str](math.inf)
+    synthesiser_tx, synthesiser_rx = trio.open_memory_channel[None](1)
     lane = AudioLane(call.settings.session.input_buffer_ms / 1000)
 
     async with trio.open_nursery() as nursery:

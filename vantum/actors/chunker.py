@@ -49,9 +49,11 @@ class Answer:
 class Said:
     """What became of the model's part: filled in while it runs, read when the response is over.
 
-    `written` is the whole answer with its markers; empty if it is not whole.
+    `begun`: the client knows of the answer. `written` is the whole answer with its markers; empty
+    if it is not whole.
     """
 
+    begun: bool = False
     text: str = ""
     written: str = ""
     is_fallback: bool = False
@@ -70,6 +72,11 @@ async def chunk(
     chunker = Chunker(answer.options)
     raw: list[str] = []
 
+    async def begin() -> None:
+        if not said.begun:
+            said.begun = True
+            await out_tx.send(ResponseStarted(answer.utterance_id, answer.timestamp_ms))
+
     async def say(pieces: list[str]) -> None:
         for text in pieces:
             said.pieces.append(text)
@@ -78,8 +85,7 @@ async def chunk(
     async for message in token_rx:
         match message:
             case LlmToken(text=token):
-                if not raw:
-                    await out_tx.send(ResponseStarted(answer.utterance_id, answer.timestamp_ms))
+                await begin()
                 raw.append(token)
                 if answer.tokens:
                     await out_tx.send(ResponseToken(answer.utterance_id, token))
@@ -102,8 +108,7 @@ async def chunk(
             said.text = " ".join(said.pieces)
             break
         said.is_fallback, said.text = True, answer.fallback.text
-        if not raw:
-            await out_tx.send(ResponseStarted(answer.utterance_id, answer.timestamp_ms))
+        await begin()
         fallback = Chunker(answer.options)
         await say(fallback.feed(answer.fallback.text) + fallback.finish())
         break

@@ -7,6 +7,7 @@ response, the history) is here; what follows from what is in `vantum.core.conver
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 
 import attrs
 import trio
@@ -76,6 +77,7 @@ class Conductor:
     history: History
     response: Response | None = None
     failures: int = 0
+    ended_because: str = "the connection is gone"
     speaking: trio.Lock = field(factory=trio.Lock)
 
     @classmethod
@@ -160,14 +162,17 @@ class Conductor:
                 self.call.log.debug("state", old=old, new=new)
                 await self.out_tx.send(StateChanged(old, new, wall_ms()))
             case OpenRecogniser(language=language):
-                await self.orders.language_tx.send(language)
+                self.orders.language_tx.send_nowait(language)
             case OpenSynthesiser():
-                await self.orders.synthesiser_tx.send(None)
+                # One order that waits is as good as many.
+                with suppress(trio.WouldBlock):
+                    self.orders.synthesiser_tx.send_nowait(None)
             case StartResponse(turn=turn):
                 self._start(turn)
             case CancelResponse():
                 return await self._cancel(command)
             case EndSession(code=code, reason=reason):
+                self.ended_because = reason
                 await self.out_tx.send(Goodbye(code, reason))
         return None
 
@@ -222,13 +227,14 @@ class Conductor:
         response.scope.cancel()
         utterance_id = response.answer.utterance_id
         await self._drop_audio(utterance_id)
-        if response.playing.started:
+        # An answer that the client knows of must not just fall silent.
+        if response.playing.started or response.said.begun:
             await self.out_tx.send(
                 OutputCancelled(utterance_id, wall_ms, command.reason, command.interrupted)
             )
-            if command.interrupted:
-                heard = response.playing.playout.heard_text(response.cut_s)
-                await self.out_tx.send(Interrupted(utterance_id, heard, wall_ms))
+        if response.playing.started and command.interrupted:
+            heard = response.playing.playout.heard_text(response.cut_s)
+            await self.out_tx.send(Interrupted(utterance_id, heard, wall_ms))
         return ResponseDone(command.turn, response.failed)
 
     async def _drop_audio(self, utterance_id: str) -> None:

@@ -10,12 +10,15 @@ from vantum.actors.call import Inbox
 from vantum.core.backoff import Schedule
 from vantum.core.decisions import RoleLost, RoleReady
 from vantum.errors import ProviderError, Role
+from vantum.observe.logs import get_log
 
 #: A provider has its own quick schedule for a lost connection. When that is used up the session
 #: still tries now and then: a call may outlive a provider's bad minute. The last delay repeats.
 _REOPEN = Schedule((1.0, 2.0, 5.0, 10.0))
 
 Run = Callable[..., Awaitable[None]]
+
+_log = get_log("call")
 
 
 def lost(role: Role, error: ProviderError) -> RoleLost:
@@ -29,7 +32,8 @@ async def keep_open(
 ) -> None:
     """Run a provider's connection for as long as the session lasts.
 
-    Returns only if it never became ready: then the client is told, and its next start tries again.
+    Returns if it never became ready, or if trying again would not help (a key that is refused, an
+    account that is empty): the client was told, and its next start tries again.
     """
     was_ready = False
     failures = 0
@@ -47,8 +51,9 @@ async def keep_open(
             error = ProviderError(role, "timeout", f"not ready within {ready_timeout_s:g} s")
         if error is None:
             error = ProviderError(role, "unknown", "the connection ended without a reason")
+        _log.warning("lost" if was_ready else "not ready", role=role, error=str(error))
         await inbox_tx.send(lost(role, error))
-        if not was_ready:
+        if not was_ready or not error.retryable:
             return
         last = len(_REOPEN.delays_s) - 1
         await trio.sleep(_REOPEN.delays_s[min(failures, last)])

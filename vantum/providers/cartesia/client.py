@@ -24,6 +24,7 @@ from vantum.providers.cartesia import protocol
 from vantum.providers.cartesia.link import Link, OpenStream, hold_link
 from vantum.providers.cartesia.protocol import Voicing
 from vantum.providers.cartesia.speaking import Speaking
+from vantum.providers.contacts import Contacts
 
 _log = get_log("cartesia")
 
@@ -33,17 +34,6 @@ _RENEW_AGAIN_S = 15.0
 
 def _new_context_id() -> str:
     return str(uuid7())
-
-
-@define
-class _Contacts:
-    """How the last contacts with Cartesia went, over all sessions."""
-
-    last_error: ProviderError | None = None
-    any_contact: bool = False
-
-    def note(self, error: ProviderError | None) -> None:
-        self.any_contact, self.last_error = True, error
 
 
 @frozen
@@ -62,7 +52,7 @@ class CartesiaProvider:
     settings: CartesiaSettings
     open_stream: OpenStream = field(default=trio.open_tcp_stream, repr=False)
     new_context_id: Callable[[], str] = field(default=_new_context_id, repr=False)
-    _contacts: _Contacts = field(factory=_Contacts, init=False, repr=False)
+    _contacts: Contacts = field(factory=Contacts, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         protocol.target(self.settings.base_url, self.settings.version)
@@ -73,11 +63,14 @@ class CartesiaProvider:
         return protocol.NAME
 
     def health(self) -> Health:
-        """From the last contact of any session."""
-        contacts = self._contacts
-        if contacts.last_error is not None:
-            return Health(False, contacts.last_error.message)
-        return Health(True, "last contact went well" if contacts.any_contact else "not used yet")
+        """From the last contacts of all sessions."""
+        return self._contacts.health(trio.current_time())
+
+    def _note(self, error: ProviderError | None) -> None:
+        if error is None:
+            self._contacts.success()
+        else:
+            self._contacts.failure(error, trio.current_time())
 
     def for_session(self) -> TextToSpeech:
         """A voice for one session."""
@@ -85,7 +78,7 @@ class CartesiaProvider:
             settings=self.settings,
             open_stream=self.open_stream,
             new_context_id=self.new_context_id,
-            note=self._contacts.note,
+            note=self._note,
         )
 
 
