@@ -172,6 +172,8 @@ def test_an_answer_that_is_late_or_about_another_pause_changes_nothing() -> None
     assert policy.take(CheckAnswered(0, 1.0), 2.3) == policy
     speaking = policy.take(BEGAN, 2.4)
     assert speaking.take(CheckAnswered(1, 1.0), 2.5) == speaking
+    answered = policy.take(CheckAnswered(1, 1.0), 2.25).take(BEGAN, 2.28).take(QUIET, 4)
+    assert end_of(answered)[0] == pytest.approx(4.7)
 
 
 def test_until_it_answers_words_may_only_lengthen_the_wait() -> None:
@@ -212,6 +214,15 @@ def test_with_a_detector_it_waits_for_its_answer_but_not_forever() -> None:
     assert end_of(policy.take(CheckAnswered(policy.pause, 0.9), 1.2))[0] == pytest.approx(1.3)
 
 
+def test_words_that_grow_are_worth_asking_again() -> None:
+    policy = after(ASKING, (1, said(WHOLE)), (1.1, OVER))
+    first = policy.pause
+    policy = policy.take(CheckAsked(first), 1.1).take(CheckAnswered(first, 0.9), 1.15)
+    policy = policy.take(said("and um"), 1.2).take(OVER, 1.3)
+    assert policy.answer is None
+    assert policy.decide(1.3).check == policy.pause != first
+
+
 def test_words_that_grow_join_the_turn() -> None:
     policy = after(PLAIN, (1, said(OPEN)), (1.1, OVER), (1.2, said("and more")))
     assert end_of(policy)[0] == pytest.approx(3.7)
@@ -249,6 +260,16 @@ def test_a_noise_that_comes_and_goes_is_no_reason_to_wait_longer() -> None:
     assert 7.9 <= tenth / 10 <= 8.5
 
 
+def test_what_the_recogniser_called_over_before_the_voice_went_on_counts_no_more() -> None:
+    policy = after(PLAIN, (0, BEGAN), (1, said(OPEN)), (1.1, QUIET), (1.2, OVER), (1.3, BEGAN))
+    assert end_of(policy)[0] == 7
+
+
+def test_even_at_the_deadline_a_pause_lasts_the_minimum() -> None:
+    policy = after(PLAIN, (0, BEGAN), (1, said(OPEN)), (6.9, QUIET))
+    assert end_of(policy)[0] == pytest.approx(7.2)
+
+
 # ---------------------------------------------------------------- flushing and the next turn
 
 
@@ -259,6 +280,12 @@ def test_while_the_recogniser_is_asked_for_its_last_words_nothing_is_decided() -
     policy = policy.take(said("the blue car we saw"), 2.8).take(SpeechStarted(0), 2.8)
     assert policy.take(SttFlushed(2), 2.85) == policy
     assert policy.take(SttFlushed(3), 2.9).decide(2.9).ended
+
+
+def test_nor_does_what_the_recogniser_hears_meanwhile_begin_a_pause() -> None:
+    policy = after(PLAIN, (1, said(OPEN)), (1.1, OVER), (1.4, SttFlush(0)))
+    policy = policy.take(SpeechStarted(0), 1.45).take(said("we saw"), 1.46)
+    assert policy.take(SttFlushed(0), 1.5).decide(1.5).ended
 
 
 def test_a_caller_who_goes_on_meanwhile_takes_the_end_back() -> None:
@@ -322,6 +349,14 @@ def test_a_pause_that_was_mistaken_for_the_end_counts_unless_an_answer_was_heard
     assert taken.take(BEGAN, 9.0).pauses.logs == ()
     unvoiced = taken.take(said("yes"), 2.9).take(TurnTaken(), 3)
     assert unvoiced.taken_s == 2
+
+
+def test_a_pause_lasts_to_where_the_voice_began_not_to_its_report() -> None:
+    policy = spoken(OPEN).take(VoiceEdge(True, 0.0, 0.1), 2.6)
+    assert [round(log, 6) for log in policy.pauses.logs] == [round(math.log(0.5), 6)]
+    absurd = spoken(OPEN).take(VoiceEdge(True, 0.0, 9.0), 2.6)
+    assert absurd.pauses.logs == ()
+    assert absurd.take(VoiceEdge(False, 0.0, 9.0), 2.7).quiet_s == 2
 
 
 def test_only_the_last_pauses_count_and_only_those_that_are_some() -> None:

@@ -199,7 +199,7 @@ class Endpointing:
         """What is known after this sign; `now_s` never goes back."""
         match sign:
             case VoiceEdge(speaking=True):
-                return self._voice_began(max(now_s - sign.late_s, self.quiet_s), now_s)
+                return self._voice_began(now_s - sign.late_s, now_s)
             case VoiceEdge():
                 return self._voice_ended(now_s - sign.late_s)
             case Transcript():
@@ -246,9 +246,7 @@ class Endpointing:
     def _voice_ended(self, at_s: float) -> Endpointing:
         if self.voice_s is None:
             return self
-        return evolve(
-            self, voice_s=None, quiet_s=max(at_s, self.quiet_s), pause=self.pause + 1, answer=None
-        )
+        return evolve(self, voice_s=None, quiet_s=max(at_s, self.quiet_s), pause=self.pause + 1)
 
     def _heard(self, transcript: Transcript, now_s: float) -> Endpointing:
         if transcript.is_final:
@@ -294,7 +292,6 @@ class Endpointing:
             voiced=goes_on,
             quiet_s=self.quiet_s,
             pause=self.pause,
-            asked=self.asked,
             taken_s=self.quiet_s if self.voiced and not goes_on else self.taken_s,
         )
 
