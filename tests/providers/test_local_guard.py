@@ -135,6 +135,7 @@ def test_sentences_are_split_with_their_abbreviations() -> None:
         ("Would a short demo on Tuesday suit you better?", "Would a short demo next week?"),
         ("How does your team find new customers today?", "How does that work?"),
         ("How does your team find new customers today?", "How do you do it?"),
+        ("How does your team find new customers?", "How does your team finds new customers?"),
         # a number, a day, a term or a promise that nobody gave
         ("The price depends on your calls.", "The price depends on three calls."),
         ("When would be a good time to call you?", "Would Friday be a good time to call you?"),

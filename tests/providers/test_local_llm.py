@@ -100,6 +100,24 @@ def test_the_nearest_example_of_what_is_said_on_the_phone(said: str, answer: str
     assert nearest(said).answer.startswith(answer)
 
 
+def test_a_wish_to_be_left_alone_is_not_missed() -> None:
+    for said in (
+        "you've called like four times this week stop it",
+        "one more of those and I will sue",
+        "there is nobody here who would ever need such a thing so no I would not want it",
+    ):
+        assert nearest(said).closing, said
+    assert not nearest("could somebody on our side stop it once it runs").closing
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["any other dentists on it", "our phones are Cisco would that be an issue", "um so why us"],
+)
+def test_a_question_without_its_mark(said: str) -> None:
+    assert nearest(said) == QUESTIONS[0]
+
+
 def test_a_bare_answer_means_what_was_asked() -> None:
     offer = ["Hi, this is Alex.", QUESTIONS[0].answer]
     assert nearest("yeah okay", offer) == AGREED

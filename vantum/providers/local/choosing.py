@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from vantum.providers.local.nearness import Book, content_of
+from vantum.providers.local.nearness import FILLERS, Book, content_of, words_of, words_set
 from vantum.providers.local.playbook import (
     AGREED,
     DECLINED,
@@ -18,14 +18,28 @@ from vantum.providers.local.playbook import (
 
 #: Nearness below which an example would mislead.
 _NEAR: Final = 0.45
-_QUESTION: Final = re.compile(
-    r"\?|^\W*(?:(?:and|so|but|well|okay|uh|um|yeah|like)\W+)*"
-    r"(?:what|who|how|why|when|where|which|can|could|do|does|did|is|are|will|would|may)\b",
-    re.IGNORECASE,
+_ASKING: Final = words_set(
+    "what who how why when where which whose any can could do does did is are will would may should"
+)
+#: The verb before its subject, anywhere: "our system is old would that be a problem".
+_INVERTED: Final = re.compile(
+    r"\b(?:(?:can|could|would|will|is|are|should) (?:i|you|we|it|that|this|there|they)"
+    r"|(?:do|does|did|have) (?:i|you|we|they))\b"
+)
+#: Not to be missed, though nothing in the book is near: they want no more calls, or nothing.
+_CLEAR: Final = (
+    (
+        re.compile(r"\b(?:stop|quit|unsubscribe|harass\w*|sue)\b|\bleave (?:me|us)\b"),
+        "Stop calling me.",
+    ),
+    (
+        re.compile(r"\b(?:not|no|zero|never) (?:\w+ ){,2}(?:interest\w*|want|need|bother\w*)\b"),
+        "I'm not interested.",
+    ),
 )
 _OFFER: Final = content_of("demo meeting suit call colleague")
 _PHRASES: Final = Book([(example.answer, example.said) for example in EXAMPLES])
-_ANSWERS: Final = {example.said: example.answer for example in EXAMPLES}
+_BY_SAID: Final = {example.said: example for example in EXAMPLES}
 
 
 def nearest(said: str, earlier: Sequence[str] = ()) -> Example:
@@ -38,14 +52,25 @@ def nearest(said: str, earlier: Sequence[str] = ()) -> Example:
     if near >= _NEAR:
         example = EXAMPLES[best]
         if earlier and _offers(earlier[-1]):
-            if example.answer == _ANSWERS["Yes."]:
+            if example.answer == _BY_SAID["Yes."].answer:
                 return AGREED
-            if example.answer == _ANSWERS["No."]:
+            if example.answer == _BY_SAID["No."].answer:
                 return DECLINED
         return example
-    catch_all = QUESTIONS if _QUESTION.search(said) else STATEMENTS
+    asks = _asks(said)
+    for clear, same in _CLEAR:
+        if not asks and clear.search(" ".join(words_of(said))):
+            return _BY_SAID[same]
+    catch_all = QUESTIONS if asks else STATEMENTS
     fresh = [one for one in catch_all if not any(_said(one, answer) for answer in earlier)]
     return (fresh or catch_all)[0]
+
+
+def _asks(said: str) -> bool:
+    """Whether it is a question; recognisers seldom write the mark."""
+    words = words_of(said)
+    first = next((word for word in words if word not in FILLERS and word != "okay"), "")
+    return "?" in said or first in _ASKING or bool(_INVERTED.search(" ".join(words)))
 
 
 def _offers(answer: str) -> bool:

@@ -56,7 +56,7 @@ def is_faithful(sentence: str, example: str, *, opening: str, known: str, closin
         known: everything that the model was given to read.
         closing: the call ends with this answer: nothing new is asked or announced.
     """
-    if swaps_sides(sentence, example):
+    if swaps_sides(sentence, example) or _inflects(sentence, example):
         return False
     stems = {stem(word) for word in words_of(sentence)}
     given = {stem(word) for word in words_of(example)}
@@ -82,6 +82,12 @@ def swaps_sides(sentence: str, example: str) -> bool:
         for other in _OTHER_SIDE[pronoun]
         if (pronoun, beside) not in there
     )
+
+
+def _inflects(sentence: str, example: str) -> bool:
+    """Whether it is the example with other endings: "how does your team finds"."""
+    one, other = words_of(sentence), words_of(example)
+    return one != other and [*map(stem, one)] == [*map(stem, other)]
 
 
 def _places(sentence: str) -> frozenset[tuple[str, tuple[str, str]]]:

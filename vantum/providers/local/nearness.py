@@ -16,7 +16,8 @@ from typing import Final, TypeAlias
 Features: TypeAlias = frozenset[str]
 
 
-def _set(words: str) -> frozenset[str]:
+def words_set(words: str) -> frozenset[str]:
+    """The words of a line."""
     return frozenset(words.split())
 
 
@@ -49,7 +50,7 @@ _SPOKEN: Final = tuple(
     )
 )
 #: Said without meaning, or so often that it means nothing.
-_FILLERS: Final = _set(
+FILLERS: Final = words_set(
     "uh um uhm er erm hmm mm ah oh well so like actually really basically honestly just "
     "look hey hang wait yeah guys folks kind sort of please then again also even anyway quite very "
     "the a an"
@@ -93,7 +94,7 @@ _SAME: Final = (
     "bye goodbye",
 )
 _GROUP: Final = {word: group.split()[0] for group in _SAME for word in group.split()}
-_FUNCTION: Final = _set(
+_FUNCTION: Final = words_set(
     "i me my mine we us our ours you your yours he him his she her it its they them their this "
     "that these those there here who what which how when where why is are am was were be been do "
     "does did have has had will would can could shall should may might must not no yes and or but "
@@ -145,7 +146,7 @@ def clauses_of(text: str) -> list[str]:
 def features_of(text: str) -> Features:
     """The words of `text` without fillers, as concepts, and the pairs of neighbours."""
     every = words_of(text)
-    words = [word for word in every if word not in _FILLERS] or every
+    words = [word for word in every if word not in FILLERS] or every
     named = [_GROUP.get(word) or _GROUP.get(stem(word)) or stem(word) for word in words]
     pairs = (f"{one} {other}" for one, other in pairwise(named))
     return frozenset(named) | frozenset(pairs)

@@ -40,8 +40,8 @@ _BOOK: Final[tuple[tuple[str, str], ...]] = (
     (
         "I'm calling because we help sales teams book more meetings. How do you find new "
         "customers today?",
-        "Why are you calling me?\nWhat is this about?\nWhat do you want?\nWhat can I do for "
-        "you?\nWhat is the reason for your call?\nWhat is this regarding?\nWhat is this in "
+        "Why are you calling me?\nWhat is this about?\nWhat is the point of this?\n"
+        "What can I do for you?\nWhat is the reason for your call?\nWhat is this regarding?\nWhat is this in "
         "regards to?\nHow can I help you?\nWhat is it you want from me?",
     ),
     (
@@ -72,7 +72,7 @@ _BOOK: Final[tuple[tuple[str, str], ...]] = (
         "Of course. When would be a good time to call you back?",
         "Call me later.\nCan you call me later?\nCan you call back tomorrow?\nCall me next "
         "week.\nI'm busy.\nI'm busy right now.\nI don't have time.\nThis is a bad time.\nI'm in "
-        "a meeting.\nI'm driving.\nNot now.\nCan we talk another time?\nCould you ring me back "
+        "a meeting.\nI'm in the car.\nNot now.\nCan we talk another time?\nCould you ring me back "
         "on Monday?\nI'm about to walk into a meeting.\nI've got to run.\nYou caught me at a bad "
         "time.\nI can't talk right now.\nI'm at work.\nI'm with a customer.\nI'm on another "
         "call.\nTry me again tomorrow.",
@@ -190,7 +190,8 @@ _BOOK: Final[tuple[tuple[str, str], ...]] = (
         "Of course. This is Alex from Vantum, and we help sales teams book more meetings by phone.",
         "Sorry, what did you say?\nCan you repeat that?\nPardon?\nI didn't understand.\nSay that "
         "again?\nI can't hear you.\nWhat?\nI don't get it.\nCome again?\nYou're breaking up.\n"
-        "The line is bad.\nI missed that.\nSorry?\nWhat was that?\nYou lost me.",
+        "The line is bad.\nI missed that.\nSorry?\nWhat was that?\nYou talk too fast.\n"
+        "What are you talking about?",
     ),
     (
         "Thank you, that helps. How many of those calls turn into a meeting?",
