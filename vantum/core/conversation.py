@@ -21,12 +21,10 @@ from vantum.core.decisions import (
     CloseRequested,
     Command,
     Conversation,
-    EndSession,
     Event,
     FirstAudio,
     Flush,
     InputEnding,
-    MoveState,
     OpenRecogniser,
     OpenSynthesiser,
     ResponseDone,
@@ -34,108 +32,22 @@ from vantum.core.decisions import (
     RoleReady,
     Send,
     SendTranscript,
-    StartResponse,
     Step,
     Tick,
-    Turn,
 )
 from vantum.core.events import (
     Ack,
-    Disconnecting,
     EndCall,
-    ErrorCase,
     ErrorReply,
     Goodbye,
     Heartbeat,
     Interrupt,
-    Maintenance,
-    QuotaExceeded,
     Ready,
-    Request,
     StartInput,
     StateName,
 )
 from vantum.core.messages import SttFlushed, Transcript, UtteranceEnded
-from vantum.errors import Role
-
-# ---------------------------------------------------------------- small moves
-
-
-def _move(c: Conversation, new: StateName, commands: list[Command]) -> Conversation:
-    if c.state == new:
-        return c
-    commands.append(MoveState(c.state, new))
-    return evolve(c, state=new)
-
-
-def _service_error(request: Request, lost: RoleLost) -> list[Command]:
-    case: dict[Role, ErrorCase] = {
-        "stt": "stt_unavailable",
-        "llm": "llm_unavailable",
-        "tts": "tts_unavailable",
-    }
-    commands: list[Command] = [Send(ErrorReply(request, case[lost.role], lost.message))]
-    if lost.kind == "quota":
-        commands.append(Send(QuotaExceeded(lost.role, lost.message)))
-    return commands
-
-
-def _take_words(c: Conversation, *, with_interim: bool) -> tuple[Conversation, str]:
-    """End the turn being spoken; an interim counts only if its final text will not come."""
-    parts = (*c.words, c.interim) if with_interim else c.words
-    return evolve(c, words=(), interim=""), " ".join(p for p in parts if p).strip()
-
-
-def _commit(c: Conversation, text: str, request: Request, commands: list[Command]) -> Conversation:
-    """A turn of the user is over: answer it, or queue it behind the answer that is running."""
-    if not text:
-        return c
-    if c.closing is not None:
-        commands.append(
-            Send(ErrorReply(request, "queue_full", "the session is closing: not answered"))
-        )
-        return c
-    turn = Turn(c.next_turn, text, request)
-    # Before the synthesiser is ready a turn waits just as it does behind an answer.
-    must_wait = c.turn is not None or c.state == "INITIALIZING"
-    if must_wait and len(c.queue) >= c.limits.max_queue_size:
-        message = (
-            f"{c.limits.max_queue_size} requests are waiting already (LLM_MAX_QUEUE_SIZE); "
-            "this one was not queued"
-        )
-        commands.append(Send(ErrorReply(request, "queue_full", message)))
-        return c
-    c = evolve(c, next_turn=c.next_turn + 1, queue=(*c.queue, turn))
-    return c if must_wait else _next(c, commands)
-
-
-def _next(c: Conversation, commands: list[Command]) -> Conversation:
-    """Start the next waiting turn, close if that was asked for, or listen."""
-    if c.closing is not None:
-        return _end(c, c.closing, commands)
-    if not c.queue:
-        return _move(c, "LISTENING", commands)
-    # Between two turns the line is open again, if only for an instant: the states stay a path of
-    # the diagram.
-    c = _move(c, "LISTENING", commands)
-    turn, *rest = c.queue
-    c = evolve(c, turn=turn, queue=tuple(rest))
-    c = _move(c, "THINKING", commands)
-    commands.append(StartResponse(turn))
-    return c
-
-
-def _end(c: Conversation, why: CloseRequested, commands: list[Command]) -> Conversation:
-    for turn in c.queue:
-        message = "the session ended before this was answered"
-        commands.append(Send(ErrorReply(turn.request, "queue_full", message)))
-    if why.maintenance:
-        commands.append(Send(Maintenance(why.reason)))
-    commands.append(Send(Disconnecting(why.reason)))
-    c = _move(evolve(c, queue=(), turn=None, flushes=()), "ENDED", commands)
-    commands.append(EndSession(why.code, why.reason))
-    return c
-
+from vantum.core.moves import commit, end_call, go_on, move, service_error, take_words
 
 # ---------------------------------------------------------------- handlers
 
@@ -171,13 +83,13 @@ def _when_ready(c: Conversation, now_s: float, commands: list[Command]) -> Conve
     if not {"stt", "tts"} <= c.ready or c.language != wanted:
         return c
     if c.state == "INITIALIZING":
-        c = _move(c, "LISTENING", commands)
+        c = move(c, "LISTENING", commands)
         commands.append(Send(Ready(c.providers)))
         deadline_s = now_s + c.limits.flush_timeout_s
         c = evolve(c, flushes=tuple(evolve(f, deadline_s=deadline_s) for f in c.flushes))
     commands.extend(Send(Ack(start.request)) for start in c.starts)
     c = evolve(c, starts=())
-    return _next(c, commands) if c.turn is None and c.queue else c
+    return go_on(c, commands) if c.turn is None and c.queue else c
 
 
 def _role_ready(c: Conversation, e: RoleReady, now_s: float) -> Step:
@@ -191,15 +103,15 @@ def _role_lost(c: Conversation, e: RoleLost, now_s: float) -> Step:
     c = evolve(c, ready=c.ready - {e.role})
     if c.starts:
         for start in c.starts:
-            commands.extend(_service_error(start.request, e))
+            commands.extend(service_error(start.request, e))
         c = evolve(c, starts=())
     elif was_ready:
-        commands.extend(_service_error(c.start_request, e))
+        commands.extend(service_error(c.start_request, e))
     if e.role == "stt":
         # Its answers will not come: the best known words stand, and nothing old is expected.
         for flush in c.flushes:
-            c, text = _take_words(c, with_interim=True)
-            c = _commit(c, text, flush.request, commands)
+            c, text = take_words(c, with_interim=True)
+            c = commit(c, text, flush.request, commands)
         c = evolve(c, flushes=(), overdue=frozenset())
     return c, commands
 
@@ -232,8 +144,8 @@ def _utterance_ended(c: Conversation, e: UtteranceEnded, now_s: float) -> Step:
     auto = c.options is not None and c.options.turn_detection == "auto"
     if not auto or c.flushes or c.overdue:
         return c, commands
-    c, text = _take_words(c, with_interim=False)
-    return _commit(c, text, c.start_request, commands), commands
+    c, text = take_words(c, with_interim=False)
+    return commit(c, text, c.start_request, commands), commands
 
 
 def _flushed(c: Conversation, e: SttFlushed, now_s: float) -> Step:
@@ -245,8 +157,8 @@ def _flushed(c: Conversation, e: SttFlushed, now_s: float) -> Step:
     found = [f.request for f in c.flushes if f.flush_id == e.flush_id] or [c.start_request]
     # Answers come in order: what was asked before it has its own, or will never have one.
     c = evolve(c, flushes=tuple(f for f in c.flushes if f.flush_id > e.flush_id))
-    c, text = _take_words(c, with_interim=not e.complete)
-    c = _commit(c, text, found[0], commands)
+    c, text = take_words(c, with_interim=not e.complete)
+    c = commit(c, text, found[0], commands)
     return _when_ready(_open_recogniser(c, commands), now_s, commands), commands
 
 
@@ -262,8 +174,8 @@ def _tick(c: Conversation, e: Tick, now_s: float) -> Step:
             c = evolve(c, flushes=tuple(waiting if f is flush else f for f in c.flushes))
             continue
         c = evolve(c, flushes=others, overdue=c.overdue | {flush.flush_id})
-        c, text = _take_words(c, with_interim=True)
-        c = _open_recogniser(_commit(c, text, flush.request, commands), commands)
+        c, text = take_words(c, with_interim=True)
+        c = _open_recogniser(commit(c, text, flush.request, commands), commands)
     if c.closing is None and now_s >= c.started_s + c.limits.max_duration_s:
         c, more = _close(c, CloseRequested(1000, "maximum duration reached"), now_s)
         commands.extend(more)
@@ -277,7 +189,7 @@ def _first_audio(c: Conversation, e: FirstAudio, now_s: float) -> Step:
     commands: list[Command] = []
     if c.turn is None or c.turn.number != e.turn:
         return c, commands
-    return _move(c, "RESPONDING", commands), commands
+    return move(c, "RESPONDING", commands), commands
 
 
 def _response_done(c: Conversation, e: ResponseDone, now_s: float) -> Step:
@@ -285,8 +197,8 @@ def _response_done(c: Conversation, e: ResponseDone, now_s: float) -> Step:
     if c.turn is None or c.turn.number != e.turn:
         return c, commands
     for lost in e.failed:
-        commands.extend(_service_error(c.turn.request, lost))
-    return _next(evolve(c, turn=None), commands), commands
+        commands.extend(service_error(c.turn.request, lost))
+    return go_on(evolve(c, turn=None), commands), commands
 
 
 def _interrupt(c: Conversation, e: Interrupt, now_s: float) -> Step:
@@ -295,7 +207,7 @@ def _interrupt(c: Conversation, e: Interrupt, now_s: float) -> Step:
     # First of all the cut: what follows may have to wait for the writer.
     commands: list[Command] = [CancelResponse(c.turn.number, "user_interrupt", interrupted=True)]
     if c.state == "RESPONDING":
-        c = _move(c, "INTERRUPTED", commands)
+        c = move(c, "INTERRUPTED", commands)
     return c, commands
 
 
@@ -306,7 +218,7 @@ def _close(c: Conversation, e: CloseRequested, now_s: float) -> Step:
         return c, commands
     c = evolve(c, closing=e, grace_at_s=now_s + c.limits.grace_s)
     if c.turn is None:
-        c = _end(c, e, commands)
+        c = end_call(c, e, commands)
     return c, commands
 
 
@@ -316,7 +228,7 @@ def _hang_up(c: Conversation, e: EndCall | Goodbye, now_s: float) -> Step:
     if c.turn is not None:
         commands.append(CancelResponse(c.turn.number, "end_call", interrupted=False))
     reason = "call ended by the client"
-    c = _end(evolve(c, queue=()), CloseRequested(1000, reason), commands)
+    c = end_call(evolve(c, queue=()), CloseRequested(1000, reason), commands)
     return c, commands
 
 

@@ -1,0 +1,106 @@
+"""The small moves that the conversation's handlers are made of. Pure."""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from vantum.core.decisions import (
+    CloseRequested,
+    Command,
+    Conversation,
+    EndSession,
+    MoveState,
+    RoleLost,
+    Send,
+    StartResponse,
+    Turn,
+)
+from vantum.core.events import (
+    Disconnecting,
+    ErrorCase,
+    ErrorReply,
+    Maintenance,
+    QuotaExceeded,
+    Request,
+    StateName,
+)
+from vantum.errors import Role
+
+
+def move(c: Conversation, new: StateName, commands: list[Command]) -> Conversation:
+    """To another state; the client is told. To the same one: nothing."""
+    if c.state == new:
+        return c
+    commands.append(MoveState(c.state, new))
+    return evolve(c, state=new)
+
+
+def service_error(request: Request, lost: RoleLost) -> list[Command]:
+    """What a client is told of a provider that failed it."""
+    case: dict[Role, ErrorCase] = {
+        "stt": "stt_unavailable",
+        "llm": "llm_unavailable",
+        "tts": "tts_unavailable",
+    }
+    commands: list[Command] = [Send(ErrorReply(request, case[lost.role], lost.message))]
+    if lost.kind == "quota":
+        commands.append(Send(QuotaExceeded(lost.role, lost.message)))
+    return commands
+
+
+def take_words(c: Conversation, *, with_interim: bool) -> tuple[Conversation, str]:
+    """End the turn being spoken; an interim counts only if its final text will not come."""
+    parts = (*c.words, c.interim) if with_interim else c.words
+    return evolve(c, words=(), interim=""), " ".join(p for p in parts if p).strip()
+
+
+def commit(c: Conversation, text: str, request: Request, commands: list[Command]) -> Conversation:
+    """A turn of the user is over: answer it, or queue it behind the answer that is running."""
+    if not text:
+        return c
+    if c.closing is not None:
+        commands.append(
+            Send(ErrorReply(request, "queue_full", "the session is closing: not answered"))
+        )
+        return c
+    turn = Turn(c.next_turn, text, request)
+    # Before the synthesiser is ready a turn waits just as it does behind an answer.
+    must_wait = c.turn is not None or c.state == "INITIALIZING"
+    if must_wait and len(c.queue) >= c.limits.max_queue_size:
+        message = (
+            f"{c.limits.max_queue_size} requests are waiting already (LLM_MAX_QUEUE_SIZE); "
+            "this one was not queued"
+        )
+        commands.append(Send(ErrorReply(request, "queue_full", message)))
+        return c
+    c = evolve(c, next_turn=c.next_turn + 1, queue=(*c.queue, turn))
+    return c if must_wait else go_on(c, commands)
+
+
+def go_on(c: Conversation, commands: list[Command]) -> Conversation:
+    """Start the next waiting turn, close if that was asked for, or listen."""
+    if c.closing is not None:
+        return end_call(c, c.closing, commands)
+    if not c.queue:
+        return move(c, "LISTENING", commands)
+    # Between two turns the line is open again, if only for an instant: the states stay a path of
+    # the diagram.
+    c = move(c, "LISTENING", commands)
+    turn, *rest = c.queue
+    c = evolve(c, turn=turn, queue=tuple(rest))
+    c = move(c, "THINKING", commands)
+    commands.append(StartResponse(turn))
+    return c
+
+
+def end_call(c: Conversation, why: CloseRequested, commands: list[Command]) -> Conversation:
+    """Over: who waited is told, and the socket is closed after it."""
+    for turn in c.queue:
+        message = "the session ended before this was answered"
+        commands.append(Send(ErrorReply(turn.request, "queue_full", message)))
+    if why.maintenance:
+        commands.append(Send(Maintenance(why.reason)))
+    commands.append(Send(Disconnecting(why.reason)))
+    c = move(evolve(c, queue=(), turn=None, flushes=()), "ENDED", commands)
+    commands.append(EndSession(why.code, why.reason))
+    return c
