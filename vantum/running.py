@@ -53,6 +53,15 @@ async def open_listeners(
         raise ConfigError(f"cannot listen on {host}:{port} ({names}): {why}") from error
 
 
+@asynccontextmanager
+async def _bound(host: str, port: int) -> AsyncIterator[Sequence[trio.SocketListener]]:
+    async with AsyncExitStack() as stack:
+        listeners = await open_listeners(host, port)
+        for listener in listeners:
+            stack.push_async_callback(trio.aclose_forcefully, listener)
+        yield listeners
+
+
 def listening_url(listeners: Sequence[trio.SocketListener]) -> str:
     """Where a client on this machine connects."""
     host, port, *_ = listeners[0].socket.getsockname()
@@ -80,11 +89,11 @@ async def open_server(
     Raises:
         ConfigError: the address cannot be used.
     """
-    listeners = await open_listeners(
+    where = (
         settings.server.host if host is None else host,
         settings.server.port if port is None else port,
     )
-    async with trio.open_nursery() as nursery:
+    async with _bound(*where) as listeners, trio.open_nursery() as nursery:
         await nursery.start(Server(settings, providers, routes).serve, listeners)
         yield listening_url(listeners)
         nursery.cancel_scope.cancel()
@@ -133,23 +142,23 @@ async def run_server(loaded: Loaded, *, say: Say) -> int:
     settings = loaded.settings
     configure_logs(settings.log.level, settings.log.format)
     choices = provider_choices(settings, loaded.origins)
-    listeners = await open_listeners(settings.server.host, settings.server.port)
-    await prepare_models(settings, say)
-    async with open_providers(settings) as providers, trio.open_nursery() as nursery:
-        server = Server(settings, providers)
-        accepting = await nursery.start(server.serve, listeners)
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            say(_banner(listening_url(listeners), choices))
-            await anext(aiter(signals))
-            accepting.cancel()
-            for listener in listeners:
-                await listener.aclose()
-            nursery.start_soon(_drain, server, nursery.cancel_scope)
-            say(_farewell(len(server.sessions), settings.server.grace_ms))
-            async for _ in signals:
-                # At once means at once: no clean-up that could hang.
-                sys.stdout.flush()
-                os._exit(1)
+    async with _bound(settings.server.host, settings.server.port) as listeners:
+        await prepare_models(settings, say)
+        async with open_providers(settings) as providers, trio.open_nursery() as nursery:
+            server = Server(settings, providers)
+            accepting = await nursery.start(server.serve, listeners)
+            with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                say(_banner(listening_url(listeners), choices))
+                await anext(aiter(signals))
+                accepting.cancel()
+                for listener in listeners:
+                    await listener.aclose()
+                nursery.start_soon(_drain, server, nursery.cancel_scope)
+                say(_farewell(len(server.sessions), settings.server.grace_ms))
+                async for _ in signals:
+                    # At once means at once: no clean-up that could hang.
+                    sys.stdout.flush()
+                    os._exit(1)
     return 0
 
 
