@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Self
@@ -104,7 +104,6 @@ def error(kind: ErrorKind) -> ProviderError:
 async def collect(
     *answers: ScriptedAnswer,
     limits: LlmLimits = LIMITS,
-    may_retry: Callable[[], bool] = lambda: True,
     read_every_s: float = 0.0,
 ) -> tuple[list[LlmOutput], ScriptedModel]:
     model = ScriptedModel(list(answers))
@@ -113,9 +112,7 @@ async def collect(
     async with trio.open_nursery() as nursery:
 
         async def run() -> None:
-            await generate(
-                model, REQUEST, token_tx, limits=limits, may_retry=may_retry, provider="scripted"
-            )
+            await generate(model, REQUEST, token_tx, limits=limits, provider="scripted")
 
         nursery.start_soon(run)
         with token_rx:
@@ -270,15 +267,6 @@ async def test_failures_that_stay_are_not_tried_again(
     limits = LlmLimits(retry=Schedule((0.0,)))
     messages, model = await collect(says(error(kind)), says("never"), limits=limits)
     assert messages == [LlmFailed(kind, f"a {kind} failure", "scripted")]
-    assert len(model.requests) == 1
-
-
-async def test_whoever_asked_may_forbid_another_attempt(autojump_clock: trio.abc.Clock) -> None:
-    limits = LlmLimits(retry=Schedule((0.0,)))
-    messages, model = await collect(
-        says(error("server")), says("never"), limits=limits, may_retry=lambda: False
-    )
-    assert failure(messages).error_kind == "server"
     assert len(model.requests) == 1
 
 

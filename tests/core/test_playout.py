@@ -62,8 +62,7 @@ def test_an_hour_does_not_drift() -> None:
 def test_late_audio_is_an_underrun_and_moves_the_axis() -> None:
     out = playout()
     out.sent(1.0, 0.1)
-    assert not out.starved(1.05)
-    assert out.starved(1.1)
+    assert out.finished_at_s == pytest.approx(1.1)
     assert out.release_at(1.5, 0.1) == 1.5
     out.sent(1.5, 0.1)
     assert [(u.at_s, u.position_s) for u in out.underruns] == [(1.5, 0.1)]
@@ -115,7 +114,6 @@ def test_nothing_was_sent() -> None:
     assert out.heard_s(5.0) == 0
     assert out.heard_text(5.0) == out.text == ""
     assert out.finished_at_s is None
-    assert not out.starved(5.0)
     out.played(5.0, 1.0)
     assert out.heard_s(6.0) == 0
 
@@ -159,7 +157,7 @@ def test_overtaken_and_impossible_reports() -> None:
     assert out.heard_s(0.6) == pytest.approx(0.6)
     out.played(0.7, 99.0)
     assert out.heard_s(0.7) == 1.0
-    assert out.starved(0.7)
+    assert out.finished_at_s == pytest.approx(0.7)
     out.sent(0.8, 1.0)
     assert out.heard_s(0.9) == pytest.approx(1.1)
 
@@ -208,7 +206,6 @@ def test_heard_never_exceeds_sent_and_grows_between_reports(
     finished_at_s = out.finished_at_s
     if finished_at_s is not None:
         assert out.heard_s(finished_at_s + 1e-6) == out.sent_s
-        assert out.starved(finished_at_s)
 
 
 # ---------------------------------------------------------------- which words were heard

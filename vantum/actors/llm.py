@@ -10,7 +10,6 @@ An answer is tried again only while nothing of it has left, so nothing is ever s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import trio
 from attrs import define, frozen
@@ -43,13 +42,12 @@ async def generate(
     event_tx: trio.MemorySendChannel[LlmOutput],
     *,
     limits: LlmLimits,
-    may_retry: Callable[[], bool] = lambda: True,
     provider: str = "llm",
 ) -> None:
     """Send one answer as `LlmToken`s, then `LlmFinished` or `LlmFailed`; closes `event_tx`.
 
     Tokens before an `LlmFailed` stand. Failures that may pass (`ProviderError.retryable`) are tried
-    again by `limits.retry` if nothing has left and `may_retry()` agrees. An answer of white space
+    again by `limits.retry` if nothing has left. An answer of white space
     is a failure of kind "server", a missed deadline one of kind "timeout", both in the name of
     `provider`. Raises `trio.BrokenResourceError` if the receiver has gone.
     """
@@ -63,7 +61,7 @@ async def generate(
             except ProviderError as error:
                 pause_s = None if progress.spoken else limits.retry.delay_s(attempt)
                 in_time = pause_s is not None and trio.current_time() + pause_s < progress.due_s
-                if pause_s is None or not in_time or not error.retryable or not may_retry():
+                if pause_s is None or not in_time or not error.retryable:
                     failure = LlmFailed(error.kind, error.message, error.provider)
                     break
             await trio.sleep(pause_s)

@@ -122,11 +122,6 @@ class PcmAligner:
         self._odd = joined[-1:]
         return joined[:-1]
 
-    @property
-    def has_odd_byte(self) -> bool:
-        """Whether half a sample waits for its other half."""
-        return bool(self._odd)
-
 
 @define
 class Framer:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import isfinite
-from random import Random
 
 from attrs import Attribute, field, frozen
 
@@ -45,11 +44,6 @@ class Schedule:
         """How many attempts there are."""
         return len(self.delays_s)
 
-    @property
-    def total_s(self) -> float:
-        """All waiting together, in seconds, without jitter and without the attempts' own time."""
-        return sum(self.delays_s)
-
     def __iter__(self) -> Iterator[float]:
         """The delays in seconds, in order: `for delay_s in schedule` is one attempt each."""
         return iter(self.delays_s)
@@ -63,19 +57,6 @@ class Schedule:
         if attempt < 0:
             raise ValueError(f"attempts are counted from 0, not {attempt}")
         return self.delays_s[attempt] if attempt < len(self.delays_s) else None
-
-    def jittered(self, random: Random, spread: float = 0.2) -> Schedule:
-        """The same schedule with each delay moved by up to ±`spread` of itself.
-
-        Many calls that lose a provider at the same moment must not all return at the same moment.
-        An immediate attempt stays immediate. The same seed gives the same schedule.
-
-        Raises:
-            ValueError: `spread` is outside 0..1.
-        """
-        if not 0 <= spread <= 1:
-            raise ValueError(f"spread must be within 0..1, not {spread}")
-        return Schedule(tuple(d * random.uniform(1 - spread, 1 + spread) for d in self.delays_s))
 
     def first(self, attempts: int) -> Schedule:
         """At most the first `attempts` of it; if it is shorter, its last delay is repeated.

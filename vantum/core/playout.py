@@ -198,11 +198,6 @@ class Playout:
         stretch = self._stretches[-1]
         return stretch.at_s + self.sent_s - stretch.position_s
 
-    def starved(self, now_s: float) -> bool:
-        """Whether playback has begun and the client has by then played all that it was sent."""
-        finished_at_s = self.finished_at_s
-        return finished_at_s is not None and now_s >= finished_at_s
-
     @property
     def _last_s(self) -> float:
         return max(

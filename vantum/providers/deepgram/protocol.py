@@ -40,9 +40,6 @@ KEEP_ALIVE: Final = '{"type": "KeepAlive"}'
 FINALIZE: Final = '{"type": "Finalize"}'
 CLOSE_STREAM: Final = '{"type": "CloseStream"}'
 
-#: Deepgram closes a connection that has sent it nothing for so long.
-SERVER_TIMEOUT_S: Final = 10.0
-
 # ---------------------------------------------------------------- opening
 
 

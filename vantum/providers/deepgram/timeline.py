@@ -268,11 +268,6 @@ class Timeline:
         self._words_open = False
         self._speaking = False
 
-    @property
-    def has_interim(self) -> bool:
-        """Whether there are words that no final result has fixed yet."""
-        return self._interim is not None
-
 
 def _doubled(word: Word, border: Word) -> bool:
     if (word.start_s + word.end_s) / 2 <= border.end_s:
