@@ -53,7 +53,7 @@ async def test_another_language_right_after_a_turn(autojump_clock: object) -> No
 async def test_words_that_come_late_after_a_lost_connection_are_answered(
     autojump_clock: object,
 ) -> None:
-    """Mending took longer than a turn usually waits for its words: there is no reason to drop it."""
+    """Mending took longer than a turn usually waits: no reason to drop the turn."""
     faults = (
         Disconnects(after_s=0.2, connections=frozenset({0})),
         HangsInHandshake(connections=frozenset({1})),
