@@ -549,13 +549,31 @@ def test_on_a_terminal_there_is_a_status_line(
     states = [part.rstrip() for part in shown.split("\r") if part.strip()]
     assert states == [
         "  speaking  ███░░░░░░░░░░░░░░░░░░░░░░░░░░░ 0.3 of 3.3 s",
-        "  speaking  ███████████████░░░░░░░░░░░░░░░ 1.6 of 3.3 s  …"[:59].rstrip(),
+        "  speaking  ███████████████░░░░░░░░░░░░░░░ 1.6 of 3.3 s  …l",
         "  waiting for the answer …",
         "  listening 0.1 s",
         "  listening 1.2 s",
     ]
     assert shown.endswith("\r"), "the line is empty again"
     assert max(map(len, states)) < 60
+
+
+def test_of_a_long_guess_the_newest_words_are_shown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with Screen(print, 3.3, True) as screen:
+        screen.show(Interim("many words came before these"))
+        screen.show(Speaking(0.5))
+    shown = capsys.readouterr().err.split("\r")[1]
+    assert shown.endswith("3.3 s  …rds came before these")
+    assert len(shown) == 79
+    for columns in range(1, 60):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        with Screen(print, 3.3, True) as screen:
+            screen.show(Interim("many words came before these"))
+            screen.show(Speaking(0.5))
+        assert max(map(len, capsys.readouterr().err.split("\r"))) < columns + 1
 
 
 @given(st.text())

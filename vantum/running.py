@@ -24,7 +24,7 @@ from vantum.errors import ConfigError, Role, VantumError
 from vantum.observe.logs import configure_logs
 from vantum.providers.registry import Providers, open_providers
 from vantum.replay import Recording, Turn, load_recording, make_directory, replay_turn, save_answer
-from vantum.screen import Screen, answer_line, table
+from vantum.screen import Screen, answer_line, say_loading, table
 from vantum.server import Server
 from vantum.wire.fields import Vocabulary
 
@@ -110,6 +110,8 @@ async def prepare_models(settings: Settings, say: Say) -> None:
     if choices["llm"].provider == "local" and not settings.local.llm_model_path:
         wanted += [weights.SMOLLM2]
     missing = weights.missing_weights(settings.local, wanted)
+    if not missing and "local" in {choice.provider for choice in choices.values()}:
+        say_loading()
     if missing:
         _check_packages(choices)
         megabytes = sum(w.size_bytes for w in missing) / 1e6

@@ -42,12 +42,18 @@ class Screen:
                 done = round(part * _BAR)
                 seconds = f"{part * self.length_s:.1f} of {self.length_s:.1f} s"
                 bar = "█" * done + "░" * (_BAR - done)
-                self._draw(f"  speaking  {bar} {seconds}  {self._interim}")
+                line = f"  speaking  {bar} {seconds}  "
+                # Of a long guess the newest words are worth seeing.
+                room = max(0, _columns() - len(line))
+                guess = self._interim
+                self._draw(
+                    line + (guess if len(guess) <= room else "…" + guess[len(guess) - room + 1 :])
+                )
             case Listening(answer_s):
                 self._draw(f"  listening {answer_s:.1f} s")
             case Interim(text) if self.is_watched:
                 # The status line shows it with the next frame.
-                self._interim = f"… {one_line(text)}"
+                self._interim = one_line(text)
             case Interim(text):
                 self.say(f"  …       {one_line(text)}")
             case Said(who, text):
@@ -58,12 +64,23 @@ class Screen:
     def _draw(self, line: str) -> None:
         if not self.is_watched:
             return
-        line = line[: shutil.get_terminal_size().columns - 1]
+        line = line[: _columns()]
         if line != self._line:
             rest = " " * (len(self._line) - len(line))
             # Back to the beginning, so that whatever is printed next overwrites it.
             click.echo(f"\r{line}{rest}" + ("" if line else "\r"), nl=False, err=True)
             self._line = line
+
+
+def _columns() -> int:
+    # One less than there are: in the last one some terminals begin a new line.
+    return shutil.get_terminal_size().columns - 1
+
+
+def say_loading() -> None:
+    """Say on a terminal that loading takes a moment; whatever is printed next overwrites it."""
+    if sys.stderr.isatty():
+        click.echo("Loading the embedded providers …\r", nl=False, err=True)
 
 
 def one_line(text: str) -> str:
