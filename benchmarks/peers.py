@@ -1,7 +1,8 @@
 """The simulated providers, a process of its own, with a record of when they said what.
 
 The plan comes as JSON in the first argument; the end of standard input ends the process. A line
-`timeline` is answered with the records since the last one: when the model's token that begins the
+of input is answered with how much audio the recogniser got so far and, if the plan wants a
+timeline, with the records since the last one: when the model's token that begins the
 first marker left, when its text reached the synthesiser, and when the first audio of it left.
 """
 
@@ -143,7 +144,8 @@ async def main(plan: dict[str, Any]) -> None:
         }
         print(json.dumps(environment), flush=True)
         while await trio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True):
-            print(json.dumps(timeline.records), flush=True)
+            answer = {"records": timeline.records, "heard_s": deepgram.audio_s}
+            print(json.dumps(answer), flush=True)
             timeline.records.clear()
         nursery.cancel_scope.cancel()
 

@@ -111,7 +111,7 @@ def first_piece(scale: Scale, say: Say) -> list[Row]:
             load.ask(do="answers", times=1)
             peers.ask(do="timeline")
             times = load.ask(do="answers", times=scale.of(8, 1))
-            records = peers.ask(do="timeline")
+            records = peers.ask(do="timeline")["records"]
         late = late_ms(times["first_audio_s"], records)
         p50.append(percentile(late, 50))
         p95.append(percentile(late, 95))
@@ -223,23 +223,34 @@ def flat(scale: Scale, say: Say) -> list[Row]:
 
 
 def processor(scale: Scale, say: Say) -> list[Row]:
-    """Processor time of the server per session and minute of call."""
+    """Processor time of the server per session and minute of call.
+
+    By the audio that came out at the recogniser, not by the clock: a server that cannot keep up
+    uses less time because it does less, and that must not look like thrift.
+    """
     rows = []
     cases = [(1, 16_000), (20, 16_000), (50, 16_000), (20, 48_000)]
     for sessions, rate_hz in scale.of(cases, [(2, 16_000)]):
-        found, shares = [], []
+        found, shares, handled = [], [], []
         for _ in range(scale.runs):
-            with three({"answers": [LONG]}) as (_, server, load):
+            with three({"answers": [LONG]}) as (peers, server, load):
                 _warm(load)
                 load.ask(do="connect", sessions=sessions, rate_hz=rate_hz)
-                before_s = server.cpu_s()
-                talk = load.ask(do="talk", seconds=scale.of(20.0, 1.5), every_s=scale.of(8.0, 1.0))
+                before_s, heard_s = server.cpu_s(), peers.ask(do="audio")["heard_s"]
+                talk = load.ask(do="talk", seconds=scale.of(12.0, 1.5), every_s=scale.of(6.0, 1.0))
                 used_s = server.cpu_s() - before_s
-            found.append(used_s / sessions / talk["seconds"] * 60)
+                heard_s = peers.ask(do="audio")["heard_s"] - heard_s
+            found.append(60 * used_s / heard_s)
             shares.append(100 * talk["answer_s"] / sessions / talk["seconds"])
-            frames = talk["frames"] / sessions / talk["seconds"]
-            say(f"  d: {sessions} at {rate_hz} Hz: {found[-1]:.2f} s/min, {frames:.0f} frames/s")
-        note = f"the agent speaks {statistics.median(shares):.0f} % of the time"
+            handled.append(100 * heard_s / (sessions * talk["seconds"]))
+            say(
+                f"  d: {sessions} at {rate_hz} Hz: {found[-1]:.2f} s/min, "
+                f"{handled[-1]:.0f} % of real time"
+            )
+        note = (
+            f"the agent speaks {statistics.median(shares):.0f} % of the time; "
+            f"{min(handled):.0f} % of the callers' time was handled"
+        )
         what = f"processor per session, {sessions} at {rate_hz // 1000} kHz"
         rows.append(Row("d", what, "s/min", found, 0.5, note))
     return rows
@@ -255,7 +266,7 @@ def interrupt(scale: Scale, say: Say) -> list[Row]:
         with three({"answers": [" ".join([LONG] * 2)]}) as (_, _, load):
             load.ask(do="connect", sessions=1)
             load.ask(do="interrupts", times=1, settle_s=0.3)
-            found = load.ask(do="interrupts", times=scale.of(40, 2), settle_s=0.25)
+            found = load.ask(do="interrupts", times=scale.of(20, 2), settle_s=0.25)
         last.append(percentile(found["last_audio_ms"], 95))
         cancel.append(percentile(found["cancel_ms"], 95))
         worst = max(worst, *found["last_audio_ms"])
