@@ -9,7 +9,7 @@ from attrs import define, field
 from tests.in_memory import a_call
 from vantum.core import events as e
 from vantum.testing import DeepgramScript, OpenAIScript
-from vantum.testing.deepgram import Disconnects, HangsInHandshake
+from vantum.testing.deepgram import Disconnects, HangsInHandshake, Stalls
 from vantum.testing.openai_script import Fault as LlmFault
 
 ANSWER = "Hi there, this is Alex from Vantum. ||BREAK|| We help teams. ||BREAK|| Shall we talk?"
@@ -69,6 +69,25 @@ async def test_words_that_come_late_after_a_lost_connection_are_answered(
         assert caller.when(e.TranscriptOut)[0] > ended_s + 4, "later than STT_FLUSH_TIMEOUT"
         assert not caller.messages(e.ErrorReply)
         await caller.turn()
+
+
+@pytest.mark.parametrize("after_s", [0.0, 1.0])
+async def test_turn_that_a_hung_recogniser_did_not_hear_is_heard_by_the_next(
+    autojump_clock: object, after_s: float
+) -> None:
+    """One turn of push-to-talk: no audio follows it that could show that the peer has hung."""
+    faults = (Stalls(after_s=after_s, connections=frozenset({0})),)
+    heard = DeepgramScript(("hello there",), speech="on_finalize", scope="server")
+    async with a_call(openai=THREE, deepgram=heard, deepgram_faults=faults) as caller:
+        await caller.start()
+        await caller.speak(3.0)
+        await caller.end()
+        ended_s = trio.current_time()
+        await caller.until(e.OutputCompleted)
+        (told,) = caller.messages(e.TranscriptOut)
+        assert told.transcript == "hello there"
+        assert caller.when(e.TranscriptOut)[0] < ended_s + 1.5
+        assert not caller.messages(e.ErrorReply)
 
 
 # ---------------------------------------------------------------- audio in strange portions

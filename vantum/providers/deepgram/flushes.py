@@ -23,7 +23,9 @@ class _Waiting:
     flush_id: int
     position: int
     silent: bool
+    began: int  # where the flush before it ended
     deadline: float | None = None  # of its Finalize; None: not sent on this connection
+    asked: int = 0
 
 
 @frozen
@@ -43,10 +45,12 @@ class Flushes:
 
     _waiting: deque[_Waiting] = Factory(deque)
     _unanswered: int = 0
+    _last_position: int = 0
 
     def ask(self, flush_id: int, position: int, *, silent: bool) -> None:
         """The caller's turn ends at `position`."""
-        self._waiting.append(_Waiting(flush_id, position, silent))
+        self._waiting.append(_Waiting(flush_id, position, silent, self._last_position))
+        self._last_position = position
 
     def next_position(self) -> int | None:
         """Audio must stop here until the next `Finalize` is sent; None: no flush waits for that."""
@@ -64,6 +68,7 @@ class Flushes:
         for flush in self._waiting:
             if flush.deadline is None:
                 flush.deadline = deadline
+                flush.asked += 1
                 self._unanswered += 1
                 return
 
@@ -87,6 +92,15 @@ class Flushes:
         if sent and position + _SLACK >= sent[-1].position:
             self._unanswered = 0  # it answers the newest, so nothing older is to come
         return self._pop(position + _SLACK)
+
+    def unanswered_turn(self, now: float) -> tuple[int, int] | None:
+        """Where a turn begins and ends whose Finalize is overdue for the first time, and which was
+        more than silence."""
+        flush = self._waiting[0] if self._waiting else None
+        if flush is None or flush.silent or flush.asked != 1:
+            return None
+        late = flush.deadline is not None and flush.deadline <= now
+        return (flush.began, flush.position) if late else None
 
     def overdue(self, now: float) -> list[Overdue]:
         """Give up on the flushes whose deadline has passed."""

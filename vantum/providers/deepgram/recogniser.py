@@ -18,6 +18,10 @@ finish in 5 s: the peer no longer reads. And no message for 80 % of the ring's l
 in audio sent: with `interim_results` Deepgram speaks every few seconds even in silence, and at
 this point the ring can still replay everything. Should that ever be wrong about a healthy peer,
 the patience doubles each time, so that it costs a reconnect or two and not one every eight seconds.
+
+A turn's end is a third way: a Finalize without an answer, of a turn that was not silent and of
+which not a word is known, after a second and a half (or all of a shorter turn) without any message.
+Then the turn is heard and asked for once more, on a new connection.
 """
 
 from __future__ import annotations
@@ -58,6 +62,8 @@ _log = get_log(NAME)
 _LARGEST_MESSAGE = STT_RATE_HZ // 4
 #: Longer than any hiccup, shorter than the default ring.
 _SEND_DEADLINE_S = 5.0
+#: Without a message for so much audio, a Finalize that is not answered is not just one of noise.
+_QUIET = STT_RATE_HZ * 3 // 2
 #: From CloseStream to the end, when the input is over and last words may come; and for the
 #: CloseStream itself when the call is cancelled.
 _FAREWELL_S = 1.0
@@ -357,6 +363,8 @@ class DeepgramRecogniser:
                 self._patience_s *= 2
                 raise ProviderError(NAME, "timeout", "it stopped answering")
             due = min(due, hung_at)
+            if self._turn_went_unheard(now):
+                raise ProviderError(NAME, "timeout", "it did not answer the end of a turn")
             self._give_up_flushes(now)
             with trio.move_on_at(min(due, self._flushes.next_deadline() or math.inf)):
                 await self._alarm.park()
@@ -365,6 +373,13 @@ class DeepgramRecogniser:
         """When the peer counts as hung if it says nothing and audio goes on in real time."""
         unanswered_s = (self._timeline.connection_samples - self._answered) / STT_RATE_HZ
         return max(self._answered_at + self._patience_s, now + (self._patience_s - unanswered_s))
+
+    def _turn_went_unheard(self, now: float) -> bool:
+        turn = self._flushes.unanswered_turn(now)
+        if turn is None or self._timeline.has_words_since(turn[0]):
+            return False
+        unanswered = self._timeline.connection_samples - self._answered
+        return unanswered >= min(_QUIET, turn[1] - turn[0])
 
     def _give_up_flushes(self, now: float) -> None:
         for overdue in self._flushes.overdue(now):

@@ -268,6 +268,13 @@ class Timeline:
         self._words_open = False
         self._speaking = False
 
+    def has_words_since(self, position: int) -> bool:
+        """Whether any word behind `position` is known, be it as interim text."""
+        word = self._last_word
+        return self._interim is not None or (
+            word is not None and word.end_s * STT_RATE_HZ > position
+        )
+
 
 def _doubled(word: Word, border: Word) -> bool:
     if (word.start_s + word.end_s) / 2 <= border.end_s:
