@@ -41,8 +41,8 @@ _BOOK: Final[tuple[tuple[str, str], ...]] = (
         "I'm calling because we help sales teams book more meetings. How do you find new "
         "customers today?",
         "Why are you calling me?\nWhat is this about?\nWhat is the point of this?\n"
-        "What can I do for you?\nWhat is the reason for your call?\nWhat is this regarding?\nWhat is this in "
-        "regards to?\nHow can I help you?\nWhat is it you want from me?",
+        "What can I do for you?\nWhat is the reason for your call?\nWhat is this regarding?\n"
+        "What is this in regards to?\nHow can I help you?\nWhat is it you want from me?",
     ),
     (
         "Vantum calls your prospects, talks with them, and books meetings for your team. How do "
