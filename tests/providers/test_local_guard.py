@@ -219,6 +219,18 @@ def test_a_refusal_ends_politely_whatever_the_model_says(heard: str) -> None:
         assert opening + say(guard, f" {bad} {bad}") == example.answer
 
 
+def test_a_goodbye_is_said_though_the_model_stops_before_it() -> None:
+    model = "That's fine, I won't take more of your time. Have a great day!"
+    guard = Guard(sentences=2, opening="That's fine, I won't", model=model, closing=True)
+    assert say(guard, " take more of your time.") == " take more of your time. Have a great day!"
+
+
+def test_nothing_is_asked_in_a_goodbye() -> None:
+    example = "Have a great day!"
+    assert is_faithful("Have a great day?", example, opening="", known=example, closing=False)
+    assert not is_faithful("Have a great day?", example, opening="", known=example, closing=True)
+
+
 BABBLE = "I you me my your will call back to and a 3 free tomorrow demo data . ? !"
 EVERY = (*EXAMPLES, *QUESTIONS, *STATEMENTS, AGREED, DECLINED)
 
