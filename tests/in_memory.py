@@ -23,6 +23,9 @@ from vantum.actors.call import Call
 from vantum.actors.conductor import Conductor
 from vantum.config import CartesiaSettings, DeepgramSettings, OpenAISettings, Secret, Settings
 from vantum.core import events as e
+from vantum.core.audio import dbfs
+from vantum.core.messages import VoiceEdge
+from vantum.ports import TurnDetector, VoiceActivity
 from vantum.providers.cartesia.client import CartesiaProvider
 from vantum.providers.deepgram.client import DeepgramProvider
 from vantum.providers.openai import OpenAIProvider
@@ -41,6 +44,8 @@ from vantum.wire.native import Vocabulary
 KEY = Secret("in-memory")
 #: 20 ms of a room at 16 kHz: not digital silence.
 FRAME = b"\x40\x00\xc0\xff" * 160
+#: 20 ms of a voice.
+LOUD = b"\x00\x20\x00\xe0" * 160
 
 M = TypeVar("M")
 
@@ -160,6 +165,23 @@ class Caller:
         await self.over.wait()
 
 
+@define
+class LoudnessEar:
+    """A `VoiceActivity` that takes whatever is loud for a voice: exact, so that tests can be."""
+
+    speaking: bool = False
+    probability: float = 0.0
+    _at_s: float = 0.0
+
+    def feed(self, pcm: bytes) -> list[VoiceEdge]:
+        loud = dbfs(pcm) > -30
+        self.probability = float(loud)
+        edges = [] if loud == self.speaking else [VoiceEdge(loud, self._at_s)]
+        self.speaking = loud
+        self._at_s += len(pcm) / 32_000
+        return edges
+
+
 # ---------------------------------------------------------------- the lines to the providers
 
 
@@ -237,6 +259,8 @@ async def a_call(
     deepgram_faults: tuple[Any, ...] = (),
     openai: OpenAIScript | None = None,
     cartesia: CartesiaScript | None = None,
+    activity: VoiceActivity | None = None,
+    detector: TurnDetector | None = None,
 ) -> AsyncIterator[Caller]:
     """A call whose client is in the test's hands; it is hung up when the body is over."""
     settings = settings or Settings()
@@ -272,6 +296,8 @@ async def a_call(
                     CartesiaSettings(api_key=KEY, base_url="ws://cartesia.test"),
                     open_stream=_opener(nursery, synthesiser.serve_stream),
                 ).for_session(),
+                activity=activity,
+                detector=detector,
                 new_id=lambda: f"id-{next(ids)}",
                 wall_ms=lambda: round(trio.current_time() * 1000),
                 log=structlog.get_logger(),

@@ -12,8 +12,14 @@ import trio
 import trio.testing
 from hypothesis import given, settings
 
-from tests.in_memory import FRAME, Caller, a_call
-from vantum.config import LlmSettings, ServerSettings, SessionSettings, Settings
+from tests.in_memory import FRAME, LOUD, Caller, LoudnessEar, a_call
+from vantum.config import (
+    LlmSettings,
+    ServerSettings,
+    SessionSettings,
+    Settings,
+    TurnSettings,
+)
 from vantum.core import events as e
 from vantum.core.decisions import CloseRequested
 from vantum.testing import CartesiaScript, DeepgramScript, OpenAIScript
@@ -159,6 +165,97 @@ async def test_auto_mode_needs_no_end(autojump_clock: object) -> None:
             await caller.until(e.OutputCompleted)
             nursery.cancel_scope.cancel()
         assert record(caller)[0] == ("user", "who is this", False)
+
+
+class Guess:
+    """A turn detector that always answers the same, after a while."""
+
+    def __init__(self, probability: float, takes_s: float = 0.1) -> None:
+        self.probability_, self.takes_s = probability, takes_s
+        self.asked: list[tuple[float, str]] = []
+
+    async def probability(self, pcm: bytes, text: str) -> float:
+        self.asked.append((len(pcm) / 32_000, text))
+        await trio.sleep(self.takes_s)
+        return self.probability_
+
+
+@pytest.mark.parametrize(
+    ("guess", "waits_s"), [(0.99, (0.38, 0.6)), (0.5, (0.68, 1.0)), (0.01, (1.5, 2.8))]
+)
+async def test_the_guess_shortens_or_lengthens_the_wait(
+    autojump_clock: object, guess: float, waits_s: tuple[float, float]
+) -> None:
+    heard = DeepgramScript(("I would take the blue one",), repeat=False)
+    detector = Guess(guess)
+    async with a_call(
+        openai=THREE, deepgram=heard, activity=LoudnessEar(), detector=detector
+    ) as caller:
+        await caller.start(turn_detection="auto")
+        await caller.speak(2.2, LOUD)
+        silent_s = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(caller.speak, 6.0)
+            await caller.until_state("THINKING")
+            nursery.cancel_scope.cancel()
+        low_s, high_s = waits_s
+        assert low_s <= trio.current_time() - silent_s <= high_s
+        ((length_s, text),) = detector.asked
+        assert length_s >= 2.2
+        assert text == "I would take the blue one"
+        assert record(caller) == [("user", "I would take the blue one", False)]
+
+
+async def test_a_pause_within_a_sentence_does_not_end_the_turn(autojump_clock: object) -> None:
+    heard = DeepgramScript(("well I wanted to", "ask for the price"), repeat=False, pause_s=1.0)
+    async with a_call(openai=THREE, deepgram=heard, activity=LoudnessEar()) as caller:
+        await caller.start(turn_detection="auto")
+        await caller.speak(1.6, LOUD)
+        await caller.speak(0.5)
+        await caller.speak(2.0, LOUD)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(caller.speak, 6.0)
+            await caller.until(e.OutputCompleted)
+            nursery.cancel_scope.cancel()
+        assert [text for role, text, _ in record(caller) if role == "user"] == [
+            "well I wanted to ask for the price"
+        ]
+
+
+async def test_a_greeting_opens_the_call(autojump_clock: object) -> None:
+    chosen = Settings(turns=TurnSettings(greeting="Hello, this is Alex from Vantum."))
+    async with a_call(openai=THREE, settings=chosen) as caller:
+        await caller.start()
+        await caller.until(e.OutputCompleted)
+        assert not caller.openai.chats, "no model is asked for it"
+        await caller.until_state("LISTENING")
+        assert record(caller) == [("assistant", "Hello, this is Alex from Vantum.", False)]
+        await caller.turn()
+        roles = [m["role"] for m in caller.openai.chats[-1].body["messages"]]
+        assert roles == ["system", "assistant", "user"]
+
+
+async def test_long_silence_asks_and_then_ends_politely(autojump_clock: object) -> None:
+    chosen = Settings(
+        turns=TurnSettings(
+            reprompt_after_ms=8000, reprompts="Still there?|Hello?", goodbye="Goodbye then."
+        )
+    )
+    heard = DeepgramScript((" ",), repeat=False)
+    async with a_call(settings=chosen, deepgram=heard, activity=LoudnessEar()) as caller:
+        await caller.start(turn_detection="auto")
+        began_s = trio.current_time()
+        with trio.move_on_after(120):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(caller.speak, 100.0)
+                await caller.over.wait()
+                nursery.cancel_scope.cancel()
+        said = [m.text for m in caller.messages(e.ResponseCompleted)]
+        assert said == ["Still there?", "Hello?", "Goodbye then."]
+        assert caller.messages(e.OutputCompleted)[2:], "the goodbye was heard to its end"
+        assert caller.socket.closed_with == (1000, "nobody answered")
+        assert 24 < trio.current_time() - began_s < 36
+    assert caller.failure is None
 
 
 async def test_manual_mode_waits_for_the_end(autojump_clock: object) -> None:

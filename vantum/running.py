@@ -109,6 +109,9 @@ async def prepare_models(settings: Settings, say: Say) -> None:
         wanted += [weights.MOONSHINE, weights.SILERO]
     if choices["llm"].provider == "local" and not settings.local.llm_model_path:
         wanted += [weights.SMOLLM2]
+    # Whoever has the embedded recogniser gets the end-of-turn model with it.
+    if wanted and settings.turns.detector == "auto":
+        wanted += [weights.SMART_TURN]
     missing = weights.missing_weights(settings.local, wanted)
     if not missing and "local" in {choice.provider for choice in choices.values()}:
         say_loading()

@@ -227,6 +227,7 @@ class Server:
             _log.info("session closed", reason=reason)
 
     def _call(self, vocabulary: Vocabulary, session_id: str) -> Call:
+        activity = self.providers.activity
         return Call(
             session_id=session_id,
             vocabulary=vocabulary,
@@ -235,6 +236,8 @@ class Server:
             recognisers=self.providers.stt,
             model=self.providers.llm.for_session(),
             synthesiser=self.providers.tts.for_session(),
+            activity=None if activity is None else activity.for_session(),
+            detector=self.providers.detector,
             new_id=self.new_id,
             wall_ms=self.wall_ms,
             log=get_log("session"),

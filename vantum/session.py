@@ -10,7 +10,7 @@ from vantum.actors.call import Call, ClientSocket, Inbox, Outgoing
 from vantum.actors.conductor import Conductor, Orders
 from vantum.actors.lane import AudioLane
 from vantum.actors.reader import read
-from vantum.actors.resampler import resample
+from vantum.actors.resampler import Ear, resample
 from vantum.actors.stt import recognise
 from vantum.actors.tts import own_synthesiser
 from vantum.actors.writer import write
@@ -39,7 +39,7 @@ async def run_session(
     # Orders: a language is taken at once, whatever runs; an open synthesiser needs no further one.
     language_tx, language_rx = trio.open_memory_channel[str](math.inf)
     synthesiser_tx, synthesiser_rx = trio.open_memory_channel[None](1)
-    lane = AudioLane(call.settings.session.input_buffer_ms / 1000)
+    lane, ear = AudioLane(call.settings.session.input_buffer_ms / 1000), Ear(call.activity)
 
     async with trio.open_nursery() as nursery:
 
@@ -48,10 +48,10 @@ async def run_session(
             nursery.cancel_scope.cancel()
 
         await out_tx.send(Welcome())
-        orders = Orders(language_tx, synthesiser_tx)
+        orders = Orders(language_tx, synthesiser_tx, lane, ear)
         conductor = Conductor.of(call, nursery, respond, inbox_tx, inbox_rx, out_tx, out_rx, orders)
         nursery.start_soon(until_closed)
-        nursery.start_soon(resample, lane, stt_tx)
+        nursery.start_soon(resample, lane, stt_tx, ear, inbox_tx)
         nursery.start_soon(recognise, call, language_rx, stt_rx, inbox_tx)
         nursery.start_soon(own_synthesiser, call, synthesiser_rx, inbox_tx)
         nursery.start_soon(conductor.run)

@@ -66,12 +66,16 @@ def test_any_order_of_puts(lengths: list[int | None], limit_ms: int) -> None:
     lane = AudioLane(limit_ms / 1000)
     put: list[AudioFrame | SttFlush] = []
     told_s = 0.0
-    for number, length_ms in enumerate(lengths):
-        item = SttFlush(number) if length_ms is None else frame(number, length_ms)
-        put.append(item)
-        told_s += lane.put(item)
 
-    got = trio.run(drain, lane)
+    async def main() -> list[AudioFrame | SttFlush]:
+        nonlocal told_s
+        for number, length_ms in enumerate(lengths):
+            item = SttFlush(number) if length_ms is None else frame(number, length_ms)
+            put.append(item)
+            told_s += lane.put(item)
+        return await drain(lane)
+
+    got = trio.run(main)
     assert [x for x in got if isinstance(x, SttFlush)] == [
         x for x in put if isinstance(x, SttFlush)
     ]

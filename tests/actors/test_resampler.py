@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import trio
 
+from vantum.actors.call import Inbox
 from vantum.actors.lane import AudioFrame, AudioLane
-from vantum.actors.resampler import resample
+from vantum.actors.resampler import Ear, resample
 from vantum.core.messages import SttAudio, SttFlush, SttInput
 from vantum.core.resampling import Resampler
 
@@ -15,11 +16,12 @@ async def resampled(*items: AudioFrame | SttFlush) -> list[SttInput]:
     """What comes out; every message is a moment at which others run."""
     lane = AudioLane(3600)
     stt_tx, stt_rx = trio.open_memory_channel[SttInput](0)
+    inbox_tx, _ = trio.open_memory_channel[Inbox](0)
     got: list[SttInput] = []
     async with trio.open_nursery() as nursery:
         for item in items:
             lane.put(item)
-        nursery.start_soon(resample, lane, stt_tx)
+        nursery.start_soon(resample, lane, stt_tx, Ear(None), inbox_tx)
         while (message := await stt_rx.receive()) != SttFlush(0):
             got.append(message)
         nursery.cancel_scope.cancel()

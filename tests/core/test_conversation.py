@@ -10,7 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from vantum.core import conversation as table
 from vantum.core import decisions as d
 from vantum.core import events as e
-from vantum.core.messages import SttFlushed, Transcript, UtteranceEnded
+from vantum.core.endpointing import CheckAnswered, Endpointing, EndpointingOptions
+from vantum.core.messages import SttFlushed, Transcript, UtteranceEnded, VoiceEdge
 
 PROVIDERS = {"stt": "a", "llm": "b", "tts": "c"}
 
@@ -43,12 +44,17 @@ class Call:
         self.now_s = 100.0
         self.c = d.Conversation(d.Limits(**limits), self.now_s, PROVIDERS)  # type: ignore[arg-type]
         self.commands: list[d.Command] = []
+        self.judged = 0
 
     def feed(self, *events: d.Event) -> list[d.Command]:
         said: list[d.Command] = []
         for event in events:
             self.c, commands = table.step(self.c, event, self.now_s)
             said += commands
+            if any(isinstance(command, d.FlushRecogniser) for command in commands):
+                # As the conductor does, at once.
+                self.judged += 1
+                said += self.feed(d.TurnEnding(1000 + self.judged))
         self.commands += said
         return said
 
@@ -204,9 +210,14 @@ def test_turn_in_manual_mode() -> None:
 
 def test_turn_in_auto_mode_ends_with_the_utterance_and_belongs_to_the_start() -> None:
     call = Call().listening("auto")
-    said = call.feed(final("hello"), UtteranceEnded(1.0))
+    assert not of(call.feed(final("Hello there."), UtteranceEnded(1.0)), d.FlushRecogniser)
+    said = call.wait(1.0)
+    assert of(said, d.FlushRecogniser), "nobody spoke on: the recogniser is asked for the rest"
+    said = call.feed(final("It is me."), SttFlushed(1001))
     (response,) = of(said, d.StartResponse)
-    assert response == d.StartResponse(d.Turn(0, "hello", e.Request("audio.input.start", "s")))
+    assert response == d.StartResponse(
+        d.Turn(0, "Hello there. It is me.", e.Request("audio.input.start", "s"))
+    )
 
 
 def test_utterance_end_during_a_flush_leaves_the_turn_to_the_flush() -> None:
@@ -262,7 +273,9 @@ def test_answered_flush_answers_those_before_it() -> None:
     assert of(said, d.StartResponse)[0].turn.text == "one and two"  # type: ignore[attr-defined]
     assert call.c.flushes == ()
     call.feed(d.ResponseDone(0))
-    assert of(call.feed(final("three"), UtteranceEnded(9.0)), d.StartResponse)
+    call.feed(final("three"), UtteranceEnded(9.0))
+    call.wait(3)
+    assert of(call.feed(SttFlushed(1001)), d.StartResponse)
 
 
 def test_another_language_gives_up_on_a_turn_of_which_nothing_is_known() -> None:
@@ -437,6 +450,102 @@ def test_heartbeat_is_answered() -> None:
     assert Call().feed(e.Heartbeat(request)) == [d.Send(e.Ack(request))]
 
 
+# ---------------------------------------------------------------- turn-taking
+
+
+def listening_with(
+    silence: d.Silence | None = None, greeting: str = ""
+) -> tuple[Call, list[d.Command]]:
+    call = Call(grace_s=10)
+    call.c = attrs.evolve(call.c, silence=silence or d.Silence(), greeting=greeting)
+    return call, call.feed(start("auto"), d.RoleReady("stt"), d.RoleReady("tts"))
+
+
+def said_unasked(commands: list[d.Command]) -> list[str]:
+    return [c.turn.say for c in commands if isinstance(c, d.StartResponse) and c.turn.say]
+
+
+def test_greeting_is_spoken_once_and_first() -> None:
+    call, said = listening_with(greeting="Hello, this is Alex.")
+    assert said_unasked(said) == ["Hello, this is Alex."]
+    assert moves(said)[-1] == ("LISTENING", "THINKING")
+    call.feed(d.FirstAudio(0), d.ResponseDone(0))
+    assert not said_unasked(call.feed(start("auto")))
+
+
+def test_long_silence_asks_and_then_says_goodbye() -> None:
+    call, _ = listening_with(d.Silence(10, ("Still there?",), "Goodbye."))
+    assert table.wake_at(call.c) == call.now_s + 10
+    call.now_s += 10
+    assert said_unasked(call.feed(d.Tick(hearing=True))) == ["Still there?"]
+    call.now_s += 2
+    call.feed(d.ResponseDone(0))
+    call.now_s += 10
+    assert said_unasked(call.feed(d.Tick(hearing=True))) == ["Goodbye."]
+    said = call.feed(d.ResponseDone(1))
+    assert said[-1] == d.EndSession(1000, "nobody answered")
+
+
+def test_long_silence_without_a_goodbye_just_ends() -> None:
+    call, _ = listening_with(d.Silence(10))
+    call.now_s += 10
+    assert call.feed(d.Tick(hearing=True))[-1] == d.EndSession(1000, "nobody answered")
+
+
+def test_a_word_begins_the_silence_anew_and_forgives_what_was_asked() -> None:
+    call, _ = listening_with(d.Silence(10, ("Still there?",), "Goodbye."))
+    call.now_s += 10
+    call.feed(d.Tick(hearing=True), d.ResponseDone(0), VoiceEdge(True, 0.0))
+    call.now_s += 1
+    call.feed(VoiceEdge(False, 0.0), final("Yes, I am."), UtteranceEnded(1.0))
+    call.wait(1.5)
+    call.feed(SttFlushed(1001), d.ResponseDone(1))
+    call.now_s += 10
+    assert said_unasked(call.feed(d.Tick(hearing=True))) == ["Still there?"]
+
+
+def test_a_client_that_sends_nothing_is_not_asked() -> None:
+    call, _ = listening_with(d.Silence(10, ("Still there?",), "Goodbye."))
+    call.now_s += 10
+    assert call.feed(d.Tick(hearing=False)) == []
+    assert table.wake_at(call.c) == call.now_s + 10
+
+
+def test_a_voice_that_goes_on_while_the_last_words_come_keeps_the_turn() -> None:
+    call = Call().listening("auto")
+    call.feed(VoiceEdge(True, 0.0), VoiceEdge(False, 1.0), final("I would like"))
+    while not any(isinstance(c, d.FlushRecogniser) for c in call.wait(0.2)):
+        pass
+    call.feed(VoiceEdge(True, 3.0))
+    assert not of(call.feed(final("to know"), SttFlushed(1001)), d.StartResponse)
+    assert call.c.words == ("I would like", "to know")
+    call.feed(VoiceEdge(False, 4.0), final("the price."))
+    while not any(isinstance(c, d.FlushRecogniser) for c in call.wait(0.2)):
+        pass
+    said = call.feed(SttFlushed(1002))
+    assert of(said, d.StartResponse)[0].turn.text == "I would like to know the price."  # type: ignore[attr-defined]
+
+
+def test_the_detector_is_asked_once_in_a_pause_and_shortens_the_wait() -> None:
+    call = Call().listening("auto")
+    options = EndpointingOptions(has_detector=True, check_s=0.2, min_wait_s=0.3, silence_s=0.7)
+    call.c = attrs.evolve(call.c, endpointing=Endpointing(options))
+    call.feed(VoiceEdge(True, 0.0), final("That is all."), UtteranceEnded(1.0))
+    call.feed(VoiceEdge(False, 1.0))
+    (asked,) = of(call.wait(0.21), d.AskDetector)
+    assert isinstance(asked, d.AskDetector)
+    assert asked.text == "That is all."
+    said = call.feed(CheckAnswered(asked.pause, 0.99))
+    assert not of(said, d.AskDetector)
+    assert of(call.wait(0.12), d.FlushRecogniser), "0.33 s after the voice, and not 0.7 s"
+
+
+def test_manual_mode_asks_nobody() -> None:
+    call = Call().listening("manual")
+    call.feed(VoiceEdge(True, 0.0), VoiceEdge(False, 1.0), final("well"), UtteranceEnded(1.0))
+    assert not of(call.wait(60), d.FlushRecogniser)
+
+
 def test_every_state_can_be_left_and_reached() -> None:
     states = set(table.TABLE)
     assert {new for _, new in table.MOVES} == states - {"INITIALIZING"}
@@ -446,9 +555,14 @@ def test_every_state_can_be_left_and_reached() -> None:
 class AnyOrder(RuleBasedStateMachine):
     """Any order of events: the promises hold after each of them."""
 
-    @initialize(queue=st.integers(1, 3))
-    def begin(self, queue: int) -> None:
+    @initialize(queue=st.integers(1, 3), greeting=st.sampled_from(["", "Hello!"]))
+    def begin(self, queue: int, greeting: str) -> None:
         self.call = Call(max_queue_size=queue, max_duration_s=10_000)
+        silence = d.Silence(10.0, ("Still there?",), "Goodbye.")
+        options = EndpointingOptions(has_detector=True)
+        self.call.c = attrs.evolve(
+            self.call.c, silence=silence, greeting=greeting, endpointing=Endpointing(options)
+        )
         self.flush = 0
         self.said: list[str] = []
         self.turns = 0
@@ -530,11 +644,21 @@ class AnyOrder(RuleBasedStateMachine):
     def interrupt(self) -> None:
         self.feed(e.Interrupt(e.Request()))
 
-    @rule(seconds=st.floats(0.1, 30))
-    def wait(self, seconds: float) -> None:
+    @rule(seconds=st.floats(0.1, 30), hearing=st.booleans())
+    def wait(self, seconds: float, hearing: bool) -> None:
         self.call.now_s += seconds
         if self.call.now_s >= table.wake_at(self.call.c):
-            self.feed(d.Tick())
+            self.feed(d.Tick(hearing))
+            woken_again = table.wake_at(self.call.c) <= self.call.now_s
+            assert not woken_again or self.live is not None, "a wake that changes nothing spins"
+
+    @rule(speaking=st.booleans())
+    def voice(self, speaking: bool) -> None:
+        self.feed(VoiceEdge(speaking, 0.0))
+
+    @rule(probability=st.floats(0, 1))
+    def guess(self, probability: float) -> None:
+        self.feed(CheckAnswered(self.call.c.endpointing.pause, probability))
 
     @rule()
     def close(self) -> None:

@@ -11,7 +11,13 @@ from structlog.typing import FilteringBoundLogger
 from vantum.config import Settings
 from vantum.core.decisions import Event
 from vantum.core.events import Played, ServerMessage
-from vantum.ports import LanguageModel, SpeechToTextProvider, TextToSpeech
+from vantum.ports import (
+    LanguageModel,
+    SpeechToTextProvider,
+    TextToSpeech,
+    TurnDetector,
+    VoiceActivity,
+)
 from vantum.wire.native import Vocabulary
 
 
@@ -32,6 +38,7 @@ class ClientSocket(Protocol):
 class Call:
     """One call: who is speaking with what. Holds no state.
 
+    `activity` and `detector` help to tell when a turn is over, if this machine has them.
     `new_id` makes UUIDv7 strings and `wall_ms` tells the time of day in milliseconds since 1970;
     both come from outside so that the same seed gives the same call.
     """
@@ -43,6 +50,8 @@ class Call:
     recognisers: SpeechToTextProvider
     model: LanguageModel
     synthesiser: TextToSpeech
+    activity: VoiceActivity | None
+    detector: TurnDetector | None
     new_id: Callable[[], str]
     wall_ms: Callable[[], int]
     log: FilteringBoundLogger

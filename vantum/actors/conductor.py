@@ -16,15 +16,20 @@ from structlog.contextvars import bound_contextvars
 
 from vantum.actors.call import Call, Goodbye, Inbox, Outgoing
 from vantum.actors.chunker import Answer, Fallback
+from vantum.actors.lane import AudioLane
 from vantum.actors.player import Playing
+from vantum.actors.recital import Recital
+from vantum.actors.resampler import Ear
 from vantum.actors.response import Respond, Response
 from vantum.core import conversation as table
 from vantum.core.chunking import ChunkingOptions
 from vantum.core.decisions import (
+    AskDetector,
     CancelResponse,
     Command,
     Conversation,
     EndSession,
+    FlushRecogniser,
     Limits,
     MoveState,
     OpenRecogniser,
@@ -32,10 +37,13 @@ from vantum.core.decisions import (
     ResponseDone,
     Send,
     SendTranscript,
+    Silence,
     StartResponse,
     Tick,
     Turn,
+    TurnEnding,
 )
+from vantum.core.endpointing import CheckAnswered, Endpointing
 from vantum.core.events import (
     InputOptions,
     Interrupted,
@@ -51,14 +59,39 @@ from vantum.core.history import History
 from vantum.core.messages import ChatRequest
 from vantum.core.playout import Playout
 from vantum.core.prompts import build_system_prompt
+from vantum.errors import ProviderError
+
+#: A client whose audio came so lately is still sending, be it silence.
+_HEARING_S = 1.0
 
 
 @frozen
 class Orders:
-    """Channel ends by which the session's links are told to open."""
+    """By what the conductor has others do: links that open, the lane that carries marks to the
+    recogniser, the ear that remembers what it heard."""
 
     language_tx: trio.MemorySendChannel[str]
     synthesiser_tx: trio.MemorySendChannel[None]
+    lane: AudioLane
+    ear: Ear
+
+
+def new_conversation(call: Call) -> Conversation:
+    """The table's state at the start of a call."""
+    session, turns = call.settings.session, call.settings.turns
+    return Conversation(
+        Limits(
+            max_queue_size=session.max_queue_size,
+            flush_timeout_s=call.settings.stt.flush_timeout_ms / 1000,
+            max_duration_s=session.max_duration_ms / 1000,
+            grace_s=call.settings.server.grace_ms / 1000,
+        ),
+        trio.current_time(),
+        call.provider_names,
+        endpointing=Endpointing(turns.endpointing(has_detector=call.detector is not None)),
+        silence=Silence(turns.reprompt_after_ms / 1000, turns.reprompt_texts, turns.goodbye),
+        greeting=turns.greeting,
+    )
 
 
 @define
@@ -93,13 +126,7 @@ class Conductor:
         orders: Orders,
     ) -> Conductor:
         """The conductor of a new call. `out_rx` only serves to take audio back from the queue."""
-        session, llm = call.settings.session, call.settings.llm
-        limits = Limits(
-            max_queue_size=session.max_queue_size,
-            flush_timeout_s=call.settings.stt.flush_timeout_ms / 1000,
-            max_duration_s=session.max_duration_ms / 1000,
-            grace_s=call.settings.server.grace_ms / 1000,
-        )
+        llm = call.settings.llm
         return cls(
             call=call,
             inbox_rx=inbox_rx,
@@ -109,7 +136,7 @@ class Conductor:
             orders=orders,
             nursery=nursery,
             respond=respond,
-            conversation=Conversation(limits, trio.current_time(), call.provider_names),
+            conversation=new_conversation(call),
             history=History(
                 max_messages=llm.max_messages, max_context_tokens=llm.max_context_tokens
             ),
@@ -123,10 +150,10 @@ class Conductor:
     async def run(self) -> None:
         """Until the session has ended; the writer then closes the socket."""
         while self.state != "ENDED":
-            event: Inbox = Tick()
+            event: Inbox | None = None
             with trio.move_on_at(table.wake_at(self.conversation)):
                 event = await self.inbox_rx.receive()
-            await self._take(event)
+            await self._take(Tick(self._hearing) if event is None else event)
         await trio.sleep_forever()
 
     async def _take(self, event: Inbox) -> None:
@@ -140,15 +167,15 @@ class Conductor:
                 self._record(event)
             self.conversation, commands = table.step(self.conversation, event, trio.current_time())
             for command in commands:
-                if (done := await self._carry_out(command)) is not None:
-                    events.append(done)
+                if (follows := await self._carry_out(command)) is not None:
+                    events.append(follows)
 
     def _played(self, event: Played) -> None:
         response = self.response
         if response is not None and response.answer.utterance_id == event.utterance_id:
             response.playing.playout.played(trio.current_time(), event.played_ms / 1000)
 
-    async def _carry_out(self, command: Command) -> ResponseDone | None:
+    async def _carry_out(self, command: Command) -> ResponseDone | TurnEnding | None:
         wall_ms = self.call.wall_ms
         match command:
             case Send(message=message):
@@ -167,6 +194,11 @@ class Conductor:
                 # One order that waits is as good as many.
                 with suppress(trio.WouldBlock):
                     self.orders.synthesiser_tx.send_nowait(None)
+            case FlushRecogniser(reason=reason, waited_s=waited_s):
+                self.call.log.info("turn judged over", reason=reason, waited_s=round(waited_s, 3))
+                return TurnEnding(self.orders.lane.flush())
+            case AskDetector(pause=pause, text=text):
+                self.nursery.start_soon(self._ask_detector, pause, text)
             case StartResponse(turn=turn):
                 self._start(turn)
             case CancelResponse():
@@ -177,13 +209,29 @@ class Conductor:
         return None
 
     @property
+    def _hearing(self) -> bool:
+        return trio.current_time() - self.orders.lane.fed_s < _HEARING_S
+
+    async def _ask_detector(self, pause: int, text: str) -> None:
+        detector, recent = self.call.detector, self.orders.ear.recent
+        if detector is None:
+            return
+        try:
+            probability = await detector.probability(recent.last(recent.seconds), text)
+        except ProviderError as error:
+            self.call.log.warning("the turn detector failed", error=str(error))
+            return
+        await self.inbox_tx.send(CheckAnswered(pause, probability))
+
+    @property
     def _options(self) -> InputOptions:
         return self.conversation.options or InputOptions()
 
     def _start(self, turn: Turn) -> None:
         call, options = self.call, self._options
         llm, streaming = call.settings.llm, call.settings.streaming
-        self.history.add_user(turn.text, at_ms=call.wall_ms())
+        if turn.text:
+            self.history.add_user(turn.text, at_ms=call.wall_ms())
         prompt = build_system_prompt(llm.system_prompt, options.prospect, streaming.break_marker)
         tiers = FallbackTiers(llm.fallback_tier1, llm.fallback_tier2, llm.fallback_tier3)
         tier, text = tiers.after(self.failures + 1)
@@ -207,15 +255,16 @@ class Conductor:
                 call.wall_ms,
             ),
             options,
+            is_own=bool(turn.say),
         )
         request = ChatRequest(self.history.context(prompt), call.session_id)
-        self.nursery.start_soon(self._respond, self.response, request)
+        if turn.say:
+            call = attrs.evolve(call, model=Recital(turn.say))
+        self.nursery.start_soon(self._respond, call, self.response, request)
 
-    async def _respond(self, response: Response, request: ChatRequest) -> None:
+    async def _respond(self, call: Call, response: Response, request: ChatRequest) -> None:
         with bound_contextvars(utterance=response.answer.utterance_id):
-            await self.respond(
-                self.call, response, request, self.speaking, self.out_tx, self.inbox_tx
-            )
+            await self.respond(call, response, request, self.speaking, self.out_tx, self.inbox_tx)
         if not response.scope.cancelled_caught:
             await self.inbox_tx.send(ResponseDone(response.playing.turn, response.failed))
 
@@ -271,7 +320,7 @@ class Conductor:
             written=response.said.written if whole else "",
             at_ms=self.call.wall_ms(),
         )
-        if not cancelled:
+        if not cancelled and not response.is_own:
             self.failures = self.failures + 1 if response.said.failure is not None else 0
         self.call.log.info(
             "answered",

@@ -17,10 +17,14 @@ from vantum.core.messages import SttFlush
 
 @frozen
 class AudioFrame:
-    """Audio from the client: 16-bit little-endian mono PCM of even length at `rate_hz`."""
+    """Audio from the client: 16-bit little-endian mono PCM of even length at `rate_hz`.
+
+    `listen`: the server decides when a turn is over, and wants to hear the voice for it.
+    """
 
     pcm: bytes
     rate_hz: int
+    listen: bool = False
 
     @property
     def duration_s(self) -> float:
@@ -42,7 +46,20 @@ class AudioLane:
     limit_s: float
     _items: deque[LaneItem] = field(factory=deque, init=False)
     _held_s: float = field(default=0.0, init=False)
+    _flushes: int = field(default=0, init=False)
+    _fed_s: float = field(default=float("-inf"), init=False)
     _waiting: trio.Event = field(factory=trio.Event, init=False)
+
+    @property
+    def fed_s(self) -> float:
+        """When audio came last, on trio's clock."""
+        return self._fed_s
+
+    def flush(self) -> int:
+        """Put a mark behind all that was put; returns its number, which only grows."""
+        self._flushes += 1
+        self.put(SttFlush(self._flushes))
+        return self._flushes
 
     def put(self, item: LaneItem) -> float:
         """Add; returns the seconds of audio that had to go for it."""
@@ -50,6 +67,7 @@ class AudioLane:
         dropped_s = 0.0
         if isinstance(item, AudioFrame):
             self._held_s += item.duration_s
+            self._fed_s = trio.current_time()
             if self._held_s > self.limit_s:
                 dropped_s = self._drop_oldest()
         self._waiting.set()

@@ -25,7 +25,6 @@ from vantum.core.events import (
     Request,
     StartInput,
 )
-from vantum.core.messages import SttFlush
 from vantum.core.ratelimit import RateLimit
 from vantum.wire.native import ProtocolError, decode
 
@@ -44,7 +43,7 @@ class _Reading:
     heard_s: float
     rate_hz: int | None = None
     muted: bool = False
-    flushes: int = 0
+    listens: bool = False
     dropped_s: float = 0.0
     overflow_said_s: float = float("-inf")
     aligner: PcmAligner = field(factory=PcmAligner)
@@ -68,11 +67,10 @@ class _Reading:
                 if self.rate_hz != start.options.sampling_rate_hz:
                     self.rate_hz = start.options.sampling_rate_hz
                     self.aligner = PcmAligner()
+                self.listens = start.options.turn_detection == "auto"
                 await self.inbox_tx.send(start)
             case EndInput() as end:
-                self.flushes += 1
-                self.lane.put(SttFlush(self.flushes))
-                await self.inbox_tx.send(InputEnding(end, self.flushes))
+                await self.inbox_tx.send(InputEnding(end, self.lane.flush()))
             case Mute(muted=muted):
                 self.muted = muted
             case Heartbeat() as heartbeat:
@@ -92,7 +90,7 @@ class _Reading:
             return
         if self.muted or chunk.is_muted:
             pcm = bytes(len(pcm))
-        dropped_s = self.lane.put(AudioFrame(pcm, self.rate_hz))
+        dropped_s = self.lane.put(AudioFrame(pcm, self.rate_hz, self.listens))
         if dropped_s:
             await self._overflowed(chunk.request, dropped_s)
 

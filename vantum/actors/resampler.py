@@ -1,20 +1,63 @@
-"""Resampler: the client's rate becomes the recogniser's, without a seam between frames."""
+"""Resampler: the client's rate becomes the recogniser's, without a seam between frames.
+
+In `auto` it also lends the audio to the server's own ear, which says where a voice begins and ends.
+"""
 
 from __future__ import annotations
 
 import trio
+from attrs import define, field
 
+from vantum.actors.call import Inbox
 from vantum.actors.lane import AudioFrame, AudioLane
 from vantum.core.messages import SttAudio, SttInput
+from vantum.core.recent import RecentAudio
 from vantum.core.resampling import Resampler
-from vantum.ports import STT_RATE_HZ
+from vantum.errors import ProviderError
+from vantum.observe.logs import get_log
+from vantum.ports import STT_RATE_HZ, VoiceActivity
 
 #: Taken at once: a client may send a minute in one message, and the other calls must not wait for
 #: all of it. Half a second takes less than a millisecond.
 _SLICE_S = 0.5
 
+#: What the turn detector may want to hear again.
+_RECENT_S = 8.0
 
-async def resample(lane: AudioLane, stt_tx: trio.MemorySendChannel[SttInput]) -> None:
+_log = get_log("call")
+
+
+@define
+class Ear:
+    """The server's own hearing of one call: voice activity and the last seconds, if there is one.
+
+    The resampler feeds it; the conductor only takes `recent` from it, for the turn detector.
+    """
+
+    activity: VoiceActivity | None
+    recent: RecentAudio = field(factory=lambda: RecentAudio(_RECENT_S))
+
+    async def hear(self, pcm: bytes, inbox_tx: trio.MemorySendChannel[Inbox]) -> None:
+        """Listen to 16 kHz PCM; edges go to the conductor. An ear that fails is done without."""
+        if self.activity is None:
+            return
+        self.recent.feed(pcm)
+        try:
+            edges = self.activity.feed(pcm)
+        except ProviderError as error:
+            _log.warning("voice activity failed: going on without", error=str(error))
+            self.activity = None
+            return
+        for edge in edges:
+            await inbox_tx.send(edge)
+
+
+async def resample(
+    lane: AudioLane,
+    stt_tx: trio.MemorySendChannel[SttInput],
+    ear: Ear,
+    inbox_tx: trio.MemorySendChannel[Inbox],
+) -> None:
     """Convert for ever. A new rate or the end of a turn flushes what the filter still holds.
 
     Inline and not in a thread: 20 ms of audio take far less than a hop to a thread.
@@ -37,5 +80,8 @@ async def resample(lane: AudioLane, stt_tx: trio.MemorySendChannel[SttInput]) ->
         step = 2 * round(_SLICE_S * rate_hz)
         for at in range(0, len(item.pcm), step):
             pcm = resampler.feed(item.pcm[at : at + step])
-            if pcm:
-                await stt_tx.send(SttAudio(pcm))
+            if not pcm:
+                continue
+            if item.listen:
+                await ear.hear(pcm, inbox_tx)
+            await stt_tx.send(SttAudio(pcm))

@@ -19,12 +19,14 @@ from vantum.core.messages import ChatRequest
 class Response:
     """The chunker fills `said`, the player `playing`; the conductor reads them and may cancel.
 
-    `cut_s`: when it did, on trio's clock.
+    `is_own`: no model was asked; a text of our own is spoken. `cut_s`: when it was cancelled, on
+    trio's clock.
     """
 
     answer: Answer
     playing: Playing
     options: InputOptions
+    is_own: bool = False
     said: Said = field(factory=Said)
     scope: trio.CancelScope = field(factory=trio.CancelScope)
     cut_s: float | None = None

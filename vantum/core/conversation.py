@@ -34,7 +34,9 @@ from vantum.core.decisions import (
     SendTranscript,
     Step,
     Tick,
+    TurnEnding,
 )
+from vantum.core.endpointing import AnswerBegan, CheckAnswered
 from vantum.core.events import (
     Ack,
     EndCall,
@@ -46,8 +48,24 @@ from vantum.core.events import (
     StartInput,
     StateName,
 )
-from vantum.core.messages import SttFlushed, Transcript, UtteranceEnded
+from vantum.core.messages import (
+    SpeechStarted,
+    SttFlush,
+    SttFlushed,
+    Transcript,
+    UtteranceEnded,
+    VoiceEdge,
+)
 from vantum.core.moves import commit, end_call, go_on, move, service_error, take_words
+from vantum.core.turn_taking import (
+    judge,
+    mind_silence,
+    notice,
+    policy_wakes_at,
+    say,
+    still_ended,
+    turn_taken,
+)
 
 # ---------------------------------------------------------------- handlers
 
@@ -85,10 +103,13 @@ def _when_ready(c: Conversation, now_s: float, commands: list[Command]) -> Conve
     if c.state == "INITIALIZING":
         c = move(c, "LISTENING", commands)
         commands.append(Send(Ready(c.providers)))
+        c = evolve(c, quiet_since_s=now_s)
         deadline_s = now_s + c.limits.flush_timeout_s
         c = evolve(c, flushes=tuple(evolve(f, deadline_s=deadline_s) for f in c.flushes))
     commands.extend(Send(Ack(start.request)) for start in c.starts)
     c = evolve(c, starts=())
+    if c.greeting and c.next_turn == 0 and c.turn is None:
+        return say(c, c.greeting, commands)
     return go_on(c, commands) if c.turn is None and c.queue else c
 
 
@@ -111,7 +132,7 @@ def _role_lost(c: Conversation, e: RoleLost, now_s: float) -> Step:
         # Its answers will not come: the best known words stand, and nothing old is expected.
         for flush in c.flushes:
             c, text = take_words(c, with_interim=True)
-            c = commit(c, text, flush.request, commands)
+            c = turn_taken(commit(c, text, flush.request, commands), now_s)
         c = evolve(c, flushes=(), overdue=frozenset())
     return c, commands
 
@@ -124,7 +145,25 @@ def _input_ending(c: Conversation, e: InputEnding, now_s: float) -> Step:
     waiting = c.state == "INITIALIZING"
     deadline_s = None if waiting else now_s + c.limits.flush_timeout_s
     flush = Flush(e.flush_id, request, deadline_s, c.start_request)
-    return evolve(c, flushes=(*c.flushes, flush)), [Send(Ack(request))]
+    c = notice(evolve(c, flushes=(*c.flushes, flush)), SttFlush(e.flush_id), now_s)
+    return c, [Send(Ack(request))]
+
+
+def _turn_ending(c: Conversation, e: TurnEnding, now_s: float) -> Step:
+    deadline_s = now_s + c.limits.flush_timeout_s
+    flush = Flush(e.flush_id, c.start_request, deadline_s, c.start_request, judged=True)
+    return notice(evolve(c, flushes=(*c.flushes, flush)), SttFlush(e.flush_id), now_s), []
+
+
+def _sign(c: Conversation, e: SpeechStarted | VoiceEdge | UtteranceEnded, now_s: float) -> Step:
+    commands: list[Command] = []
+    return judge(notice(c, e, now_s), now_s, commands), commands
+
+
+def _check_answered(c: Conversation, e: CheckAnswered, now_s: float) -> Step:
+    commands: list[Command] = []
+    c = evolve(c, endpointing=c.endpointing.take(e, now_s))
+    return judge(c, now_s, commands), commands
 
 
 def _transcript(c: Conversation, e: Transcript, now_s: float) -> Step:
@@ -136,16 +175,8 @@ def _transcript(c: Conversation, e: Transcript, now_s: float) -> Step:
     else:
         c = evolve(c, interim=e.text)
     start = c.flushes[0].start if c.flushes else c.start_request
-    return c, [SendTranscript(start, e)] if e.text else []
-
-
-def _utterance_ended(c: Conversation, e: UtteranceEnded, now_s: float) -> Step:
-    commands: list[Command] = []
-    auto = c.options is not None and c.options.turn_detection == "auto"
-    if not auto or c.flushes or c.overdue:
-        return c, commands
-    c, text = take_words(c, with_interim=False)
-    return commit(c, text, c.start_request, commands), commands
+    commands: list[Command] = [SendTranscript(start, e)] if e.text else []
+    return judge(notice(c, e, now_s) if e.text else c, now_s, commands), commands
 
 
 def _flushed(c: Conversation, e: SttFlushed, now_s: float) -> Step:
@@ -154,11 +185,14 @@ def _flushed(c: Conversation, e: SttFlushed, now_s: float) -> Step:
         return evolve(c, overdue=c.overdue - {e.flush_id}, words=(), interim=""), commands
     # One that is not waited for any more was answered by a newer recogniser than it was asked of:
     # what that one has heard before it is a turn of its own.
-    found = [f.request for f in c.flushes if f.flush_id == e.flush_id] or [c.start_request]
+    found = [f for f in c.flushes if f.flush_id == e.flush_id]
+    request = found[0].request if found else c.start_request
     # Answers come in order: what was asked before it has its own, or will never have one.
     c = evolve(c, flushes=tuple(f for f in c.flushes if f.flush_id > e.flush_id))
-    c, text = take_words(c, with_interim=not e.complete)
-    c = commit(c, text, found[0], commands)
+    c = notice(c, e, now_s)
+    if not (found and found[0].judged) or c.flushes or still_ended(c, now_s):
+        c, text = take_words(c, with_interim=not e.complete)
+        c = turn_taken(commit(c, text, request, commands), now_s)
     return _when_ready(_open_recogniser(c, commands), now_s, commands), commands
 
 
@@ -175,7 +209,9 @@ def _tick(c: Conversation, e: Tick, now_s: float) -> Step:
             continue
         c = evolve(c, flushes=others, overdue=c.overdue | {flush.flush_id})
         c, text = take_words(c, with_interim=True)
-        c = _open_recogniser(commit(c, text, flush.request, commands), commands)
+        c = turn_taken(commit(c, text, flush.request, commands), now_s)
+        c = _open_recogniser(c, commands)
+    c = mind_silence(judge(c, now_s, commands), e, now_s, commands)
     if c.closing is None and now_s >= c.started_s + c.limits.max_duration_s:
         c, more = _close(c, CloseRequested(1000, "maximum duration reached"), now_s)
         commands.extend(more)
@@ -189,6 +225,7 @@ def _first_audio(c: Conversation, e: FirstAudio, now_s: float) -> Step:
     commands: list[Command] = []
     if c.turn is None or c.turn.number != e.turn:
         return c, commands
+    c = notice(c, AnswerBegan(), now_s)
     return move(c, "RESPONDING", commands), commands
 
 
@@ -198,7 +235,7 @@ def _response_done(c: Conversation, e: ResponseDone, now_s: float) -> Step:
         return c, commands
     for lost in e.failed:
         commands.extend(service_error(c.turn.request, lost))
-    return go_on(evolve(c, turn=None), commands), commands
+    return go_on(evolve(c, turn=None, quiet_since_s=now_s), commands), commands
 
 
 def _interrupt(c: Conversation, e: Interrupt, now_s: float) -> Step:
@@ -246,7 +283,11 @@ _ALWAYS: dict[type, Handle] = {
     RoleLost: _role_lost,
     InputEnding: _input_ending,
     Transcript: _transcript,
-    UtteranceEnded: _utterance_ended,
+    TurnEnding: _turn_ending,
+    SpeechStarted: _sign,
+    VoiceEdge: _sign,
+    UtteranceEnded: _sign,
+    CheckAnswered: _check_answered,
     SttFlushed: _flushed,
     Tick: _tick,
     CloseRequested: _close,
@@ -307,4 +348,5 @@ def wake_at(c: Conversation) -> float:
         deadlines.append(c.started_s + c.limits.max_duration_s)
     elif c.grace_at_s is not None:
         deadlines.append(c.grace_at_s)
+    deadlines.append(policy_wakes_at(c))
     return min(deadlines, default=float("inf"))

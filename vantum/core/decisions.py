@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from attrs import frozen
 
+from vantum.core.endpointing import CheckAnswered, Endpointing
 from vantum.core.events import (
     EndCall,
     EndInput,
@@ -21,7 +22,13 @@ from vantum.core.events import (
     StartInput,
     StateName,
 )
-from vantum.core.messages import SpeechStarted, SttFlushed, Transcript, UtteranceEnded
+from vantum.core.messages import (
+    SpeechStarted,
+    SttFlushed,
+    Transcript,
+    UtteranceEnded,
+    VoiceEdge,
+)
 from vantum.errors import ErrorKind, Role
 
 # ---------------------------------------------------------------- events of our own
@@ -82,8 +89,17 @@ class CloseRequested:
 
 
 @frozen
+class TurnEnding:
+    """The recogniser was asked for its last words, as `FlushRecogniser` ordered."""
+
+    flush_id: int
+
+
+@frozen
 class Tick:
-    """Nothing but time."""
+    """Nothing but time. `hearing`: the client's audio is coming in, be it silence."""
+
+    hearing: bool = False
 
 
 Event: TypeAlias = (
@@ -95,6 +111,9 @@ Event: TypeAlias = (
     | Heartbeat
     | Transcript
     | SpeechStarted
+    | VoiceEdge
+    | CheckAnswered
+    | TurnEnding
     | UtteranceEnded
     | SttFlushed
     | RoleReady
@@ -144,6 +163,25 @@ class OpenSynthesiser:
 
 
 @frozen
+class FlushRecogniser:
+    """Ask the recogniser for its last words; the conductor reports `TurnEnding` at once.
+
+    `reason` and `waited_s` are the policy's, for the log.
+    """
+
+    reason: str
+    waited_s: float
+
+
+@frozen
+class AskDetector:
+    """Ask the detector whether the turn is complete; it answers with `CheckAnswered`, or never."""
+
+    pause: int
+    text: str
+
+
+@frozen
 class StartResponse:
     """The user's words go into the history and an answer to them begins."""
 
@@ -173,6 +211,8 @@ Command: TypeAlias = (
     | MoveState
     | OpenRecogniser
     | OpenSynthesiser
+    | FlushRecogniser
+    | AskDetector
     | StartResponse
     | CancelResponse
     | EndSession
@@ -183,24 +223,30 @@ Command: TypeAlias = (
 
 @frozen
 class Turn:
-    """One finished turn of the user: what was said, and the request that ended or began it."""
+    """One finished turn of the user: what was said, and the request that ended or began it.
+
+    `say`: not the user's turn but ours: a text to speak unasked.
+    """
 
     number: int
     text: str
     request: Request
+    say: str = ""
 
 
 @frozen
 class Flush:
     """A turn that ends when the recogniser has answered, or at `deadline_s`.
 
-    `request` ended it, `start` began it: its transcripts carry that one.
+    `request` ended it, `start` began it: its transcripts carry that one. `judged`: nobody said that
+    it is over but our own policy, which may think better of it.
     """
 
     flush_id: int
     request: Request
     deadline_s: float | None
     start: Request = Request()
+    judged: bool = False
 
 
 @frozen
@@ -214,6 +260,18 @@ class Limits:
 
 
 @frozen
+class Silence:
+    """What is said in a long silence of both sides: the texts one after the other, then goodbye.
+
+    `after_s`: how long; 0: never.
+    """
+
+    after_s: float = 0.0
+    texts: tuple[str, ...] = ()
+    goodbye: str = ""
+
+
+@frozen
 class Conversation:
     """All that the machine remembers.
 
@@ -221,6 +279,8 @@ class Conversation:
     `flushes`: ended turns that wait for the recogniser. `overdue`: flushes that were given up; what
     the recogniser says before answering them belongs to a turn that is already over.
     `language`: what the recogniser that was ordered last is for.
+    `endpointing`: what is known of the turn being spoken, in `auto`. `quiet_since_s`: since when
+    neither side speaks; `prompted`: how often the user was asked since he last said something.
     `grace_at_s`: when an answer that a polite end waits for is cut off.
     """
 
@@ -242,6 +302,11 @@ class Conversation:
     next_turn: int = 0
     closing: CloseRequested | None = None
     grace_at_s: float | None = None
+    endpointing: Endpointing = Endpointing()
+    silence: Silence = Silence()
+    greeting: str = ""
+    quiet_since_s: float = 0.0
+    prompted: int = 0
 
 
 Step: TypeAlias = tuple[Conversation, list[Command]]

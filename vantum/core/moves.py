@@ -73,7 +73,7 @@ def commit(c: Conversation, text: str, request: Request, commands: list[Command]
         )
         commands.append(Send(ErrorReply(request, "queue_full", message)))
         return c
-    c = evolve(c, next_turn=c.next_turn + 1, queue=(*c.queue, turn))
+    c = evolve(c, next_turn=c.next_turn + 1, queue=(*c.queue, turn), prompted=0)
     return c if must_wait else go_on(c, commands)
 
 

@@ -14,14 +14,19 @@ from attrs import frozen
 
 from vantum.config import Settings
 from vantum.config.choices import provider_choices
-from vantum.errors import ConfigError, Role
+from vantum.errors import ConfigError, ModelsMissing, Role
+from vantum.observe.logs import get_log
 from vantum.ports import (
     Health,
     LanguageModelProvider,
     SpeechToTextProvider,
     TextToSpeechProvider,
+    TurnDetectorProvider,
+    VoiceActivityProvider,
 )
 from vantum.providers.local.workers import Workers
+
+_log = get_log("providers")
 
 
 @frozen
@@ -31,6 +36,8 @@ class Providers:
     stt: SpeechToTextProvider
     llm: LanguageModelProvider
     tts: TextToSpeechProvider
+    activity: VoiceActivityProvider | None = None
+    detector: TurnDetectorProvider | None = None
 
     @property
     def names(self) -> dict[str, str]:
@@ -61,7 +68,33 @@ async def open_providers(settings: Settings) -> AsyncIterator[Providers]:
         stt = await trio.to_thread.run_sync(_stt, names["stt"], settings, workers)
         llm = await _llm(names["llm"], settings, workers, stack)
         tts = await trio.to_thread.run_sync(_tts, names["tts"], settings, workers)
-        yield Providers(stt, llm, tts)
+        activity = await trio.to_thread.run_sync(_activity, settings)
+        detector = await trio.to_thread.run_sync(_detector, settings, workers)
+        yield Providers(stt, llm, tts, activity, detector)
+
+
+def _activity(settings: Settings) -> VoiceActivityProvider | None:
+    if settings.turns.voice_activity == "off":
+        return None
+    from vantum.providers.local.activity import LocalActivityProvider
+
+    try:
+        return LocalActivityProvider(settings.local)
+    except (ConfigError, ModelsMissing) as error:
+        _log.info("turns are judged without voice activity", why=str(error))
+        return None
+
+
+def _detector(settings: Settings, workers: Workers) -> TurnDetectorProvider | None:
+    if settings.turns.detector == "off":
+        return None
+    from vantum.providers.local.turn import LocalTurnDetector
+
+    try:
+        return LocalTurnDetector(settings.local, workers)
+    except (ConfigError, ModelsMissing) as error:
+        _log.info("turns are judged without the end-of-turn model", why=str(error))
+        return None
 
 
 def _stt(name: str, settings: Settings, workers: Workers) -> SpeechToTextProvider:
