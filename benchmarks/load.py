@@ -141,18 +141,20 @@ class Load:
         return {"last_audio_ms": last, "cancel_ms": cancelled, "late_chunks": late}
 
     async def answers(self, times: int) -> dict[str, Any]:
-        """Short turns on the first line: when each first chunk arrived, on the machine's clock."""
-        line, first_s, complete_s = self.lines[0], [], []
+        """Short turns on the first line: when each ended, when its first chunk arrived, and when
+        the model's text was complete, on the machine's clock."""
+        line, ended_s, first_s, complete_s = self.lines[0], [], [], []
         for _ in range(times):
             await line.put(5 * self._audio(line))
             at = len(line.events)
+            ended_s.append(now_s())
             await line.send("audio.input.end")
             first_s.append(line.events[await line.until("audio.output.chunk", at)][0])
             done = await line.until("conversation.response.complete", at)
             complete_s.append(line.events[done][0])
             await line.until("conversation.state.changed", done, to="LISTENING")
             line.forget()
-        return {"first_audio_s": first_s, "text_complete_s": complete_s}
+        return {"ended_s": ended_s, "first_audio_s": first_s, "text_complete_s": complete_s}
 
     async def conversations(self, count: int, at_once: int) -> dict[str, Any]:
         """Whole short calls: connect, one turn, hang up in one of three ways."""

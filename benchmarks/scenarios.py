@@ -112,7 +112,7 @@ def first_piece(scale: Scale, say: Say) -> list[Row]:
             peers.ask(do="timeline")
             times = load.ask(do="answers", times=scale.of(8, 1))
             records = peers.ask(do="timeline")["records"]
-        late = late_ms(times["first_audio_s"], records)
+        late = late_ms(times["ended_s"], times["first_audio_s"], records)
         p50.append(percentile(late, 50))
         p95.append(percentile(late, 95))
         pairs = zip(times["text_complete_s"], times["first_audio_s"], strict=True)
@@ -126,24 +126,25 @@ def first_piece(scale: Scale, say: Say) -> list[Row]:
     ]
 
 
-def late_ms(first_audio_s: list[float], records: list[tuple[float, str]]) -> list[float]:
+def late_ms(
+    ended_s: list[float], first_audio_s: list[float], records: list[tuple[float, str]]
+) -> list[float]:
     """How late each answer's first audio was: what is neither the model's nor the voice's time.
 
-    `records`: the peers' timeline. The voice's time is from the text's arrival there to its first
-    audio; the model's is up to the write of the token that begins the marker.
+    `ended_s`, `first_audio_s`: of each turn; `records`: the peers' timeline, all on one clock. The
+    voice's time is from the text's arrival there to its first audio; the model's is up to the write
+    of the token that begins the marker. ValueError if they did not come in that order, for then the
+    figure would mean nothing.
     """
-
-    late, since_s = [], 0.0
-    for heard_s in first_audio_s:
-        turn = [(at_s, kind) for at_s, kind in records if since_s <= at_s <= heard_s]
+    late = []
+    for began_s, heard_s in zip(ended_s, first_audio_s, strict=True):
+        turn = [(at_s, kind) for at_s, kind in records if began_s <= at_s <= heard_s]
         first = {kind: min(at for at, k in turn if k == kind) for _, kind in turn}
         order = [first.get(kind, math.nan) for kind in ("marker", "text_in", "audio_out")]
         marker_s, text_s, audio_s = order
         if not marker_s <= text_s <= audio_s <= heard_s:
             raise ValueError(f"not marker, text, audio, heard: {order}, {heard_s}")
         late.append(1000 * (heard_s - marker_s - (audio_s - text_s)))
-        # What else belongs to this answer comes before the next one's marker.
-        since_s = next((at_s for at_s, kind in records if kind == "all_text" and at_s > heard_s), 0)
     return late
 
 

@@ -75,8 +75,10 @@ def test_the_verdict_is_by_the_median_and_a_miss_is_said() -> None:
 
 def test_lateness_is_what_is_neither_the_models_nor_the_voices_time() -> None:
     records = [(1.0, "marker"), (1.004, "text_in"), (1.104, "audio_out"), (2.0, "all_text")]
+    # The last piece leaves when the model has finished, and is no part of the next turn.
+    records += [(2.001, "text_in"), (2.1, "audio_out")]
     later = [(at_s + 5, what) for at_s, what in records]
-    found = late_ms([1.107, 6.110], records + later)
+    found = late_ms([0.5, 5.5], [1.107, 6.110], records + later)
     assert found == pytest.approx([7.0, 10.0])
 
 
@@ -84,9 +86,9 @@ def test_lateness_of_things_in_the_wrong_order_is_no_figure() -> None:
     # The text had left before the marker: to count from the marker would flatter.
     records = [(0.9, "text_in"), (1.0, "marker"), (1.0, "audio_out")]
     with pytest.raises(ValueError, match="not marker, text, audio"):
-        late_ms([1.01], records)
+        late_ms([0.5], [1.01], records)
     with pytest.raises(ValueError, match="not marker, text, audio"):
-        late_ms([1.01], [(1.0, "marker")])
+        late_ms([0.5], [1.01], [(1.0, "marker")])
 
 
 def test_the_pure_parts_have_a_speed() -> None:
