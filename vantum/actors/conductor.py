@@ -1,7 +1,6 @@
 """Conductor: feeds what happens to the conversation's table and carries out what it answers.
 
-It decides nothing itself. Whatever a command needs of the world (ids, the time of day, the live
-response, the history) is here; what follows from what is in `vantum.core.conversation`.
+It decides nothing itself: what follows from what is in `vantum.core.conversation`.
 """
 
 from __future__ import annotations
@@ -9,20 +8,15 @@ from __future__ import annotations
 from collections import deque
 from contextlib import suppress
 
-import attrs
 import trio
-from attrs import define, field, frozen
-from structlog.contextvars import bound_contextvars
+from attrs import define, frozen
 
+from vantum.actors.answering import Answering
 from vantum.actors.call import Call, Goodbye, Inbox, Outgoing
-from vantum.actors.chunker import Answer, Fallback
 from vantum.actors.lane import AudioLane
-from vantum.actors.player import Playing
-from vantum.actors.recital import Recital
 from vantum.actors.resampler import Ear
-from vantum.actors.response import Respond, Response
+from vantum.actors.response import Respond
 from vantum.core import conversation as table
-from vantum.core.chunking import ChunkingOptions
 from vantum.core.decisions import (
     AskDetector,
     CancelResponse,
@@ -40,25 +34,17 @@ from vantum.core.decisions import (
     Silence,
     StartResponse,
     Tick,
-    Turn,
     TurnEnding,
 )
 from vantum.core.endpointing import CheckAnswered, Endpointing
 from vantum.core.events import (
     InputOptions,
-    Interrupted,
-    OutputCancelled,
-    OutputChunk,
     Played,
     StateChanged,
     StateName,
     TranscriptOut,
 )
-from vantum.core.fallbacks import FallbackTiers
 from vantum.core.history import History
-from vantum.core.messages import ChatRequest
-from vantum.core.playout import Playout
-from vantum.core.prompts import build_system_prompt
 from vantum.errors import ProviderError
 
 #: A client whose audio came so lately is still sending, be it silence.
@@ -96,22 +82,17 @@ def new_conversation(call: Call) -> Conversation:
 
 @define
 class Conductor:
-    """The state of one call outside the table: the live response, the history, the failures."""
+    """Between the table and the world: one inbox in, commands out."""
 
     call: Call
     inbox_rx: trio.MemoryReceiveChannel[Inbox]
     inbox_tx: trio.MemorySendChannel[Inbox]
     out_tx: trio.MemorySendChannel[Outgoing]
-    out_rx: trio.MemoryReceiveChannel[Outgoing]
     orders: Orders
     nursery: trio.Nursery
-    respond: Respond
+    answering: Answering
     conversation: Conversation
-    history: History
-    response: Response | None = None
-    failures: int = 0
     ended_because: str = "the connection is gone"
-    speaking: trio.Lock = field(factory=trio.Lock)
 
     @classmethod
     def of(
@@ -127,20 +108,22 @@ class Conductor:
     ) -> Conductor:
         """The conductor of a new call. `out_rx` only serves to take audio back from the queue."""
         llm = call.settings.llm
+        history = History(max_messages=llm.max_messages, max_context_tokens=llm.max_context_tokens)
         return cls(
             call=call,
             inbox_rx=inbox_rx,
             inbox_tx=inbox_tx,
             out_tx=out_tx,
-            out_rx=out_rx,
             orders=orders,
             nursery=nursery,
-            respond=respond,
+            answering=Answering(call, nursery, respond, inbox_tx, out_tx, out_rx, history),
             conversation=new_conversation(call),
-            history=History(
-                max_messages=llm.max_messages, max_context_tokens=llm.max_context_tokens
-            ),
         )
+
+    @property
+    def history(self) -> History:
+        """What was said and heard so far."""
+        return self.answering.history
 
     @property
     def state(self) -> StateName:
@@ -158,22 +141,17 @@ class Conductor:
 
     async def _take(self, event: Inbox) -> None:
         if isinstance(event, Played):
-            self._played(event)
+            self.answering.played(event)
             return
         events = deque([event])
         while events:
             event = events.popleft()
             if isinstance(event, ResponseDone):
-                self._record(event)
+                self.answering.record(event)
             self.conversation, commands = table.step(self.conversation, event, trio.current_time())
             for command in commands:
                 if (follows := await self._carry_out(command)) is not None:
                     events.append(follows)
-
-    def _played(self, event: Played) -> None:
-        response = self.response
-        if response is not None and response.answer.utterance_id == event.utterance_id:
-            response.playing.playout.played(trio.current_time(), event.played_ms / 1000)
 
     async def _carry_out(self, command: Command) -> ResponseDone | TurnEnding | None:
         wall_ms = self.call.wall_ms
@@ -200,9 +178,9 @@ class Conductor:
             case AskDetector(pause=pause, text=text):
                 self.nursery.start_soon(self._ask_detector, pause, text)
             case StartResponse(turn=turn):
-                self._start(turn)
+                self.answering.start(turn, self._options)
             case CancelResponse():
-                return await self._cancel(command)
+                return await self.answering.cancel(command)
             case EndSession(code=code, reason=reason):
                 self.ended_because = reason
                 await self.out_tx.send(Goodbye(code, reason))
@@ -226,107 +204,3 @@ class Conductor:
     @property
     def _options(self) -> InputOptions:
         return self.conversation.options or InputOptions()
-
-    def _start(self, turn: Turn) -> None:
-        call, options = self.call, self._options
-        llm, streaming = call.settings.llm, call.settings.streaming
-        if turn.text:
-            self.history.add_user(turn.text, at_ms=call.wall_ms())
-        prompt = build_system_prompt(llm.system_prompt, options.prospect, streaming.break_marker)
-        tiers = FallbackTiers(llm.fallback_tier1, llm.fallback_tier2, llm.fallback_tier3)
-        tier, text = tiers.after(self.failures + 1)
-        utterance_id = call.new_id()
-        playout_settings = call.settings.playout
-        rate_hz = options.sampling_rate_hz
-        self.response = Response(
-            Answer(
-                utterance_id,
-                call.wall_ms(),
-                Fallback(tier, text),
-                ChunkingOptions(**attrs.asdict(streaming)),
-                options.tokens,
-            ),
-            Playing(
-                turn.number,
-                Playout(utterance_id, rate_hz, playout_settings.lead_ms / 1000),
-                call.synthesiser.sample_rate_hz,
-                rate_hz,
-                playout_settings.chunk_ms,
-                call.wall_ms,
-            ),
-            options,
-            is_own=bool(turn.say),
-        )
-        request = ChatRequest(self.history.context(prompt), call.session_id)
-        if turn.say:
-            call = attrs.evolve(call, model=Recital(turn.say))
-        self.nursery.start_soon(self._respond, call, self.response, request)
-
-    async def _respond(self, call: Call, response: Response, request: ChatRequest) -> None:
-        with bound_contextvars(utterance=response.answer.utterance_id):
-            await self.respond(call, response, request, self.speaking, self.out_tx, self.inbox_tx)
-        if not response.scope.cancelled_caught:
-            await self.inbox_tx.send(ResponseDone(response.playing.turn, response.failed))
-
-    async def _cancel(self, command: CancelResponse) -> ResponseDone:
-        response = self.response
-        assert response is not None
-        wall_ms = self.call.wall_ms()
-        response.cut_s = trio.current_time()
-        response.scope.cancel()
-        utterance_id = response.answer.utterance_id
-        await self._drop_audio(utterance_id)
-        # An answer that the client knows of must not just fall silent.
-        if response.playing.started or response.said.begun:
-            await self.out_tx.send(
-                OutputCancelled(utterance_id, wall_ms, command.reason, command.interrupted)
-            )
-        if response.playing.started and command.interrupted:
-            heard = response.playing.playout.heard_text(response.cut_s)
-            await self.out_tx.send(Interrupted(utterance_id, heard, wall_ms))
-        return ResponseDone(command.turn, response.failed)
-
-    async def _drop_audio(self, utterance_id: str) -> None:
-        """Take the utterance's chunks out of what waits for the writer, and those of a sender who
-        was about to put one there; all else keeps its order."""
-        kept: list[Outgoing] = []
-        while True:
-            try:
-                message = self.out_rx.receive_nowait()
-            except trio.WouldBlock:
-                break
-            if not (isinstance(message, OutputChunk) and message.utterance_id == utterance_id):
-                kept.append(message)
-        for message in kept:
-            await self.out_tx.send(message)
-
-    def _record(self, done: ResponseDone) -> None:
-        """The history gets what was heard, which is what the model will remember."""
-        response = self.response
-        if response is None or response.playing.turn != done.turn:
-            return
-        self.response = None
-        cancelled = response.cut_s is not None
-        playout = response.playing.playout
-        # What was heard by the cut: telling the client of it may have taken a while.
-        heard_at_s = trio.current_time() if response.cut_s is None else response.cut_s
-        heard = playout.heard_text(heard_at_s)
-        whole = not cancelled and not response.failed
-        self.history.add_assistant(
-            playout.text,
-            interrupted=cancelled,
-            is_fallback=response.said.is_fallback,
-            heard_text=None if whole else heard,
-            written=response.said.written if whole else "",
-            at_ms=self.call.wall_ms(),
-        )
-        if not cancelled and not response.is_own:
-            self.failures = self.failures + 1 if response.said.failure is not None else 0
-        self.call.log.info(
-            "answered",
-            turn=done.turn,
-            heard_chars=len(heard),
-            interrupted=cancelled,
-            fallback=response.said.is_fallback,
-            failed=[f"{f.role}: {f.message}" for f in done.failed],
-        )
