@@ -9,7 +9,9 @@ from attrs import frozen
 
 from vantum.testing.cartesia import CartesiaScript, SimulatedCartesia, simulated_cartesia
 from vantum.testing.deepgram import DeepgramScript, SimulatedDeepgram, simulated_deepgram
+from vantum.testing.deepgram_faults import Fault
 from vantum.testing.openai import OpenAIScript, SimulatedOpenAI, simulated_openai
+from vantum.testing.openai_wire import Messages
 
 #: Any key will do, unless a script asks for a certain one.
 KEY = "simulated"
@@ -28,6 +30,21 @@ ANSWERS = (
     "That depends on how many calls you make. ||BREAK|| May I show you in a short demo?",
     "Thursday it is. ||BREAK|| Thank you, and have a good day!",
 )
+
+
+def answer_in_talk(messages: Messages) -> str:
+    """The answer to the line of `TALK` that the user said last, for `OpenAIScript.answers`.
+
+    The peers serve many calls at once and the talk goes round, so the number of the request does
+    not tell which line it is. To other words: the answers in turn, by the number of the user's
+    messages.
+    """
+    said = [str(m.get("content", "")).strip() for m in messages if m["role"] == "user"]
+    last = said[-1] if said else ""
+    for line, answer in zip(TALK, ANSWERS, strict=True):
+        if last.endswith(line):  # what was said before it may stand in the same message
+            return answer
+    return ANSWERS[max(len(said) - 1, 0) % len(ANSWERS)]
 
 
 @frozen
@@ -56,17 +73,20 @@ async def simulated_providers(
     openai: OpenAIScript | None = None,
     cartesia: CartesiaScript | None = None,
     *,
+    deepgram_faults: tuple[Fault, ...] = (),
     host: str = "127.0.0.1",
 ) -> AsyncIterator[SimulatedProviders]:
     """Serve all three on free ports while the body runs.
 
-    Without scripts: a short sales talk, with latencies like those of the real providers.
+    Without scripts: a short sales talk, again and again, with latencies like those of the real
+    providers. What goes wrong with OpenAI and Cartesia is in their scripts; Deepgram's faults are
+    `deepgram_faults`, and may be changed while it runs (`peers.deepgram.faults`).
     """
     heard = deepgram or DeepgramScript(TALK, speech="on_finalize", scope="server", latency_ms=80)
-    thought = openai or OpenAIScript(ANSWERS, first_token_s=0.35, tokens_per_s=60)
+    thought = openai or OpenAIScript(answer_in_talk, first_token_s=0.35, tokens_per_s=60)
     said = cartesia or CartesiaScript(first_audio_s=0.12, rate=5)
     async with (
-        simulated_deepgram(heard, host=host) as recogniser,
+        simulated_deepgram(heard, faults=deepgram_faults, host=host) as recogniser,
         simulated_openai(thought, host=host) as model,
         simulated_cartesia(said, host=host) as synthesiser,
     ):
