@@ -81,7 +81,7 @@ class SessionSettings:
 
     idle_timeout_ms: int = setting(
         1_800_000,
-        "A session without a message from its client for so long ends.",
+        "A session whose client sends nothing, or nothing but heartbeats, for so long ends.",
         env="LLM_SESSION_IDLE_TIMEOUT",
         low=1000,
         high=86_400_000,
