@@ -54,38 +54,35 @@ async def respond(
     piece_tx, piece_rx = trio.open_memory_channel[TtsInput](4)
     # Synthesised audio ahead of the player: the provider's own buffer holds more if it must.
     speech_tx, speech_rx = trio.open_memory_channel[Speech](4)
+    thinking = trio.CancelScope()
+
+    async def think() -> None:
+        limits, provider = _limits(call.settings.llm), call.provider_names["llm"]
+        said = response.said
+        with thinking:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(
+                    partial(
+                        generate, call.model, request, token_tx, limits=limits, provider=provider
+                    )
+                )
+                nursery.start_soon(
+                    chunk, response.answer, said, token_rx, piece_tx, out_tx, inbox_tx
+                )
+
+    async def voice() -> None:
+        async with speaking:
+            await speak(
+                call.synthesiser,
+                piece_rx,
+                speech_tx,
+                voice_id=response.options.voice_id,
+                language=response.options.language,
+                audio_timeout_s=call.settings.tts.audio_timeout_ms / 1000,
+            )
+
     with response.scope:
         async with trio.open_nursery() as nursery:
-            thinking = trio.CancelScope()
-
-            async def think() -> None:
-                with thinking:
-                    async with trio.open_nursery() as inner:
-                        inner.start_soon(
-                            partial(
-                                generate,
-                                call.model,
-                                request,
-                                token_tx,
-                                limits=_limits(call.settings.llm),
-                                provider=call.provider_names["llm"],
-                            )
-                        )
-                        inner.start_soon(
-                            chunk, response.answer, response.said, token_rx, piece_tx, out_tx
-                        )
-
-            async def voice() -> None:
-                async with speaking:
-                    await speak(
-                        call.synthesiser,
-                        piece_rx,
-                        speech_tx,
-                        voice_id=response.options.voice_id,
-                        language=response.options.language,
-                        audio_timeout_s=call.settings.tts.audio_timeout_ms / 1000,
-                    )
-
             nursery.start_soon(think)
             nursery.start_soon(voice)
             await play(response.playing, speech_rx, out_tx, inbox_tx)

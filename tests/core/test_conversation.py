@@ -369,6 +369,33 @@ def test_failures_of_a_response_are_told_with_the_turns_request() -> None:
     ]
 
 
+def test_failure_of_the_model_is_told_when_it_happens_and_once() -> None:
+    call = Call().listening()
+    call.turn("hi")
+    lost = d.RoleLost("llm", "server", "down")
+    assert sent(call.feed(d.AnswerFailed(0, lost)), e.ErrorReply)
+    assert call.feed(d.AnswerFailed(7, lost)) == []
+    assert not sent(call.feed(d.ResponseDone(0, (lost,))), e.ErrorReply)
+
+
+def test_news_of_a_recogniser_that_was_replaced_counts_for_nothing() -> None:
+    call = Call()
+    call.feed(start(), d.RoleReady("tts"), start(language="de-DE"))
+    old = d.RoleReady("stt", "en-US")
+    assert call.feed(old, d.RoleLost("stt", "network", "gone", "en-US")) == []
+    assert sent(call.feed(d.RoleReady("stt", "de-DE")), e.Ack)
+
+
+def test_a_flood_of_ends_is_bounded() -> None:
+    call = Call(max_queue_size=3)
+    call.feed(start())
+    for flush_id in range(1, 4):
+        assert sent(call.feed(ending(flush_id)), e.Ack)
+    (reply,) = sent(call.feed(ending(4)), e.ErrorReply)
+    assert isinstance(reply, e.ErrorReply)
+    assert reply.case == "queue_full"
+
+
 def test_stale_news_of_an_older_response_is_passed_over() -> None:
     call = Call().listening()
     call.turn("hi")

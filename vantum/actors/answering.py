@@ -64,6 +64,7 @@ class Answering:
         rate_hz = options.sampling_rate_hz
         self.response = Response(
             Answer(
+                turn.number,
                 utterance_id,
                 call.wall_ms(),
                 Fallback(tier, text),
@@ -153,5 +154,6 @@ class Answering:
             heard_chars=len(heard),
             interrupted=cancelled,
             fallback=response.said.is_fallback,
+            underruns=len(playout.underruns),
             failed=[f"{f.role}: {f.message}" for f in done.failed],
         )

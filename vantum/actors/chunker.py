@@ -9,10 +9,10 @@ from __future__ import annotations
 import trio
 from attrs import define, field, frozen
 
-from vantum.actors.call import Outgoing
+from vantum.actors.call import Inbox, Outgoing
 from vantum.actors.link import lost
 from vantum.core.chunking import Chunker, ChunkingOptions, strip_markers
-from vantum.core.decisions import RoleLost
+from vantum.core.decisions import AnswerFailed, RoleLost
 from vantum.core.events import ResponseCompleted, ResponseStarted, ResponseToken
 from vantum.core.messages import (
     EndOfPieces,
@@ -38,6 +38,7 @@ class Fallback:
 class Answer:
     """How an answer is made: its identity and what the client wants to see of it."""
 
+    turn: int
     utterance_id: str
     timestamp_ms: int
     fallback: Fallback
@@ -67,6 +68,7 @@ async def chunk(
     token_rx: trio.MemoryReceiveChannel[LlmOutput],
     piece_tx: trio.MemorySendChannel[TtsInput],
     out_tx: trio.MemorySendChannel[Outgoing],
+    inbox_tx: trio.MemorySendChannel[Inbox],
 ) -> None:
     """Cut one answer into pieces until the model has finished or failed."""
     chunker = Chunker(answer.options)
@@ -104,6 +106,7 @@ async def chunk(
                 said.failure = lost("llm", ProviderError(provider, kind, text))
         if said.failure is None:
             continue
+        await inbox_tx.send(AnswerFailed(answer.turn, said.failure))
         if said.pieces:
             said.text = " ".join(said.pieces)
             break

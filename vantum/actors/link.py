@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import trio
+from attrs import evolve
 
 from vantum.actors.call import Inbox
 from vantum.core.backoff import Schedule
@@ -28,7 +29,12 @@ def lost(role: Role, error: ProviderError) -> RoleLost:
 
 
 async def keep_open(
-    role: Role, run: Run, inbox_tx: trio.MemorySendChannel[Inbox], *, ready_timeout_s: float
+    role: Role,
+    run: Run,
+    inbox_tx: trio.MemorySendChannel[Inbox],
+    *,
+    ready_timeout_s: float,
+    language: str | None = None,
 ) -> None:
     """Run a provider's connection for as long as the session lasts.
 
@@ -44,7 +50,7 @@ async def keep_open(
                 with trio.fail_after(ready_timeout_s):
                     await nursery.start(run)
                 was_ready, failures = True, 0
-                await inbox_tx.send(RoleReady(role))
+                await inbox_tx.send(RoleReady(role, language))
         except* ProviderError as group:
             error = first_error(group)
         except* trio.TooSlowError:
@@ -52,7 +58,7 @@ async def keep_open(
         if error is None:
             error = ProviderError(role, "unknown", "the connection ended without a reason")
         _log.warning("lost" if was_ready else "not ready", role=role, error=str(error))
-        await inbox_tx.send(lost(role, error))
+        await inbox_tx.send(evolve(lost(role, error), language=language))
         if not was_ready or not error.retryable:
             return
         last = len(_REOPEN.delays_s) - 1

@@ -27,7 +27,11 @@ async def recognise(
     while True:
         run = partial(_run, call, language, stt_rx, inbox_tx)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(partial(keep_open, "stt", run, inbox_tx, ready_timeout_s=timeout_s))
+            nursery.start_soon(
+                partial(
+                    keep_open, "stt", run, inbox_tx, ready_timeout_s=timeout_s, language=language
+                )
+            )
             language = await language_rx.receive()
             nursery.cancel_scope.cancel()
 

@@ -1,4 +1,4 @@
-"""Settings of turn-taking: when a caller's turn is over, who may interrupt, and silence."""
+"""Settings of turn-taking: when a caller's turn is over, the greeting, and silence."""
 
 from __future__ import annotations
 
@@ -73,20 +73,6 @@ class TurnSettings:
         env="TURN_CHECK",
         low=0,
         high=5000,
-    )
-    barge_in_ms: int = setting(
-        200,
-        "Speech over an answer that stops it; shorter sounds do not.",
-        env="TURN_BARGE_IN",
-        low=50,
-        high=5000,
-    )
-    false_stop_ms: int = setting(
-        1200,
-        "If no word is recognised for so long after such a stop, the answer goes on.",
-        env="TURN_FALSE_STOP",
-        low=100,
-        high=10_000,
     )
     greeting: str = setting("", "Spoken first, before the user says anything.", env="TURN_GREETING")
     reprompt_after_ms: int = setting(

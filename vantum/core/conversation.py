@@ -17,6 +17,7 @@ from typing import TypeAlias
 from attrs import evolve
 
 from vantum.core.decisions import (
+    AnswerFailed,
     CancelResponse,
     CloseRequested,
     Command,
@@ -115,11 +116,20 @@ def _when_ready(c: Conversation, now_s: float, commands: list[Command]) -> Conve
 
 def _role_ready(c: Conversation, e: RoleReady, now_s: float) -> Step:
     commands: list[Command] = []
+    if _is_stale(c, e):
+        return c, commands
     return _when_ready(evolve(c, ready=c.ready | {e.role}), now_s, commands), commands
+
+
+def _is_stale(c: Conversation, e: RoleReady | RoleLost) -> bool:
+    """News of a recogniser that another one has replaced since."""
+    return e.language is not None and e.language != c.language
 
 
 def _role_lost(c: Conversation, e: RoleLost, now_s: float) -> Step:
     commands: list[Command] = []
+    if _is_stale(c, e):
+        return c, commands
     was_ready = e.role in c.ready
     c = evolve(c, ready=c.ready - {e.role})
     if c.starts:
@@ -142,6 +152,9 @@ def _input_ending(c: Conversation, e: InputEnding, now_s: float) -> Step:
     if c.options is None:
         message = "nothing to end: send audio.input.start first"
         return c, [Send(ErrorReply(request, "malformed", message))]
+    if len(c.flushes) >= c.limits.max_queue_size:
+        message = f"{len(c.flushes)} ends of turns are waiting already: wait for their transcripts"
+        return c, [Send(ErrorReply(request, "queue_full", message))]
     waiting = c.state == "INITIALIZING"
     deadline_s = None if waiting else now_s + c.limits.flush_timeout_s
     flush = Flush(e.flush_id, request, deadline_s, c.start_request)
@@ -229,12 +242,19 @@ def _first_audio(c: Conversation, e: FirstAudio, now_s: float) -> Step:
     return move(c, "RESPONDING", commands), commands
 
 
+def _answer_failed(c: Conversation, e: AnswerFailed, now_s: float) -> Step:
+    if c.turn is None or c.turn.number != e.turn:
+        return c, []
+    return evolve(c, told_of=e.turn), service_error(c.turn.request, e.lost)
+
+
 def _response_done(c: Conversation, e: ResponseDone, now_s: float) -> Step:
     commands: list[Command] = []
     if c.turn is None or c.turn.number != e.turn:
         return c, commands
     for lost in e.failed:
-        commands.extend(service_error(c.turn.request, lost))
+        if lost.role != "llm" or c.told_of != e.turn:
+            commands.extend(service_error(c.turn.request, lost))
     return go_on(evolve(c, turn=None, quiet_since_s=now_s), commands), commands
 
 
@@ -301,8 +321,18 @@ TABLE: dict[StateName, dict[type, Handle]] = {
     "INITIALIZING": _ALWAYS,
     "LISTENING": _ALWAYS,
     "THINKING": _ALWAYS
-    | {FirstAudio: _first_audio, ResponseDone: _response_done, Interrupt: _interrupt},
-    "RESPONDING": _ALWAYS | {ResponseDone: _response_done, Interrupt: _interrupt},
+    | {
+        FirstAudio: _first_audio,
+        AnswerFailed: _answer_failed,
+        ResponseDone: _response_done,
+        Interrupt: _interrupt,
+    },
+    "RESPONDING": _ALWAYS
+    | {
+        AnswerFailed: _answer_failed,
+        ResponseDone: _response_done,
+        Interrupt: _interrupt,
+    },
     "INTERRUPTED": _ALWAYS | {ResponseDone: _response_done},
     "ENDED": {},
 }

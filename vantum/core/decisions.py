@@ -44,9 +44,10 @@ class InputEnding:
 
 @frozen
 class RoleReady:
-    """The recogniser or the synthesiser of this session is ready."""
+    """The recogniser (for this language) or the synthesiser of this session is ready."""
 
     role: Role
+    language: str | None = None
 
 
 @frozen
@@ -56,6 +57,7 @@ class RoleLost:
     role: Role
     kind: ErrorKind
     message: str
+    language: str | None = None
 
 
 @frozen
@@ -63,6 +65,14 @@ class FirstAudio:
     """The first audio of a turn's answer is on its way to the client."""
 
     turn: int
+
+
+@frozen
+class AnswerFailed:
+    """The model failed in the middle of a turn's answer, which goes on with what there is."""
+
+    turn: int
+    lost: RoleLost
 
 
 @frozen
@@ -119,6 +129,7 @@ Event: TypeAlias = (
     | RoleReady
     | RoleLost
     | FirstAudio
+    | AnswerFailed
     | ResponseDone
     | CloseRequested
     | Tick
@@ -278,6 +289,7 @@ class Conversation:
     `words`: final transcripts of the turn being spoken. `interim`: the best guess of what follows.
     `flushes`: ended turns that wait for the recogniser. `overdue`: flushes that were given up; what
     the recogniser says before answering them belongs to a turn that is already over.
+    `told_of`: the turn of whose model's failure the client knows.
     `language`: what the recogniser that was ordered last is for.
     `endpointing`: what is known of the turn being spoken, in `auto`. `quiet_since_s`: since when
     neither side speaks; `prompted`: how often the user was asked since he last said something.
@@ -300,6 +312,7 @@ class Conversation:
     queue: tuple[Turn, ...] = ()
     turn: Turn | None = None
     next_turn: int = 0
+    told_of: int | None = None
     closing: CloseRequested | None = None
     grace_at_s: float | None = None
     endpointing: Endpointing = Endpointing()

@@ -32,8 +32,9 @@ class Contacts:
         self._failures, self._last, self._answered = 0, None, True
 
     def failure(self, error: ProviderError, now_s: float) -> None:
-        """Something failed. What a request asked wrongly says nothing of the provider."""
-        if error.kind == "invalid_request":
+        """Something failed. What one request asked wrongly says nothing of the provider; that there
+        is no such model (404) fails every one."""
+        if error.kind == "invalid_request" and error.status != 404:
             return
         self._failures, self._last, self._failed_at_s = self._failures + 1, error, now_s
 
