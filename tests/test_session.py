@@ -22,6 +22,8 @@ from vantum.config import (
 )
 from vantum.core import events as e
 from vantum.core.decisions import CloseRequested
+from vantum.core.messages import VoiceEdge
+from vantum.errors import ProviderError
 from vantum.testing import CartesiaScript, DeepgramScript, OpenAIScript
 from vantum.testing.cartesia_script import Fault as TtsFault
 from vantum.testing.cartesia_script import speech
@@ -204,6 +206,30 @@ async def test_the_guess_shortens_or_lengthens_the_wait(
         assert length_s >= 2.2
         assert text == "I would take the blue one"
         assert record(caller) == [("user", "I would take the blue one", False)]
+
+
+class DeafEar(LoudnessEar):
+    """An ear that fails after a while."""
+
+    def feed(self, pcm: bytes) -> list[VoiceEdge]:
+        if self._at_s > 1.0:
+            raise ProviderError("local", "server", "voice activity failed")
+        return super().feed(pcm)
+
+
+async def test_an_ear_that_fails_is_done_without_and_the_detector_with_it(
+    autojump_clock: object,
+) -> None:
+    heard = DeepgramScript(("I would take the blue one",), repeat=False)
+    detector = Guess(0.99)
+    async with a_call(openai=THREE, deepgram=heard, activity=DeafEar(), detector=detector) as call:
+        await call.start(turn_detection="auto")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(call.speak, 9.0, LOUD)
+            await call.until(e.OutputCompleted)
+            nursery.cancel_scope.cancel()
+        assert detector.asked == [], "it would have judged old audio"
+        assert record(call)[0] == ("user", "I would take the blue one", False)
 
 
 async def test_a_pause_within_a_sentence_does_not_end_the_turn(autojump_clock: object) -> None:

@@ -9,7 +9,7 @@ from vantum.core.audio import SAMPLE_BYTES
 
 @define
 class RecentAudio:
-    """Keeps the newest `seconds` of PCM at `rate_hz`, and at most twice as much memory."""
+    """Keeps the newest `seconds` of PCM at `rate_hz`, and at most a quarter more in memory."""
 
     seconds: float
     rate_hz: int = 16_000
@@ -19,7 +19,7 @@ class RecentAudio:
         """Take what comes next in the stream: PCM of even length."""
         self._kept += pcm
         limit = self._bytes(self.seconds)
-        if len(self._kept) > 2 * limit:  # not at every frame: it moves all that is kept
+        if len(self._kept) > limit + limit // 4:  # not at every frame: it moves all that is kept
             del self._kept[:-limit]
 
     def last(self, seconds: float) -> bytes:
