@@ -3,6 +3,11 @@
 A memory channel can only refuse the newest when it is full. On a live call the oldest is the least
 useful, and the reader must never wait for audio: pings and interruptions come through it too. So
 this one queue is our own: `put` never waits. Marks (the end of a turn) are never dropped.
+
+It also hands audio on in batches: each hop of a frame costs the event loop a turn, and recognisers
+want audio in pieces of about a tenth of a second anyway. A mark takes everything along at once, so
+a turn that ends does not wait for it; where the server itself listens for the end, the batches are
+shorter.
 """
 
 from __future__ import annotations
@@ -34,6 +39,11 @@ class AudioFrame:
 
 LaneItem = AudioFrame | SttFlush
 
+#: Audio handed on at once: what interim transcripts may be late by.
+_BATCH_S = 0.1
+#: The same where the server's own ear listens: it judges in steps of 32 ms.
+_LISTENING_BATCH_S = 0.04
+
 
 @define
 class AudioLane:
@@ -48,7 +58,9 @@ class AudioLane:
     _held_s: float = field(default=0.0, init=False)
     _flushes: int = field(default=0, init=False)
     _fed_s: float = field(default=float("-inf"), init=False)
-    _waiting: trio.Event = field(factory=trio.Event, init=False)
+    _due_at_s: float = field(default=float("inf"), init=False)
+    _due: trio.Event = field(factory=trio.Event, init=False)
+    _patience: trio.CancelScope = field(factory=trio.CancelScope, init=False)
 
     @property
     def fed_s(self) -> float:
@@ -64,13 +76,17 @@ class AudioLane:
     def put(self, item: LaneItem) -> float:
         """Add; returns the seconds of audio that had to go for it."""
         self._items.append(item)
-        dropped_s = 0.0
-        if isinstance(item, AudioFrame):
-            self._held_s += item.duration_s
-            self._fed_s = trio.current_time()
-            if self._held_s > self.limit_s:
-                dropped_s = self._drop_oldest()
-        self._waiting.set()
+        if isinstance(item, SttFlush):
+            self._due.set()
+            return 0.0
+        now_s = self._fed_s = trio.current_time()
+        batch_s = _LISTENING_BATCH_S if item.listen else _BATCH_S
+        self._held_s += item.duration_s
+        dropped_s = self._drop_oldest() if self._held_s > self.limit_s else 0.0
+        if self._held_s >= min(batch_s, self.limit_s) - _EPSILON_S:
+            self._due.set()
+        elif now_s + batch_s < self._due_at_s:
+            self._due_at_s = self._patience.deadline = now_s + batch_s
         return dropped_s
 
     def _drop_oldest(self) -> float:
@@ -87,12 +103,37 @@ class AudioLane:
         self._items.extendleft(reversed(kept))
         return dropped_s
 
-    async def get(self) -> LaneItem:
-        """The next item; waits while there is none."""
-        while not self._items:
-            self._waiting = trio.Event()
-            await self._waiting.wait()
-        item = self._items.popleft()
-        if isinstance(item, AudioFrame):
-            self._held_s -= item.duration_s
-        return item
+    async def get_batch(self) -> list[LaneItem]:
+        """All that is there, at least one item, once it is worth it; neighbours are joined."""
+        with trio.CancelScope(deadline=self._due_at_s) as self._patience:
+            await self._due.wait()
+        batch: list[LaneItem] = []
+        while self._items:
+            run = [first := self._items.popleft()]
+            while (
+                isinstance(first, AudioFrame) and self._items and _goes_with(first, self._items[0])
+            ):
+                run.append(self._items.popleft())
+            batch.append(_joined(run))
+        self._held_s, self._due_at_s, self._due = 0.0, float("inf"), trio.Event()
+        return batch
+
+
+#: Sums of frame lengths in floats.
+_EPSILON_S = 1e-9
+
+
+def _goes_with(first: AudioFrame, item: LaneItem) -> bool:
+    return (
+        isinstance(item, AudioFrame)
+        and item.rate_hz == first.rate_hz
+        and item.listen == first.listen
+    )
+
+
+def _joined(run: list[LaneItem]) -> LaneItem:
+    first = run[0]
+    if len(run) == 1 or not isinstance(first, AudioFrame):
+        return first
+    pcm = b"".join(frame.pcm for frame in run if isinstance(frame, AudioFrame))
+    return AudioFrame(pcm, first.rate_hz, first.listen)

@@ -65,23 +65,23 @@ async def resample(
     resampler: Resampler | None = None
     rate_hz = 0
     while True:
-        item = await lane.get()
-        if not isinstance(item, AudioFrame) or item.rate_hz != rate_hz:
-            tail = resampler.finish() if resampler is not None else b""
-            resampler = None
-            if tail:
-                await stt_tx.send(SttAudio(tail))
-        if not isinstance(item, AudioFrame):
-            await stt_tx.send(item)
-            continue
-        if resampler is None:
-            rate_hz = item.rate_hz
-            resampler = Resampler(rate_hz, STT_RATE_HZ)
-        step = 2 * round(_SLICE_S * rate_hz)
-        for at in range(0, len(item.pcm), step):
-            pcm = resampler.feed(item.pcm[at : at + step])
-            if not pcm:
+        for item in await lane.get_batch():
+            if not isinstance(item, AudioFrame) or item.rate_hz != rate_hz:
+                tail = resampler.finish() if resampler is not None else b""
+                resampler = None
+                if tail:
+                    await stt_tx.send(SttAudio(tail))
+            if not isinstance(item, AudioFrame):
+                await stt_tx.send(item)
                 continue
-            if item.listen:
-                await ear.hear(pcm, inbox_tx)
-            await stt_tx.send(SttAudio(pcm))
+            if resampler is None:
+                rate_hz = item.rate_hz
+                resampler = Resampler(rate_hz, STT_RATE_HZ)
+            step = 2 * round(_SLICE_S * rate_hz)
+            for at in range(0, len(item.pcm), step):
+                pcm = resampler.feed(item.pcm[at : at + step])
+                if not pcm:
+                    continue
+                if item.listen:
+                    await ear.hear(pcm, inbox_tx)
+                await stt_tx.send(SttAudio(pcm))
