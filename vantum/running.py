@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import signal
@@ -152,6 +153,7 @@ async def run_server(loaded: Loaded, *, say: Say) -> int:
         async with open_providers(settings) as providers, trio.open_nursery() as nursery:
             server = Server(settings, providers)
             accepting = await nursery.start(server.serve, listeners)
+            _settle_memory()
             with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
                 say(_banner(listening_url(listeners), choices))
                 await anext(aiter(signals))
@@ -165,6 +167,18 @@ async def run_server(loaded: Loaded, *, say: Say) -> int:
                     sys.stdout.flush()
                     os._exit(1)
     return 0
+
+
+def _settle_memory() -> None:
+    """Keep the collector from walking through what stays for the life of the process.
+
+    Hundreds of thousands of objects are there before the first call (mostly the libraries'), and a
+    full collection of them stops every call for tens of milliseconds. What calls leave behind is
+    little and mostly freed by its last reference, so it is looked for less often too.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 async def _drain(server: Server, everything: trio.CancelScope) -> None:
