@@ -366,3 +366,4 @@ async def test_fifty_sessions_at_once() -> None:
             for _ in range(50):
                 nursery.start_soon(one)
         await running.no_sessions()
+        assert len(running.peers.openai.chats) == 50

@@ -428,6 +428,7 @@ async def test_many_starts_while_the_synthesiser_is_lost_hold_nobody_up(
             await caller.send(e.StartInput(caller.request(), e.InputOptions()))
         await caller.start()
         await caller.turn()
+        assert caller.messages(e.OutputCompleted)
 
 
 async def test_interrupt_stops_the_synthesis_at_the_provider(autojump_clock: object) -> None:
