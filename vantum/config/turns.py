@@ -76,7 +76,7 @@ class TurnSettings:
     )
     greeting: str = setting("", "Spoken first, before the user says anything.", env="TURN_GREETING")
     reprompt_after_ms: int = setting(
-        10_000,
+        20_000,
         "Silence of both sides after which the user is asked again, while his audio is coming in; "
         "0: never.",
         env="TURN_REPROMPT_AFTER",
