@@ -553,6 +553,20 @@ def test_a_voice_that_goes_on_while_the_last_words_come_keeps_the_turn() -> None
     assert of(said, d.StartResponse)[0].turn.text == "I would like to know the price."  # type: ignore[attr-defined]
 
 
+def test_a_recogniser_that_never_answers_does_not_stop_turn_taking() -> None:
+    call = Call(flush_timeout_s=2.0).listening("auto")
+    call.feed(VoiceEdge(True, 0.0), VoiceEdge(False, 1.0))
+    while not any(isinstance(c, d.FlushRecogniser) for c in call.wait(0.2)):
+        pass
+    call.wait(3)
+    # It said nothing and answered nothing; the next turn is judged all the same.
+    call.feed(VoiceEdge(True, 5.0), final("Are you there?"), VoiceEdge(False, 6.0))
+    while not any(isinstance(c, d.FlushRecogniser) for c in call.wait(0.2)):
+        assert call.now_s < 130, "the policy is not asked any more"
+    said = call.feed(SttFlushed(1002))
+    assert of(said, d.StartResponse)[0].turn.text == "Are you there?"  # type: ignore[attr-defined]
+
+
 def test_the_detector_is_asked_once_in_a_pause_and_shortens_the_wait() -> None:
     call = Call().listening("auto")
     options = EndpointingOptions(has_detector=True, check_s=0.2, min_wait_s=0.3, silence_s=0.7)

@@ -217,6 +217,9 @@ def _tick(c: Conversation, e: Tick, now_s: float) -> Step:
         others = tuple(f for f in c.flushes if f is not flush)
         if not c.words and not c.interim and c.options and c.language == c.options.language:
             # There is nothing to answer, so nothing is gained by giving up on words that come late.
+            if flush.judged:  # nobody waits for it: they are the beginning of the next turn
+                c = turn_taken(evolve(c, flushes=others), now_s)
+                continue
             waiting = evolve(flush, deadline_s=None)
             c = evolve(c, flushes=tuple(waiting if f is flush else f for f in c.flushes))
             continue
