@@ -299,6 +299,7 @@ async def test_events_that_nobody_wants_do_not_stop_the_acks() -> None:
         for _ in range(3):
             await client.send_audio(b"\0\0")
             await client.end()
+        assert client.connection.closed is None
 
 
 async def test_what_the_caller_raises_comes_out_as_it_is() -> None:

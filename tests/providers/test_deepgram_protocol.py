@@ -142,7 +142,7 @@ json_values = st.recursive(
     ),
 )
 def test_no_message_raises(kind: str, changes: dict[str, Any]) -> None:
-    parse(json.dumps({**RESULTS, **changes, "type": kind}))
+    assert parse(json.dumps({**RESULTS, **changes, "type": kind})) is not None
 
 
 @given(st.binary(max_size=40) | st.text(max_size=40))
