@@ -106,7 +106,6 @@ _INPUT: tuple[Event, ...] = (
                 "16-bit little-endian mono PCM at `samplingRate`, any length; an odd byte is "
                 "carried over to the next chunk.",
                 required=True,
-                case="invalid_format",
             ),
             Field(
                 "isMuted",

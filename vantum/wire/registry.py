@@ -49,8 +49,7 @@ ERRORS: Final[tuple[ErrorRow, ...]] = (
         "invalid_format",
         "audio.error.invalid_format",
         "voicechat.audio.error",
-        "A `samplingRate` outside 8000..48000, `audio` that is missing or not binary, or audio "
-        "before the first start event.",
+        "A `samplingRate` outside 8000..48000, or audio before the first start event.",
     ),
     ErrorRow(
         "buffer_overflow",
