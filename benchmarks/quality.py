@@ -241,7 +241,7 @@ async def report_answers(llm: LanguageModelProvider) -> list[str]:
         async with llm.for_session().stream(request) as tokens:
             async for token in tokens:
                 first_s = first_s or trio.current_time() - began
-                pieces.append(token)
+                pieces.append(str(token))  # it was offered no tools: nothing but text
         whole_s = trio.current_time() - began
         answer = " ".join("".join(pieces).replace(marker, " ").split())
         answers.append(answer)

@@ -25,6 +25,7 @@ from attrs import frozen
 
 from vantum.core.messages import (
     ChatRequest,
+    ModelOutput,
     SttEvent,
     SttInput,
     TtsInput,
@@ -83,8 +84,13 @@ class SpeechToTextProvider(Provider, Protocol):
 class LanguageModel(Protocol):
     """One session's model: may keep a cached prefix or a warm connection between answers."""
 
-    def stream(self, request: ChatRequest) -> AbstractAsyncContextManager[AsyncIterator[str]]:
+    def stream(
+        self, request: ChatRequest
+    ) -> AbstractAsyncContextManager[AsyncIterator[ModelOutput]]:
         """Open an answer; iterating yields non-empty pieces of text as they are generated.
+
+        A model that knows tools also yields `ToolCallBegun` as soon as it names one, and the whole
+        `ToolCall` when its arguments are written. It may ask for several in one answer.
 
         Entering may wait for the provider's response headers; both entering and each step are
         cancellable, and leaving the context stops the generation (at once, within 50 ms).

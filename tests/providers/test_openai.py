@@ -63,7 +63,7 @@ async def provider(peer: SimulatedOpenAI) -> AsyncIterator[OpenAIProvider]:
 async def ask(model: LanguageModel, request: ChatRequest = REQUEST) -> list[str]:
     with trio.fail_after(5):
         async with model.stream(request) as pieces:
-            return [piece async for piece in pieces]
+            return [str(piece) async for piece in pieces]
 
 
 async def until(condition: Any) -> None:

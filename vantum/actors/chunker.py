@@ -17,8 +17,10 @@ from vantum.core.events import ResponseCompleted, ResponseStarted, ResponseToken
 from vantum.core.messages import (
     EndOfPieces,
     LlmFailed,
+    LlmFiller,
     LlmFinished,
     LlmOutput,
+    LlmPaused,
     LlmToken,
     SpeechPiece,
     TtsInput,
@@ -51,7 +53,8 @@ class Said:
     """What became of the model's part: filled in while it runs, read when the response is over.
 
     `begun`: the client knows of the answer. `written` is the whole answer with its markers; empty
-    if it is not whole.
+    if it is not whole. An answer that asked for tools has several rounds: `round_ends` says how
+    many pieces there were at the end of each but the last, and `written` is then the last one.
     """
 
     begun: bool = False
@@ -60,6 +63,69 @@ class Said:
     is_fallback: bool = False
     failure: RoleLost | None = None
     pieces: list[str] = field(factory=list)
+    round_ends: list[int] = field(factory=list)
+
+
+@define
+class _Writing:
+    """One answer being cut. `fillers`: pieces that are ours and not the model's."""
+
+    answer: Answer
+    said: Said
+    piece_tx: trio.MemorySendChannel[TtsInput]
+    out_tx: trio.MemorySendChannel[Outgoing]
+    chunker: Chunker
+    raw: list[str] = field(factory=list)
+    fillers: int = 0
+
+    @property
+    def has_words(self) -> bool:
+        return len(self.said.pieces) > self.fillers
+
+    async def token(self, text: str) -> None:
+        await self.begin()
+        self.raw.append(text)
+        if self.answer.tokens:
+            await self.out_tx.send(ResponseToken(self.answer.utterance_id, text))
+        await self.say(self.chunker.feed(text))
+
+    async def begin(self) -> None:
+        if not self.said.begun:
+            self.said.begun = True
+            answer = self.answer
+            await self.out_tx.send(ResponseStarted(answer.utterance_id, answer.timestamp_ms))
+
+    async def say(self, pieces: list[str]) -> None:
+        for text in pieces:
+            self.said.pieces.append(text)
+            await self.piece_tx.send(SpeechPiece(len(self.said.pieces) - 1, text))
+
+    async def fill(self, text: str) -> None:
+        await self.begin()
+        self.fillers += 1
+        await self.say([text])
+
+    async def pause(self) -> None:
+        await self.say(self.chunker.finish())
+        self.said.round_ends.append(len(self.said.pieces))
+        self.chunker, self.raw = Chunker(self.answer.options), []
+
+    async def fall_back(self) -> None:
+        said, text = self.said, self.answer.fallback.text
+        said.is_fallback, said.text = True, " ".join([*said.pieces, text])
+        await self.begin()
+        fallback = Chunker(self.answer.options)
+        await self.say(fallback.feed(text) + fallback.finish())
+
+    def complete(self) -> None:
+        said = self.said
+        said.written = "".join(self.raw)
+        # An answer that tools divided is told as it was spoken.
+        said.text = (
+            " ".join(said.pieces)
+            if said.round_ends
+            else strip_markers(said.written, self.answer.options.break_marker)
+        )
 
 
 async def chunk(
@@ -71,32 +137,22 @@ async def chunk(
     inbox_tx: trio.MemorySendChannel[Inbox],
 ) -> None:
     """Cut one answer into pieces until the model has finished or failed."""
-    chunker = Chunker(answer.options)
-    raw: list[str] = []
-
-    async def begin() -> None:
-        if not said.begun:
-            said.begun = True
-            await out_tx.send(ResponseStarted(answer.utterance_id, answer.timestamp_ms))
-
-    async def say(pieces: list[str]) -> None:
-        for text in pieces:
-            said.pieces.append(text)
-            await piece_tx.send(SpeechPiece(len(said.pieces) - 1, text))
-
+    writing = _Writing(answer, said, piece_tx, out_tx, Chunker(answer.options))
     async for message in token_rx:
         match message:
             case LlmToken(text=token):
-                await begin()
-                raw.append(token)
-                if answer.tokens:
-                    await out_tx.send(ResponseToken(answer.utterance_id, token))
-                await say(chunker.feed(token))
+                await writing.token(token)
+                continue
+            case LlmPaused():
+                await writing.pause()
+                continue
+            case LlmFiller(text=text):
+                await writing.fill(text)
+                continue
             case LlmFinished():
-                await say(chunker.finish())
-                if said.pieces:
-                    said.written = "".join(raw)
-                    said.text = strip_markers(said.written, answer.options.break_marker)
+                await writing.say(writing.chunker.finish())
+                if writing.has_words:
+                    writing.complete()
                     break
                 # Markers, dots or an emoji: to who waits for an answer it is silence.
                 said.failure = lost(
@@ -104,16 +160,11 @@ async def chunk(
                 )
             case LlmFailed(error_kind=kind, message=text, provider=provider):
                 said.failure = lost("llm", ProviderError(provider, kind, text))
-        if said.failure is None:
-            continue
         await inbox_tx.send(AnswerFailed(answer.turn, said.failure))
-        if said.pieces:
+        if writing.has_words:
             said.text = " ".join(said.pieces)
-            break
-        said.is_fallback, said.text = True, answer.fallback.text
-        await begin()
-        fallback = Chunker(answer.options)
-        await say(fallback.feed(answer.fallback.text) + fallback.finish())
+        else:
+            await writing.fall_back()
         break
     tier = answer.fallback.tier if said.is_fallback else None
     await out_tx.send(ResponseCompleted(answer.utterance_id, said.text, said.is_fallback, tier))

@@ -5,17 +5,30 @@ connection that is never made. Time during which the *receiver* is not ready doe
 long answer spoken at the pace of speech would look like a slow model.
 
 An answer is tried again only while nothing of it has left, so nothing is ever said twice.
+
+A model that asks for tools has its answer in rounds: it is asked again with their results until it
+asks for none. The deadlines are those of each round; the time that tools take is not the model's.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import trio
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from vantum.core.backoff import LLM_RETRY, Schedule
-from vantum.core.messages import ChatRequest, LlmFailed, LlmFinished, LlmOutput, LlmToken
+from vantum.core.messages import (
+    ChatRequest,
+    LlmFailed,
+    LlmFinished,
+    LlmOutput,
+    LlmPaused,
+    LlmToken,
+    ToolCall,
+    ToolCallBegun,
+)
 from vantum.errors import ProviderError
 from vantum.ports import LanguageModel
 
@@ -30,10 +43,33 @@ class LlmLimits:
     retry: Schedule = LLM_RETRY.first(0)  # pauses before further attempts; none by default
 
 
+class Errands(Protocol):
+    """What becomes of the tools that one answer asks for: `vantum.actors.tools`."""
+
+    def heed(self, piece: ToolCallBegun | ToolCall) -> None:
+        """The model is writing this in the round that runs."""
+
+    async def carry_out(
+        self, request: ChatRequest, text: str, filler_tx: trio.MemorySendChannel[LlmOutput]
+    ) -> ChatRequest | None:
+        """The round is over and wrote `text`: do what it asked for.
+
+        Returns the request that has the results in it; None if the answer needs no further round.
+        """
+
+
 @define
 class _Progress:
-    due_s: float  # when the whole answer is due; moves on while the receiver is not ready
-    spoken: bool = False  # whether anything has left: from then on, no further attempt
+    due_s: float  # when the round is due; moves on while the receiver is not ready
+    may_be_empty: bool  # this answer has said something in an earlier round
+    spoken: bool = False  # whether text has left
+    called: bool = False  # whether a tool was asked for
+    text: list[str] = field(factory=list)
+
+    @property
+    def begun(self) -> bool:
+        """From then on, no further attempt."""
+        return self.spoken or self.called
 
 
 async def generate(
@@ -43,30 +79,56 @@ async def generate(
     *,
     limits: LlmLimits,
     provider: str = "llm",
+    errands: Errands | None = None,
 ) -> None:
     """Send one answer as `LlmToken`s, then `LlmFinished` or `LlmFailed`; closes `event_tx`.
 
     Tokens before an `LlmFailed` stand. Failures that may pass (`ProviderError.retryable`) are tried
     again by `limits.retry` if nothing has left. An answer of white space
     is a failure of kind "server", a missed deadline one of kind "timeout", both in the name of
-    `provider`. Raises `trio.BrokenResourceError` if the receiver has gone.
+    `provider`. Between two rounds comes `LlmPaused`; without `errands`, calls are passed over.
+    Raises `trio.BrokenResourceError` if the receiver has gone.
     """
-    progress = _Progress(due_s=trio.current_time() + limits.total_s)
-    attempt = 0
+    spoken = False
     with event_tx:
         while True:
-            try:
-                await _attempt(model, request, event_tx, limits, progress, provider)
+            progress = _Progress(trio.current_time() + limits.total_s, may_be_empty=spoken)
+            failure = await _round(model, request, event_tx, limits, progress, provider, errands)
+            if failure is not None:
+                await event_tx.send(failure)
                 return
-            except ProviderError as error:
-                pause_s = None if progress.spoken else limits.retry.delay_s(attempt)
-                in_time = pause_s is not None and trio.current_time() + pause_s < progress.due_s
-                if pause_s is None or not in_time or not error.retryable:
-                    failure = LlmFailed(error.kind, error.message, error.provider)
-                    break
-            await trio.sleep(pause_s)
-            attempt += 1
-        await event_tx.send(failure)
+            spoken = spoken or progress.spoken
+            if not progress.called or errands is None:
+                return
+            following = await errands.carry_out(request, "".join(progress.text), event_tx)
+            if following is None:
+                await event_tx.send(LlmFinished())
+                return
+            request = following
+
+
+async def _round(
+    model: LanguageModel,
+    request: ChatRequest,
+    event_tx: trio.MemorySendChannel[LlmOutput],
+    limits: LlmLimits,
+    progress: _Progress,
+    provider: str,
+    errands: Errands | None,
+) -> LlmFailed | None:
+    """Ask until there is an answer or no hope of one; its end is sent, its failure returned."""
+    attempt = 0
+    while True:
+        try:
+            await _attempt(model, request, event_tx, limits, progress, provider, errands)
+            return None
+        except ProviderError as error:
+            pause_s = None if progress.begun else limits.retry.delay_s(attempt)
+            in_time = pause_s is not None and trio.current_time() + pause_s < progress.due_s
+            if pause_s is None or not in_time or not error.retryable:
+                return LlmFailed(error.kind, error.message, error.provider)
+        await trio.sleep(pause_s)
+        attempt += 1
 
 
 async def _attempt(
@@ -76,13 +138,21 @@ async def _attempt(
     limits: LlmLimits,
     progress: _Progress,
     provider: str,
+    errands: Errands | None,
 ) -> None:
-    """Ask once. On return `LlmFinished` has been sent; a failure is a `ProviderError`."""
+    """Ask once. On return the round's last message is sent; a failure is a `ProviderError`."""
     held = ""  # white space is not worth sending before there is text
     with trio.CancelScope() as patience:
         patience.deadline = min(trio.current_time() + limits.first_token_s, progress.due_s)
         async with model.stream(request) as pieces:
             async for piece in pieces:
+                if not isinstance(piece, str):
+                    if errands is not None:
+                        progress.called = True
+                        errands.heed(piece)
+                        deadline_s = trio.current_time() + limits.token_s
+                        patience.deadline = min(deadline_s, progress.due_s)
+                    continue
                 held += piece
                 if not held or (not progress.spoken and held.isspace()):
                     continue  # by the same deadline
@@ -90,13 +160,15 @@ async def _attempt(
                 patience.deadline = math.inf
                 since_s = trio.current_time()
                 await event_tx.send(LlmToken(held))
+                progress.text.append(held)
                 held = ""
                 progress.due_s += trio.current_time() - since_s
                 patience.deadline = min(trio.current_time() + limits.token_s, progress.due_s)
             patience.deadline = math.inf
-            if not progress.spoken:
+            if not progress.begun and not progress.may_be_empty:
                 raise ProviderError(provider, "server", "the model's answer was empty")
-            await event_tx.send(LlmFinished())
+            # Before the stream is left, which may take a moment: these words are waited for.
+            await event_tx.send(LlmPaused() if progress.called else LlmFinished())
     if patience.cancelled_caught:
         raise ProviderError(provider, "timeout", _lateness(limits, progress))
 
@@ -104,6 +176,6 @@ async def _attempt(
 def _lateness(limits: LlmLimits, progress: _Progress) -> str:
     if trio.current_time() >= progress.due_s:
         return f"the answer was not complete within {limits.total_s:g} s"
-    if progress.spoken:
+    if progress.begun:
         return f"no further text within {limits.token_s:g} s"
     return f"no text within {limits.first_token_s:g} s"

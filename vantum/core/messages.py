@@ -6,9 +6,10 @@ Times ending in `_s` are seconds on the audio's own axis unless said otherwise.
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
 
 from vantum.errors import ErrorKind
 
@@ -112,27 +113,82 @@ class VoiceEdge:
 
 
 @frozen
-class ChatMessage:
-    """One message of the model's context."""
+class ToolSpec:
+    """A tool as the model sees it. `parameters` is a JSON schema of type "object"."""
 
-    role: Literal["system", "user", "assistant"]
+    name: str
+    description: str
+    parameters: Mapping[str, Any] = field(hash=False)
+
+
+@frozen
+class ToolCall:
+    """What the model wants done. `id` ties the result to it; `arguments_json` is as it wrote it,
+    which need not be JSON."""
+
+    id: str
+    name: str
+    arguments_json: str
+
+
+@frozen
+class ChatMessage:
+    """One message of the model's context.
+
+    `tool_calls`: what an assistant's message asked for; the messages of role "tool" that follow it
+    hold the results, one for each call, with its id as `tool_call_id`.
+    """
+
+    role: Literal["system", "user", "assistant", "tool"]
     content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
 
 
 @frozen
 class ChatRequest:
-    """What the model is asked: the whole context, the system prompt first."""
+    """What the model is asked: the whole context, the system prompt first.
+
+    `tools`: what it may ask for; with `tool_choice` "none" it sees them and must answer in words.
+    A model without tools passes them over.
+    """
 
     messages: tuple[ChatMessage, ...]
     session_id: str = ""
+    tools: tuple[ToolSpec, ...] = ()
+    tool_choice: Literal["auto", "none"] = "auto"
 
 
 # ---------------------------------------------------------------- language model's answer
 
 
 @frozen
+class ToolCallBegun:
+    """The model is about to ask for this tool; its arguments are still being written."""
+
+    id: str
+    name: str
+
+
+#: What a model's stream yields: text (never empty), and calls, each announced before it is whole.
+ModelOutput: TypeAlias = str | ToolCallBegun | ToolCall
+
+
+@frozen
 class LlmToken:
     """The next piece of the answer's text, never empty."""
+
+    text: str
+
+
+@frozen
+class LlmPaused:
+    """What came before stands by itself and may be spoken: the model waits for its tools."""
+
+
+@frozen
+class LlmFiller:
+    """A text of ours, said while the caller would hear nothing: no part of what the model wrote."""
 
     text: str
 
@@ -154,7 +210,7 @@ class LlmFailed:
     provider: str
 
 
-LlmOutput: TypeAlias = LlmToken | LlmFinished | LlmFailed
+LlmOutput: TypeAlias = LlmToken | LlmPaused | LlmFiller | LlmFinished | LlmFailed
 
 
 # ---------------------------------------------------------------- synthesiser: in
