@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from attrs import frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vantum.core.history import Entry, History, estimate_tokens
-from vantum.core.messages import ChatMessage
+from vantum.core.history import Entry, History, message_tokens
+from vantum.core.messages import ChatMessage, ToolCall
 
 SYSTEM = "Be kind."
 
@@ -165,13 +166,13 @@ def test_a_token_limit_alone() -> None:
         history.add_user("x" * 40 + str(n))
         history.add_assistant("y" * 40)
     history.add_user("last")
-    tokens = sum(estimate_tokens(m.content) for m in history.context(SYSTEM))
-    assert 50 <= tokens <= 100
+    assert 50 <= sum(map(message_tokens, history.context(SYSTEM))) <= 100
 
 
 def test_merged_turns_are_counted_once() -> None:
     texts = ["x" * 40, "y" * 40]
-    limit = estimate_tokens(SYSTEM) + estimate_tokens("\n".join(texts)) + estimate_tokens("z")
+    parts = (SYSTEM, "\n".join(texts), "z")
+    limit = sum(message_tokens(ChatMessage("user", part)) for part in parts)
     histories = [History(max_context_tokens=limit + spare) for spare in (0, -1)]
     for history in histories:
         for text in texts:
@@ -181,15 +182,201 @@ def test_merged_turns_are_counted_once() -> None:
 
 
 @pytest.mark.parametrize("limits", [{"max_messages": -1}, {"max_context_tokens": -1}])
-def test_a_negative_limit_is_refused(limits: dict[str, int]) -> None:
+def test_a_negative_limit_is_refused(limits: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="0 \\(none\\) or more"):
         History(**limits)
 
 
-def test_tokens_are_estimated_from_characters() -> None:
-    assert estimate_tokens("") == 4
-    assert estimate_tokens("four") == 5
-    assert estimate_tokens("fives") == 6
+def test_an_answer_that_was_resumed_reads_as_one() -> None:
+    history = History()
+    history.add_user("Tell me.")
+    history.add_assistant("One, two, three, four.", interrupted=True, heard_text="One, two,")
+    entry = history.add_assistant("three, four.", continued=True)
+    assert entry.continued
+    assert told(history)[1:] == [("assistant", "One, two, three, four.")]
+    history.add_assistant("Are you there?")
+    assert told(history)[1:] == [("assistant", "One, two, three, four.\nAre you there?")]
+
+
+# ---------------------------------------------------------------- tools
+
+
+def use_of(*names: str, said: str = "") -> tuple[ChatMessage, ...]:
+    calls = tuple(ToolCall(f"id-{name}", name, "{}") for name in names)
+    results = (ChatMessage("tool", f"{name}: done", tool_call_id=f"id-{name}") for name in names)
+    return (ChatMessage("assistant", said, calls), *results)
+
+
+def test_tools_enter_with_their_results() -> None:
+    history = History()
+    history.add_user("Book it.")
+    entries = history.add_tool_use(use_of("look", "book", said="Let me see."), at_ms=7)
+    history.add_assistant("Let me see. It is booked.")
+    assert [(e.role, e.text, e.at_ms) for e in entries] == [
+        ("assistant", "", 7),
+        ("tool", "look: done", 7),
+        ("tool", "book: done", 7),
+    ]
+    assert entries[0].tool_calls[1].name == "book"
+    assert entries[2].tool_call_id == "id-book"
+    assert history.entries[1:4] == entries
+    # What was said before the calls is part of what was heard, and stands there.
+    assert history.context("")[1:] == (
+        *use_of("look", "book"),
+        ChatMessage("assistant", "Let me see. It is booked."),
+    )
+
+
+def test_nothing_is_merged_with_a_tool() -> None:
+    history = History()
+    history.add_assistant("Hi!")
+    history.add_tool_use(use_of("look"))
+    history.add_tool_use(use_of("look"))
+    history.add_assistant("", heard_text="")
+    assert history.context("") == (
+        ChatMessage("assistant", "Hi!"),
+        *use_of("look"),
+        *use_of("look"),
+    )
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        (),
+        (ChatMessage("assistant", "no call"),),
+        use_of("look")[:1],
+        use_of("look")[1:],
+        (*use_of("look"), ChatMessage("tool", "again", tool_call_id="id-look")),
+        (use_of("look")[0], *use_of("book")[1:]),
+        (use_of("look")[0], ChatMessage("user", "done", tool_call_id="id-look")),
+        (ChatMessage("user", "", use_of("look")[0].tool_calls), use_of("look")[1]),
+    ],
+)
+def test_a_call_without_its_result_is_refused(messages: tuple[ChatMessage, ...]) -> None:
+    history = History()
+    with pytest.raises(ValueError, match="a result for each"):
+        history.add_tool_use(messages)
+    assert len(history) == 0
+    assert history.context("") == ()
+
+
+def test_an_empty_result_stays_with_its_call() -> None:
+    history = History()
+    use = (use_of("look")[0], ChatMessage("tool", "", tool_call_id="id-look"))
+    history.add_tool_use(use)
+    assert history.context("", note="Now.") == (*use, ChatMessage("system", "Now."))
+
+
+def test_tools_take_tokens() -> None:
+    plain, calling = use_of("look")[1], use_of("look")[0]
+    assert message_tokens(plain) == message_tokens(ChatMessage("user", "look: done"))
+    assert message_tokens(calling, len) == len("look{}") + message_tokens(ChatMessage("user", ""))
+
+
+# ---------------------------------------------------------------- summaries
+
+
+def talk(history: History, turns: int, begin: int = 0) -> None:
+    for n in range(begin, begin + turns):
+        history.add_user(f"u{n}")
+        history.add_assistant(f"a{n}")
+
+
+def test_nothing_is_due_while_all_fits() -> None:
+    history = History(max_messages=50)
+    talk(history, 22)
+    history.context(SYSTEM)
+    assert history.due() is None
+    assert history.summary == ""
+
+
+def test_what_will_fall_out_is_due_before_it_does() -> None:
+    history = History(max_messages=50)
+    talk(history, 23)
+    digest = history.due()
+    assert digest is not None
+    assert digest.before == ""
+    assert [message.content for message in digest.messages] == [
+        text for n in range(4) for text in (f"u{n}", f"a{n}")
+    ]
+    history.summarised(digest, "They talked.")
+    # It waits for the window to move, …
+    assert history.due() is None
+    assert history.context(SYSTEM)[0] == ChatMessage("system", SYSTEM)
+    assert len(history.context(SYSTEM)) == 1 + 46
+    talk(history, 2, 23)
+    assert history.summary == ""
+    talk(history, 1, 25)
+    # … and moves it exactly behind what it tells of.
+    context = history.context(SYSTEM)
+    assert history.summary == "They talked."
+    assert context[0].content.startswith(SYSTEM + "\n\n")
+    assert '"They talked."' in context[0].content
+    assert context[1] == ChatMessage("user", "u4")
+    assert len(context) == 1 + 52 - 8
+
+
+def test_a_summary_that_comes_late_is_taken_late() -> None:
+    history = History(max_messages=8)
+    talk(history, 5)
+    digest = history.due()
+    window = history.context(SYSTEM)
+    assert window[1].content == "u2"
+    assert digest is not None
+    history.summarised(digest, "Late.")
+    assert history.summary == ""
+    late = history.context(SYSTEM)
+    assert history.summary == "Late."
+    assert late[1:] == window[1:]
+
+
+def test_a_summary_goes_on_from_the_one_before() -> None:
+    history = History(max_messages=8)
+    talk(history, 5)
+    first = history.due()
+    assert first is not None
+    history.summarised(first, "First.")
+    history.context(SYSTEM)
+    talk(history, 3, 5)
+    history.context(SYSTEM)
+    second = history.due()
+    assert second is not None
+    assert second.before == "First."
+    assert second.messages[0].content == "u2"
+    history.summarised(second, "Second.")
+    history.context(SYSTEM)
+    assert history.summary == "Second."
+
+
+def test_without_a_summary_the_window_is_all_there_is() -> None:
+    history, plain = History(max_messages=8), History(max_messages=8)
+    for turn in range(30):
+        for each in (history, plain):
+            talk(each, 1, turn)
+        history.due()  # … and it fails, each time
+        assert history.context(SYSTEM) == plain.context(SYSTEM)
+    digest = history.due()
+    assert digest is not None
+    # What was missed is made up for when it works again.
+    assert digest.messages[0].content == "u0"
+
+
+def test_a_summary_counts_and_may_move_the_window() -> None:
+    history = History(max_messages=0, max_context_tokens=300)
+    n = 0
+    while (digest := history.due()) is None:
+        talk(history, 1, n)
+        n += 1
+        history.context(SYSTEM)
+    history.summarised(digest, "word " * 200)
+    while not history.summary:
+        talk(history, 1, n)
+        n += 1
+        context = history.context(SYSTEM)
+    assert sum(map(message_tokens, context)) <= 300 + 200
+    assert context == history.context(SYSTEM)
+    assert context[1].role == "user"
 
 
 @frozen
@@ -237,9 +424,54 @@ def test_every_context_is_valid_and_a_window_of_the_whole(
         assert set(users[-1:]) <= set(window)
         if len(window) < len(everything):
             assert window[0].role == "user"
-        tokens = sum(estimate_tokens(message.content) for message in context)
+        tokens = sum(map(message_tokens, context))
         is_over = (max_messages and len(window) > max_messages) or (
             max_tokens and tokens > max_tokens
         )
         if is_over:
             assert len(window) <= 1 or window[0] in users[-1:]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.sampled_from(["user", "answer", "cut", "tools", "summary", "ask"]), max_size=60),
+    st.integers(1, 12),
+    st.sampled_from([0, 60, 200]),
+)
+def test_windows_with_tools_and_summaries(
+    steps: list[str], max_messages: int, max_tokens: int
+) -> None:
+    history = History(max_messages=max_messages, max_context_tokens=max_tokens)
+    whole = History(max_messages=0)
+    digests = {}
+    for n, what in enumerate(steps):
+        for each in (history, whole):
+            match what:
+                case "user":
+                    each.add_user(f"user {n}")
+                case "answer":
+                    each.add_assistant(f"answer {n}")
+                case "cut":
+                    each.add_assistant(f"answer {n}", interrupted=True, heard_text="")
+                case "tools":
+                    each.add_tool_use(use_of(f"look{n}", f"book{n}"))
+        if what == "summary" and (digest := history.due()) is not None:
+            digests[f"summary {n}"] = digest
+            history.summarised(digest, f"summary {n}")
+        context = history.context(SYSTEM)
+        assert context == history.context(SYSTEM)
+        window, everything = context[1:], whole.context(SYSTEM)[1:]
+        fallen = len(everything) - len(window)
+        assert window == everything[fallen:]
+        assert not fallen or window[0].role == "user"
+        # Each call has its results right behind it, each result its call before it.
+        for at, message in enumerate(window):
+            ids = [call.id for call in message.tool_calls]
+            assert ids == [m.tool_call_id for m in window[at + 1 : at + 1 + len(ids)]]
+        results = sum(message.role == "tool" for message in window)
+        assert results == sum(len(message.tool_calls) for message in window)
+        # A summary is in use only if the window has none of what it tells of.
+        assert history.summary in context[0].content
+        assert not history.summary or digests[history.summary].upto <= fallen
+    told_of = [message for digest in digests.values() for message in digest.messages]
+    assert told_of == list(whole.context("")[: len(told_of)])

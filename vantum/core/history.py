@@ -3,46 +3,60 @@
 The record is append-only and complete: every user turn and every answer, also one that nobody
 heard. The context is made from it: what the model should believe was said.
 
-- Of an interrupted answer the context has what was heard. If nothing was, it is left out.
+- Of an interrupted answer the context has what was heard. If nothing was, it is left out. An answer
+  that was resumed after a cut reads as one.
 - Neighbours of the same role become one message: after an interruption or a queued turn two user
   messages may follow each other, and some models accept only turns that alternate.
+- What the model asked of tools and what came of it enter together, so that there is never a call
+  without its result.
 - A window slides over it when `max_messages` or `max_context_tokens` is exceeded. It then moves on
   by a quarter of the limit at once and stays there for the turns after: a prefix that stays the
   same is cached by the models, local ones above all.
 - The system prompt and all from the latest user message on are never dropped, even if they alone
   exceed a limit.
-- A cut window begins with a user message. A call that begins with our greeting keeps it.
+- A cut window begins with a user message, so that it never begins within a tool call. A call that
+  begins with our greeting keeps it.
+- A summary of what fell out stands behind the system prompt. It changes when the window moves, so
+  one move costs one new prefix: `due` says ahead of the move what will fall out, and the summary
+  waits for it. If there is none, the window is all there is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from vantum.core.messages import ChatMessage
+from vantum.core.context import summary_block
+from vantum.core.messages import ChatMessage, ToolCall
+from vantum.core.tokens import MESSAGE_TOKENS, CountTokens, estimate_tokens
 
-Speaker: TypeAlias = Literal["user", "assistant"]
+__all__ = ["Digest", "Entry", "History", "estimate_tokens", "message_tokens"]
 
-#: English text has about four characters to a token; other scripts have fewer, so that the
-#: estimate is low for them. A limit should be set with room to spare.
-CHARS_PER_TOKEN: Final = 4
-#: What a chat format adds to each message (role and separators).
-MESSAGE_TOKENS: Final = 4
+#: The window moves on until it is so much below its limits …
+_QUARTER: Final = 4
+#: … and what will fall out then is worth a summary when so much of them is left.
+_SOON: Final = 8
+
+Speaker: TypeAlias = Literal["user", "assistant", "tool"]
 
 
-def estimate_tokens(text: str) -> int:
-    """About how many tokens a message with `text` takes in a context."""
-    return -(-len(text) // CHARS_PER_TOKEN) + MESSAGE_TOKENS
+def message_tokens(message: ChatMessage, count: CountTokens = estimate_tokens) -> int:
+    """About how many tokens a message takes in a context."""
+    calls = sum(count(call.name) + count(call.arguments_json) for call in message.tool_calls)
+    return count(message.content) + calls + MESSAGE_TOKENS
 
 
 @frozen
 class Entry:
     """One turn of the record.
 
-    `text` is what was said; of an answer, what was heard of it as far as that is known. `written`
-    is what the model wrote, with its markers and with what nobody heard; empty if it is no
-    different. `at_ms` is when it was recorded, on the caller's clock.
+    `text` is what was said; of an answer, what was heard of it as far as that is known; of a tool,
+    its result. `written` is what the model wrote, with its markers and with what nobody heard;
+    empty if it is no different. `at_ms` is when it was recorded, on the caller's clock.
+    `continued`: the rest of the answer before it, which had been cut. `tool_calls` are as in
+    `ChatMessage`; a result has its call's id.
     """
 
     role: Speaker
@@ -51,6 +65,30 @@ class Entry:
     interrupted: bool = False
     is_fallback: bool = False
     written: str = ""
+    continued: bool = False
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
+
+
+@frozen
+class Digest:
+    """What is to be summarised: the summary so far and the messages that go on from it."""
+
+    upto: int
+    before: str
+    messages: tuple[ChatMessage, ...]
+
+
+@frozen
+class _Summary:
+    """A summary of the first `upto` messages; what it adds to a system prompt."""
+
+    upto: int = 0
+    text: str = ""
+
+    @property
+    def block(self) -> str:
+        return f"\n\n{summary_block(self.text)}" if self.text else ""
 
 
 class History:
@@ -58,7 +96,8 @@ class History:
 
     Args:
         max_messages: messages in the context besides the system prompt; 0: all.
-        max_context_tokens: estimated tokens of the context, system prompt included; 0: no limit.
+        max_context_tokens: tokens of the context, system prompt included; 0: no limit.
+        count: counts them.
 
     Raises:
         ValueError: a limit is negative.
@@ -66,30 +105,53 @@ class History:
 
     __slots__ = (
         "_begin",
+        "_count",
         "_entries",
+        "_last_user",
         "_max_messages",
         "_max_tokens",
         "_messages",
+        "_summary",
+        "_system_tokens",
         "_tokens_before",
+        "_waiting",
     )
 
-    def __init__(self, *, max_messages: int = 50, max_context_tokens: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        max_messages: int = 50,
+        max_context_tokens: int = 0,
+        count: CountTokens = estimate_tokens,
+    ) -> None:
         if max_messages < 0 or max_context_tokens < 0:
             raise ValueError("the limits of a context must be 0 (none) or more")
         self._max_messages = max_messages
         self._max_tokens = max_context_tokens
+        self._count = count
         self._entries: list[Entry] = []
         # The context without a window: turns merged, those that nobody heard left out …
         self._messages: list[ChatMessage] = []
         # … the estimated tokens before each of them, and at last of all of them …
         self._tokens_before: list[int] = [0]
-        # … and where the window begins.
+        # … where the latest of a user's is, and where the window begins.
+        self._last_user = 0
         self._begin = 0
+        # The summary in use, one that waits for the window to move, and what all that is not
+        # window took at last.
+        self._summary = _Summary()
+        self._waiting = _Summary()
+        self._system_tokens = 0
 
     @property
     def entries(self) -> tuple[Entry, ...]:
         """The whole record, oldest first."""
         return tuple(self._entries)
+
+    @property
+    def summary(self) -> str:
+        """What the context has of the messages that fell out of it; empty: nothing."""
+        return self._summary.text
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -97,6 +159,8 @@ class History:
     def since(self, index: int) -> tuple[Entry, ...]:
         """The record from its `index`-th entry on: what a storage that has `index` lacks."""
         return tuple(self._entries[index:])
+
+    # ------------------------------------------------------------ the record
 
     def add_user(self, text: str, *, at_ms: int = 0) -> Entry:
         """The user said `text`."""
@@ -111,6 +175,7 @@ class History:
         is_fallback: bool = False,
         heard_text: str | None = None,
         written: str = "",
+        continued: bool = False,
     ) -> Entry:
         """We said `text`, without markers.
 
@@ -123,51 +188,115 @@ class History:
             written: what the model wrote, if that is not `text`, that is with its markers. An
                 answer that was heard in full stands so in the context, because a model that
                 sees itself leave the markers out does so.
+            continued: it is the rest of the answer before it, which had been cut: in the context
+                they are one sentence.
         """
         said = text if heard_text is None else heard_text
         whole = written or text
-        entry = Entry(
-            "assistant", said, at_ms, interrupted, is_fallback, whole if whole != said else ""
-        )
+        rest = whole if whole != said else ""
+        entry = Entry("assistant", said, at_ms, interrupted, is_fallback, rest, continued)
         was_heard_in_full = heard_text is None and not interrupted
         return self._add(entry, whole if was_heard_in_full else said)
 
-    def context(self, system_prompt: str) -> tuple[ChatMessage, ...]:
-        """What the model is asked with: the system prompt (if not empty) and the window."""
-        self._slide(estimate_tokens(system_prompt) if system_prompt else 0)
-        system = (ChatMessage("system", system_prompt),) if system_prompt else ()
-        return system + tuple(self._messages[self._begin :])
+    def add_tool_use(self, messages: Sequence[ChatMessage], *, at_ms: int = 0) -> tuple[Entry, ...]:
+        """The model used tools: its message with the calls and the results, one for each call.
+
+        What it said before the calls is not taken from here: it is part of the answer that is
+        recorded as heard. A call whose result nobody waited for needs one that says so.
+
+        Raises:
+            ValueError: there is no call, a result is missing, or one belongs to no call.
+        """
+        first, *results = messages or (ChatMessage("tool", ""),)
+        called = sorted(call.id for call in first.tool_calls)
+        answered = sorted(result.tool_call_id for result in results if result.role == "tool")
+        if first.role != "assistant" or not called or called != answered:
+            raise ValueError("a tool's use is one message with calls and a result for each of them")
+        entries = [Entry("assistant", "", at_ms, tool_calls=first.tool_calls)]
+        self._put(evolve(first, content=""))
+        for result in results:
+            entries.append(Entry("tool", result.content, at_ms, tool_call_id=result.tool_call_id))
+            self._put(result)
+        self._entries += entries
+        return tuple(entries)
 
     def _add(self, entry: Entry, content: str) -> Entry:
         self._entries.append(entry)
         if content := content.strip():
-            if self._messages and self._messages[-1].role == entry.role:
-                content = f"{self._messages.pop().content}\n{content}"
+            last = self._messages[-1] if self._messages else None
+            if last is not None and last.role == entry.role and not last.tool_calls:
+                glue = " " if entry.continued else "\n"
+                content = f"{self._messages.pop().content}{glue}{content}"
                 self._tokens_before.pop()
-            self._messages.append(ChatMessage(entry.role, content))
-            self._tokens_before.append(self._tokens_before[-1] + estimate_tokens(content))
+            if entry.role == "user":
+                self._last_user = len(self._messages)
+            self._put(ChatMessage(entry.role, content))
         return entry
 
-    def _slide(self, system_tokens: int) -> None:
-        if not self._exceeds(self._max_messages, self._max_tokens, system_tokens):
+    def _put(self, message: ChatMessage) -> None:
+        self._messages.append(message)
+        tokens = message_tokens(message, self._count)
+        self._tokens_before.append(self._tokens_before[-1] + tokens)
+
+    # ------------------------------------------------------------ the context
+
+    def context(self, system_prompt: str, note: str = "") -> tuple[ChatMessage, ...]:
+        """What the model is asked with: the system prompt, if not empty, with the summary; the
+        window; and a `note` of ours, if not empty, which may change from turn to turn."""
+        system, late = self._framed(system_prompt, note)
+        self._slide()
+        if self._summary.upto < self._waiting.upto <= self._begin:
+            self._summary = self._waiting
+            system, late = self._framed(system_prompt, note)
+            self._slide()  # it may be longer than the one before it
+        return (*system, *self._messages[self._begin :], *late)
+
+    def _framed(
+        self, system_prompt: str, note: str
+    ) -> tuple[tuple[ChatMessage, ...], tuple[ChatMessage, ...]]:
+        """What stands before and behind the window; counts it too."""
+        beginning = (system_prompt + self._summary.block).strip()
+        system = (ChatMessage("system", beginning),) if beginning else ()
+        late = (ChatMessage("system", note),) if note else ()
+        self._system_tokens = sum(message_tokens(m, self._count) for m in (*system, *late))
+        return system, late
+
+    def _slide(self) -> None:
+        if not self._exceeds(self._begin):
             return
-        # A quarter lower, so that the window then stays for a while.
-        few_messages = self._max_messages - self._max_messages // 4
-        few_tokens = self._max_tokens - self._max_tokens // 4
-        kept = self._last_turn()
-        while self._begin < kept and self._exceeds(few_messages, few_tokens, system_tokens):
-            self._begin += 1
-        if self._begin < kept and self._messages[self._begin].role == "assistant":
-            self._begin += 1
+        # Where the summary that waits ends, if that is far enough …
+        self._begin = max(self._begin, self._waiting.upto)
+        if self._exceeds(self._begin):
+            self._begin = self._further()
 
-    def _exceeds(self, messages: int, tokens: int, system_tokens: int) -> bool:
-        """Whether the window is over these limits (0: none)."""
-        count = len(self._messages) - self._begin
-        estimate = self._tokens_before[-1] - self._tokens_before[self._begin] + system_tokens
-        return bool((messages and count > messages) or (tokens and estimate > tokens))
+    def _further(self) -> int:
+        """Where the window begins when it is a quarter lower, so that it then stays for a while."""
+        begin, kept = self._begin, self._last_user
+        while begin < kept and self._exceeds(begin, _QUARTER):
+            begin += 1
+        while begin < kept and self._messages[begin].role != "user":
+            begin += 1
+        return begin
 
-    def _last_turn(self) -> int:
-        """Where the latest user message is, or the latest message if there is none."""
-        last = len(self._messages) - 1
-        is_answered = last > 0 and self._messages[last].role == "assistant"
-        return last - 1 if is_answered else last
+    def _exceeds(self, begin: int, less: int = 0) -> bool:
+        """Whether a window from `begin` on is over the limits, or over them less a fraction."""
+        count = len(self._messages) - begin
+        tokens = self._tokens_before[-1] - self._tokens_before[begin] + self._system_tokens
+        limits = ((count, self._max_messages), (tokens, self._max_tokens))
+        return any(
+            most and taken > (most - most // less if less else most) for taken, most in limits
+        )
+
+    # ------------------------------------------------------------ what fell out
+
+    def due(self) -> Digest | None:
+        """What should be summarised now: what has fallen out of the window, or soon will."""
+        upto = self._further() if self._exceeds(self._begin, _SOON) else self._begin
+        done = max(self._summary, self._waiting, key=lambda summary: summary.upto)
+        if upto <= done.upto:
+            return None
+        return Digest(upto, done.text, tuple(self._messages[done.upto : upto]))
+
+    def summarised(self, digest: Digest, text: str) -> None:
+        """Take the summary of what was due; it is used once the window has moved past all of it."""
+        self._waiting = _Summary(digest.upto, text)
