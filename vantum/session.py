@@ -44,7 +44,7 @@ async def run_session(
     async with trio.open_nursery() as nursery:
 
         async def until_closed() -> None:
-            await write(call, socket, out_rx)
+            await write(call, socket, out_rx, conductor.answering.first_sent)
             nursery.cancel_scope.cancel()
 
         await out_tx.send(Welcome())

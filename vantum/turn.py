@@ -15,6 +15,7 @@ from vantum.actors.chunker import chunk
 from vantum.actors.llm import LlmLimits, generate
 from vantum.actors.player import play
 from vantum.actors.response import Response
+from vantum.actors.timing import Timed
 from vantum.actors.tts import speak
 from vantum.config import LlmSettings
 from vantum.core.backoff import LLM_RETRY
@@ -55,6 +56,7 @@ async def respond(
     # Synthesised audio ahead of the player: the provider's own buffer holds more if it must.
     speech_tx, speech_rx = trio.open_memory_channel[Speech](4)
     thinking = trio.CancelScope()
+    model = Timed(call.model, response.marks)
 
     async def think() -> None:
         limits, provider = _limits(call.settings.llm), call.provider_names["llm"]
@@ -62,9 +64,7 @@ async def respond(
         with thinking:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(
-                    partial(
-                        generate, call.model, request, token_tx, limits=limits, provider=provider
-                    )
+                    partial(generate, model, request, token_tx, limits=limits, provider=provider)
                 )
                 nursery.start_soon(
                     chunk, response.answer, said, token_rx, piece_tx, out_tx, inbox_tx
@@ -79,6 +79,7 @@ async def respond(
                 voice_id=response.options.voice_id,
                 language=response.options.language,
                 audio_timeout_s=call.settings.tts.audio_timeout_ms / 1000,
+                marks=response.marks,
             )
 
     with response.scope:

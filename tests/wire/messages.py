@@ -7,6 +7,7 @@ from typing import get_args
 from hypothesis import strategies as st
 
 from vantum.core import events as ev
+from vantum.core.latency import PATH, Outcome
 
 ids = st.text(min_size=1, max_size=128)
 short = st.text(min_size=1, max_size=20)
@@ -26,6 +27,7 @@ options = st.builds(
     turn_detection=st.sampled_from(["auto", "manual"]),
     tokens=st.booleans(),
     prospect=prospects,
+    latency=st.booleans(),
 )
 
 CLIENT: dict[type, st.SearchStrategy[ev.ClientMessage]] = {
@@ -44,6 +46,7 @@ CLIENT: dict[type, st.SearchStrategy[ev.ClientMessage]] = {
     ev.Goodbye: st.builds(ev.Goodbye, requests),
 }
 
+spans = st.floats(min_value=0, max_value=1e6)
 states = st.sampled_from(get_args(ev.StateName))
 cases = st.sampled_from(get_args(ev.ErrorCase))
 cancels = st.sampled_from([("user_interrupt", True), ("end_call", False), ("", False)]).flatmap(
@@ -87,6 +90,17 @@ SERVER: dict[type, st.SearchStrategy[ev.ServerMessage]] = {
     ev.OutputCancelled: cancels,
     ev.StateChanged: st.builds(ev.StateChanged, states, states, times),
     ev.Interrupted: st.builds(ev.Interrupted, short, texts, times),
+    ev.LatencyMeasured: st.builds(
+        ev.LatencyMeasured,
+        short,
+        times,
+        times,
+        st.sampled_from(get_args(Outcome)),
+        spans,
+        spans,
+        spans,
+        st.dictionaries(st.sampled_from([step.part for step in PATH]), spans),
+    ),
     ev.Ready: st.builds(ev.Ready, providers),
     ev.Busy: st.builds(ev.Busy, times, times),
     ev.Maintenance: st.builds(ev.Maintenance, texts),

@@ -11,13 +11,21 @@ from attrs import define, field
 from structlog.contextvars import bound_contextvars
 
 from vantum.actors.call import Call, Inbox, Outgoing
-from vantum.actors.chunker import Answer, Fallback
+from vantum.actors.chunker import Answer, Fallback, Said
+from vantum.actors.latencies import Latencies
 from vantum.actors.player import Playing
 from vantum.actors.recital import Recital
 from vantum.actors.response import Respond, Response
 from vantum.core.chunking import ChunkingOptions
 from vantum.core.decisions import CancelResponse, ResponseDone, Turn
-from vantum.core.events import InputOptions, Interrupted, OutputCancelled, OutputChunk, Played
+from vantum.core.events import (
+    InputOptions,
+    Interrupted,
+    LatencyMeasured,
+    OutputCancelled,
+    OutputChunk,
+    Played,
+)
 from vantum.core.fallbacks import FallbackTiers
 from vantum.core.history import History
 from vantum.core.messages import ChatRequest
@@ -40,6 +48,7 @@ class Answering:
     out_tx: trio.MemorySendChannel[Outgoing]
     out_rx: trio.MemoryReceiveChannel[Outgoing]
     history: History
+    latencies: Latencies
     response: Response | None = None
     failures: int = 0
     speaking: trio.Lock = field(factory=trio.Lock)
@@ -62,6 +71,7 @@ class Answering:
         utterance_id = call.new_id()
         playout_settings = call.settings.playout
         rate_hz = options.sampling_rate_hz
+        marks = self.latencies.start(turn)
         self.response = Response(
             Answer(
                 turn.number,
@@ -78,14 +88,24 @@ class Answering:
                 rate_hz,
                 playout_settings.chunk_ms,
                 call.wall_ms,
+                marks=marks,
             ),
             options,
             is_own=bool(turn.say),
+            said=Said(marks=marks),
+            marks=marks,
         )
         request = ChatRequest(self.history.context(prompt), call.session_id)
         if turn.say:
             call = attrs.evolve(call, model=Recital(turn.say))
         self.nursery.start_soon(self._respond, call, self.response, request)
+
+    def first_sent(self, utterance_id: str) -> LatencyMeasured | None:
+        """The writer has sent an utterance's first audio; what it is to send after it."""
+        response = self.response
+        if response is None or response.answer.utterance_id != utterance_id:
+            return None
+        return self.latencies.first_sent(response)
 
     async def _respond(self, call: Call, response: Response, request: ChatRequest) -> None:
         with bound_contextvars(utterance=response.answer.utterance_id):
@@ -126,7 +146,7 @@ class Answering:
         for message in kept:
             await self.out_tx.send(message)
 
-    def record(self, done: ResponseDone) -> None:
+    async def record(self, done: ResponseDone) -> None:
         """The history gets what was heard, which is what the model will remember."""
         response = self.response
         if response is None or response.playing.turn != done.turn:
@@ -157,3 +177,5 @@ class Answering:
             underruns=len(playout.underruns),
             failed=[f"{f.role}: {f.message}" for f in done.failed],
         )
+        if (latency := self.latencies.ended(response)) is not None:
+            await self.out_tx.send(latency)

@@ -14,6 +14,7 @@ from vantum.actors.link import lost
 from vantum.core.chunking import Chunker, ChunkingOptions, strip_markers
 from vantum.core.decisions import AnswerFailed, RoleLost
 from vantum.core.events import ResponseCompleted, ResponseStarted, ResponseToken
+from vantum.core.latency import Marks
 from vantum.core.messages import (
     EndOfPieces,
     LlmFailed,
@@ -64,6 +65,7 @@ class Said:
     failure: RoleLost | None = None
     pieces: list[str] = field(factory=list)
     round_ends: list[int] = field(factory=list)
+    marks: Marks = field(factory=Marks)
 
 
 @define
@@ -87,7 +89,7 @@ class _Writing:
         self.raw.append(text)
         if self.answer.tokens:
             await self.out_tx.send(ResponseToken(self.answer.utterance_id, text))
-        await self.say(self.chunker.feed(text))
+        await self.say(self.chunker.feed(text), tokens=len(self.raw))
 
     async def begin(self) -> None:
         if not self.said.begun:
@@ -95,7 +97,9 @@ class _Writing:
             answer = self.answer
             await self.out_tx.send(ResponseStarted(answer.utterance_id, answer.timestamp_ms))
 
-    async def say(self, pieces: list[str]) -> None:
+    async def say(self, pieces: list[str], tokens: int = 0) -> None:
+        if pieces:
+            self.said.marks.piece(tokens, trio.current_time())
         for text in pieces:
             self.said.pieces.append(text)
             await self.piece_tx.send(SpeechPiece(len(self.said.pieces) - 1, text))

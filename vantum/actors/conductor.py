@@ -14,6 +14,7 @@ from attrs import define, frozen
 from vantum.actors.answering import Answering
 from vantum.actors.call import Call, Goodbye, Inbox, Outgoing
 from vantum.actors.lane import AudioLane
+from vantum.actors.latencies import Latencies
 from vantum.actors.resampler import Ear
 from vantum.actors.response import Respond
 from vantum.core import conversation as table
@@ -45,6 +46,8 @@ from vantum.core.events import (
     TranscriptOut,
 )
 from vantum.core.history import History
+from vantum.core.latency import TurnLatency
+from vantum.core.turn_marks import TurnMarks
 from vantum.errors import ProviderError
 
 #: A client whose audio came so lately is still sending, be it silence.
@@ -112,7 +115,7 @@ class Conductor:
         orders: Orders,
     ) -> Conductor:
         """The conductor of a new call. `out_rx` only serves to take audio back from the queue."""
-        llm = call.settings.llm
+        llm, latencies = call.settings.llm, Latencies(call, turns=TurnMarks(orders.lane.handed))
         history = History(max_messages=llm.max_messages, max_context_tokens=llm.max_context_tokens)
         return cls(
             call=call,
@@ -121,7 +124,9 @@ class Conductor:
             out_tx=out_tx,
             orders=orders,
             nursery=nursery,
-            answering=Answering(call, nursery, respond, inbox_tx, out_tx, out_rx, history),
+            answering=Answering(
+                call, nursery, respond, inbox_tx, out_tx, out_rx, history, latencies
+            ),
             conversation=new_conversation(call),
         )
 
@@ -129,6 +134,11 @@ class Conductor:
     def history(self) -> History:
         """What was said and heard so far."""
         return self.answering.history
+
+    @property
+    def latencies(self) -> tuple[TurnLatency, ...]:
+        """Where the time of the last turns went, oldest first."""
+        return tuple(self.answering.latencies.recent)
 
     @property
     def state(self) -> StateName:
@@ -152,8 +162,10 @@ class Conductor:
         while events:
             event = events.popleft()
             if isinstance(event, ResponseDone):
-                self.answering.record(event)
-            self.conversation, commands = table.step(self.conversation, event, trio.current_time())
+                await self.answering.record(event)
+            before, now_s = self.conversation, trio.current_time()
+            self.conversation, commands = table.step(before, event, now_s)
+            self.answering.latencies.turns.follow(before, event, self.conversation, now_s)
             for command in commands:
                 if (follows := await self._carry_out(command)) is not None:
                     events.append(follows)

@@ -51,9 +51,12 @@ class AudioLane:
 
     Args:
         limit_s: audio that may wait; beyond it the oldest frames go.
+
+    `handed`: when each mark went to the recogniser, on trio's clock; whoever reads it clears it.
     """
 
     limit_s: float
+    handed: dict[int, float] = field(factory=dict, init=False)
     _items: deque[LaneItem] = field(factory=deque, init=False)
     _held_s: float = field(default=0.0, init=False)
     _flushes: int = field(default=0, init=False)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import trio
-from attrs import define
+from attrs import define, field
 
 from vantum.actors.call import Inbox, Outgoing
 from vantum.core.audio import Framer
 from vantum.core.decisions import FirstAudio, RoleLost
 from vantum.core.events import OutputChunk, OutputCompleted, OutputStarted
+from vantum.core.latency import Marks
 from vantum.core.messages import (
     PieceSpoken,
     Speech,
@@ -47,6 +48,7 @@ class Playing:
     wall_ms: Callable[[], int]
     started: bool = False
     failure: RoleLost | None = None
+    marks: Marks = field(factory=Marks)
 
 
 async def play(
@@ -60,11 +62,12 @@ async def play(
     resampler = Resampler(playing.from_hz, playing.to_hz)
     # Even, or a sample would be cut in two.
     framer = Framer(2 * (playing.to_hz * playing.chunk_ms // 1000))
-    made_s = 0.0
+    made_s, stretches = 0.0, 0
 
     async def send(*chunks: bytes) -> None:
         for pcm in chunks:
             if pcm:
+                playing.marks.chunk(stretches, trio.current_time())
                 await _send_chunk(playing, pcm, out_tx, inbox_tx)
 
     while True:
@@ -80,7 +83,7 @@ async def play(
             case SpeechPiece(text=text):
                 playout.piece(text, made_s)
             case SpeechAudio(pcm=pcm):
-                made_s += len(pcm) / (2 * playing.from_hz)
+                made_s, stretches = made_s + len(pcm) / (2 * playing.from_hz), stretches + 1
                 await send(*framer.feed(resampler.feed(pcm)))
             case SpeechWords(piece_index=index, words=words):
                 for word in words:

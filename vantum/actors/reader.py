@@ -70,7 +70,7 @@ class _Reading:
                 self.listens = start.options.turn_detection == "auto"
                 await self.inbox_tx.send(start)
             case EndInput() as end:
-                await self.inbox_tx.send(InputEnding(end, self.lane.flush()))
+                await self.inbox_tx.send(InputEnding(end, self.lane.flush(), trio.current_time()))
             case Mute(muted=muted):
                 self.muted = muted
             case Heartbeat() as heartbeat:

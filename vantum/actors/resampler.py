@@ -73,6 +73,7 @@ async def resample(
                     await stt_tx.send(SttAudio(tail))
             if not isinstance(item, AudioFrame):
                 await stt_tx.send(item)
+                lane.handed[item.flush_id] = trio.current_time()
                 continue
             if resampler is None:
                 rate_hz = item.rate_hz

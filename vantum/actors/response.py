@@ -12,6 +12,7 @@ from vantum.actors.chunker import Answer, Said
 from vantum.actors.player import Playing
 from vantum.core.decisions import RoleLost
 from vantum.core.events import InputOptions
+from vantum.core.latency import Marks
 from vantum.core.messages import ChatRequest
 
 
@@ -29,6 +30,7 @@ class Response:
     is_own: bool = False
     said: Said = field(factory=Said)
     scope: trio.CancelScope = field(factory=trio.CancelScope)
+    marks: Marks = field(factory=Marks)
     cut_s: float | None = None
 
     @property

@@ -9,10 +9,12 @@ from attrs import define, field
 
 from vantum.actors.call import Call, Inbox
 from vantum.actors.link import first_error, keep_open, lost
+from vantum.core.latency import Marks
 from vantum.core.messages import (
     EndOfPieces,
     PieceSpoken,
     Speech,
+    SpeechAudio,
     SpeechFailed,
     SpeechFinished,
     SpeechPiece,
@@ -74,6 +76,7 @@ async def _feed(
     debt: _Debt,
     piece_rx: trio.MemoryReceiveChannel[TtsInput],
     provider_tx: trio.MemorySendChannel[TtsInput],
+    marks: Marks,
 ) -> None:
     async for message in piece_rx:
         if isinstance(message, SpeechPiece):
@@ -81,16 +84,20 @@ async def _feed(
         await provider_tx.send(message)
         if isinstance(message, EndOfPieces):
             return
+        marks.mark("handover", trio.current_time())
 
 
 async def _forward(
     debt: _Debt,
     provider_rx: trio.MemoryReceiveChannel[TtsOutput],
     speech_tx: trio.MemorySendChannel[Speech],
+    marks: Marks,
 ) -> None:
     message: TtsOutput | None = None
     while not isinstance(message, SpeechFinished):
         message = await debt.next(provider_rx)
+        if isinstance(message, SpeechAudio):
+            marks.audio(trio.current_time())
         if not isinstance(message, SpeechFinished):
             piece = debt.pieces.pop(message.piece_index, None)
             if piece is not None:
@@ -106,6 +113,7 @@ async def speak(
     voice_id: str | None,
     language: str,
     audio_timeout_s: float,
+    marks: Marks | None = None,
 ) -> None:
     """Speak one answer. Each piece's text goes to the player ahead of its first audio.
 
@@ -115,14 +123,14 @@ async def speak(
     to_provider_tx, to_provider_rx = trio.open_memory_channel[TtsInput](0)
     # One message: a provider that is faster than the player is held back at once.
     from_provider_tx, from_provider_rx = trio.open_memory_channel[TtsOutput](1)
-    debt = _Debt(audio_timeout_s)
+    debt, marks = _Debt(audio_timeout_s), marks or Marks()
     synthesize = partial(synthesiser.synthesize, voice_id=voice_id, language=language)
     error: ProviderError | None = None
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_feed, debt, piece_rx, to_provider_tx)
+            nursery.start_soon(_feed, debt, piece_rx, to_provider_tx, marks)
             nursery.start_soon(synthesize, to_provider_rx, from_provider_tx)
-            await _forward(debt, from_provider_rx, speech_tx)
+            await _forward(debt, from_provider_rx, speech_tx, marks)
             nursery.cancel_scope.cancel()
     except* ProviderError as group:
         error = first_error(group)

@@ -6,9 +6,12 @@ the session instead of holding it: whoever stops reading is closed, not waited f
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import trio
 
 from vantum.actors.call import Call, ClientSocket, Goodbye, Outgoing
+from vantum.core.events import OutputChunk, ServerMessage
 from vantum.wire.native import encode
 
 
@@ -16,29 +19,52 @@ class ClientTooSlow(Exception):
     """The client did not read a message within the send deadline."""
 
 
+def _no_news(utterance_id: str) -> None:
+    return None
+
+
 async def write(
-    call: Call, socket: ClientSocket, out_rx: trio.MemoryReceiveChannel[Outgoing]
+    call: Call,
+    socket: ClientSocket,
+    out_rx: trio.MemoryReceiveChannel[Outgoing],
+    first_sent: Callable[[str], ServerMessage | None] = _no_news,
 ) -> None:
     """Send what comes until a `Goodbye`, then close and return, which ends the session.
+
+    `first_sent` is told of each utterance whose first audio is with the socket; what it answers is
+    sent behind it.
 
     Raises:
         ClientTooSlow: a send took longer than the deadline; the socket is unusable after it.
     """
     timeout_s = call.settings.server.send_timeout_ms / 1000
+    latest = ""
     async for message in out_rx:
         if isinstance(message, Goodbye):
             with trio.move_on_after(timeout_s):
                 await socket.close(message.code, message.reason)
             return
-        data = encode(
-            message, vocabulary=call.vocabulary, session_id=call.session_id, new_id=call.new_id
-        )
-        if data is None:
-            continue
-        with trio.move_on_after(timeout_s) as sending:
-            try:
-                await socket.send(data)
-            except trio.BrokenResourceError:
+        if not await _send(call, socket, message, timeout_s):
+            return
+        if isinstance(message, OutputChunk) and message.utterance_id != latest:
+            latest = message.utterance_id
+            news = first_sent(latest)
+            if news is not None and not await _send(call, socket, news, timeout_s):
                 return
-        if sending.cancelled_caught:
-            raise ClientTooSlow(f"a message was not read within {timeout_s:g} s")
+
+
+async def _send(call: Call, socket: ClientSocket, message: ServerMessage, timeout_s: float) -> bool:
+    """Send one message; False if nobody is there any more."""
+    data = encode(
+        message, vocabulary=call.vocabulary, session_id=call.session_id, new_id=call.new_id
+    )
+    if data is None:
+        return True
+    with trio.move_on_after(timeout_s) as sending:
+        try:
+            await socket.send(data)
+        except trio.BrokenResourceError:
+            return False
+    if sending.cancelled_caught:
+        raise ClientTooSlow(f"a message was not read within {timeout_s:g} s")
+    return True

@@ -36,10 +36,14 @@ from vantum.errors import ErrorKind, Role
 
 @frozen
 class InputEnding:
-    """`audio.input.end` came; a flush with this id travels behind the audio."""
+    """`audio.input.end` came; a flush with this id travels behind the audio.
+
+    `at_s`: when it came, if that is known better than by when this is heard of.
+    """
 
     message: EndInput
     flush_id: int
+    at_s: float | None = None
 
 
 @frozen

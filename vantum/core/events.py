@@ -10,6 +10,8 @@ from typing import Literal, TypeAlias
 
 from attrs import Factory, frozen
 
+from vantum.core.latency import Outcome
+
 #: The states of a conversation, in the protocol's spelling.
 StateName: TypeAlias = Literal[
     "INITIALIZING", "LISTENING", "THINKING", "RESPONDING", "INTERRUPTED", "ENDED"
@@ -65,6 +67,7 @@ class InputOptions:
     turn_detection: TurnDetection = "auto"
     tokens: bool = False
     prospect: Prospect = Factory(Prospect)
+    latency: bool = False
 
 
 @frozen
@@ -251,6 +254,20 @@ class Interrupted:
 
 
 @frozen
+class LatencyMeasured:
+    """`conversation.turn.latency`; the parts by name, in milliseconds (`vantum.core.latency`)."""
+
+    utterance_id: str
+    timestamp_ms: int
+    turn: int
+    outcome: Outcome
+    gap_ms: float
+    framework_ms: float
+    ahead_ms: float
+    parts_ms: dict[str, float]
+
+
+@frozen
 class Ready:
     """`system.status.ready`: provider of each role by name."""
 
@@ -317,6 +334,7 @@ ServerMessage: TypeAlias = (
     | OutputCancelled
     | StateChanged
     | Interrupted
+    | LatencyMeasured
     | Ready
     | Busy
     | Maintenance

@@ -191,6 +191,11 @@ class Playout:
         return self._text.heard(self.heard_s(now_s))
 
     @property
+    def reported_start_s(self) -> float | None:
+        """When the first sample was heard, by the client's first report; None without one."""
+        return next((s.at_s - s.position_s for s in self._stretches if s.reported), None)
+
+    @property
     def finished_at_s(self) -> float | None:
         """When the last audio sent so far will have been heard; None if nothing was sent."""
         if not self._stretches:

@@ -24,6 +24,7 @@ from vantum.core.events import (
     InputOptions,
     Interrupt,
     Interrupted,
+    LatencyMeasured,
     Maintenance,
     Mute,
     OutputCancelled,
@@ -123,6 +124,8 @@ def _options_payload(options: InputOptions) -> dict[str, Any]:
         "turnDetection": options.turn_detection,
         "tokens": options.tokens,
     }
+    if options.latency:
+        payload["latency"] = True
     if options.voice_id is not None:
         payload["voiceId"] = options.voice_id
     who = options.prospect
@@ -230,6 +233,17 @@ def _news(key: str, utterance: str, timestamp: int, values: dict[str, Any]) -> S
             return StateChanged(values["from"], values["to"], timestamp)
         case "interrupted":
             return Interrupted(utterance, values["heardText"], timestamp)
+        case "turn_latency":
+            return LatencyMeasured(
+                utterance,
+                timestamp,
+                values["turn"],
+                values["outcome"],
+                values["gapMs"],
+                values["frameworkMs"],
+                values["aheadMs"],
+                values["parts"],
+            )
         case "ready":
             return Ready(values["providers"])
         case "busy":

@@ -6,10 +6,11 @@ them, so neither can say what the other does not do. The source is the project's
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 from attrs import frozen
 
+from vantum.core.latency import PATH, Outcome
 from vantum.wire.fields import Field, Vocabulary
 
 #: client → server, server → client, or both ways.
@@ -90,6 +91,12 @@ _INPUT: tuple[Event, ...] = (
                 choices=("auto", "manual"),
             ),
             Field("tokens", "bool", "Send each token of the answer too.", default="false"),
+            Field(
+                "latency",
+                "bool",
+                "Send `conversation.turn.latency` for each turn too.",
+                default="false",
+            ),
             Field("prospect", "map", "Who is on the line.", fields=_PROSPECT),
         ),
     ),
@@ -288,6 +295,47 @@ _CONVERSATION: tuple[Event, ...] = (
     ),
 )
 
+_LATENCY: tuple[Event, ...] = (
+    Event(
+        "turn_latency",
+        "s2c",
+        "conversation.turn.latency",
+        None,
+        "Where a turn's time went between the user's last word and the first of the answer; only "
+        "if `latency` was asked for. Right behind the first audio, or when the turn ended without.",
+        (
+            _UTTERANCE,
+            _TIMESTAMP,
+            Field("turn", "int", "The turn's number, from 0.", required=True, low=0),
+            Field(
+                "outcome",
+                "str",
+                "What came of it; `own` is a text of the server's own, such as a greeting.",
+                required=True,
+                choices=get_args(Outcome),
+            ),
+            Field("gapMs", "float", "All parts together.", required=True, low=0),
+            Field("frameworkMs", "float", "The server's own share of it.", required=True, low=0),
+            Field(
+                "aheadMs",
+                "float",
+                "How long before its time the model was asked; 0: in its time.",
+                required=True,
+                low=0,
+            ),
+            Field(
+                "parts",
+                "map",
+                "One after the other; a part that the turn had no use for is absent.",
+                required=True,
+                fields=tuple(
+                    Field(step.part, "float", f"{step.doc} ({step.owner})", low=0) for step in PATH
+                ),
+            ),
+        ),
+    ),
+)
+
 _ROLES = (
     Field("stt", "str", "Speech recognition."),
     Field("llm", "str", "Language model."),
@@ -335,4 +383,11 @@ _SYSTEM: tuple[Event, ...] = (
     ),
 )
 
-EVENTS: Final[tuple[Event, ...]] = (*_CONNECTION, *_INPUT, *_OUTPUT, *_CONVERSATION, *_SYSTEM)
+EVENTS: Final[tuple[Event, ...]] = (
+    *_CONNECTION,
+    *_INPUT,
+    *_OUTPUT,
+    *_CONVERSATION,
+    *_LATENCY,
+    *_SYSTEM,
+)

@@ -240,6 +240,7 @@ def _options(values: dict[str, Any], vocabulary: Vocabulary) -> InputOptions:
         ),
         tokens=values.get("tokens", False),
         prospect=Prospect(**values.get("prospect", {})),
+        latency=values.get("latency", False),
     )
 
 

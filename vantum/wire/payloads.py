@@ -8,6 +8,7 @@ from vantum.core.events import (
     Busy,
     Disconnecting,
     Interrupted,
+    LatencyMeasured,
     Maintenance,
     OutputCancelled,
     OutputCompleted,
@@ -36,6 +37,7 @@ def server_payload(
     | OutputCancelled
     | StateChanged
     | Interrupted
+    | LatencyMeasured
     | Ready
     | Busy
     | Maintenance
@@ -80,6 +82,8 @@ def server_payload(
                 "utteranceId": utterance,
                 "timestamp": timestamp,
             }
+        case LatencyMeasured():
+            return "turn_latency", _latency_payload(message)
         case _:
             return _status_payload(message)
 
@@ -97,6 +101,19 @@ def _response_payload(
             return "response_complete", payload if tier is None else payload | {"tier": tier}
         case _ as never:
             assert_never(never)
+
+
+def _latency_payload(message: LatencyMeasured) -> dict[str, Any]:
+    return {
+        "utteranceId": message.utterance_id,
+        "timestamp": message.timestamp_ms,
+        "turn": message.turn,
+        "outcome": message.outcome,
+        "gapMs": message.gap_ms,
+        "frameworkMs": message.framework_ms,
+        "aheadMs": message.ahead_ms,
+        "parts": dict(message.parts_ms),
+    }
 
 
 def _status_payload(
