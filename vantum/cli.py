@@ -86,6 +86,7 @@ _server_options: list[Callable[..., Any]] = [
     click.option("--stt", metavar="NAME", help="Who recognises: auto, deepgram, local."),
     click.option("--llm", metavar="NAME", help="Who thinks: auto, openai, local."),
     click.option("--tts", metavar="NAME", help="Who speaks: auto, cartesia, local."),
+    click.option("--script", metavar="FILE", help="A call's script, in TOML (SCRIPT_FILE)."),
     click.option(
         "--log-level", metavar="LEVEL", help="Least that is logged: debug, info, warning, error."
     ),
@@ -105,6 +106,7 @@ def _server_settings(options: Mapping[str, Any]) -> Loaded:
         "stt.provider": options["stt"],
         "llm.provider": options["llm"],
         "tts.provider": options["tts"],
+        "prompts.script_file": options["script"],
         "log.level": options["log_level"],
     }
     return _load(options["config"], overrides)

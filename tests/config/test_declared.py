@@ -18,7 +18,8 @@ def test_every_field_of_every_table_is_listed() -> None:
         for table in attrs.fields(Settings)
         for field in attrs.fields(type(getattr(Settings(), table.name)))
     }
-    assert set(declared()) == names
+    # What is no single value has a reader of its own.
+    assert set(declared()) == names - {"prompts.variants", "prompts.script"}
 
 
 def test_no_two_settings_share_a_variable() -> None:

@@ -19,7 +19,8 @@ NOBODY = Prospect()
 def facts(prompt: str, built_in: str) -> dict[str, str]:
     """The prospect's facts, parsed back from the lines behind the base text."""
     assert prompt.startswith(built_in)
-    lines = prompt[len(built_in) :].strip().split("\n")[1:]
+    begin, *lines, end = prompt[len(built_in) :].strip().split("\n")[1:]
+    assert (begin, end) == ("-----", "-----")
     pairs = (line.removeprefix("- ").split(": ", 1) for line in lines)
     return {label: json.loads(value) for label, value in pairs}
 

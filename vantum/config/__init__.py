@@ -21,12 +21,14 @@ from vantum.config.call import (
     SttSettings,
     TtsSettings,
 )
+from vantum.config.prompts import PromptSettings
 from vantum.config.providers import (
     CartesiaSettings,
     DeepgramSettings,
     LocalSettings,
     OpenAISettings,
 )
+from vantum.config.tools import ToolSettings
 from vantum.config.turns import TurnSettings
 
 __all__ = [
@@ -37,12 +39,14 @@ __all__ = [
     "LogSettings",
     "OpenAISettings",
     "PlayoutSettings",
+    "PromptSettings",
     "Secret",
     "ServerSettings",
     "SessionSettings",
     "Settings",
     "StreamingSettings",
     "SttSettings",
+    "ToolSettings",
     "TtsSettings",
     "TurnSettings",
 ]
@@ -59,6 +63,8 @@ class Settings:
     streaming: StreamingSettings = attrs.Factory(StreamingSettings)
     stt: SttSettings = attrs.Factory(SttSettings)
     llm: LlmSettings = attrs.Factory(LlmSettings)
+    tools: ToolSettings = attrs.Factory(ToolSettings)
+    prompts: PromptSettings = attrs.Factory(PromptSettings)
     tts: TtsSettings = attrs.Factory(TtsSettings)
     deepgram: DeepgramSettings = attrs.Factory(DeepgramSettings)
     openai: OpenAISettings = attrs.Factory(OpenAISettings)

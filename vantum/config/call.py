@@ -224,10 +224,25 @@ class LlmSettings:
     )
     max_context_tokens: int = setting(
         0,
-        "Estimated tokens of the model's context; 0: no limit.",
+        "Tokens of the model's context, system prompt included; 0: no limit. Counted exactly for "
+        "OpenAI's models with the extra `tokens`, else estimated.",
         env="LLM_MAX_CONTEXT_TOKENS",
         low=0,
         high=10_000_000,
+    )
+    summary: Literal["auto", "off"] = setting(
+        "auto",
+        "What falls out of the context is summarised by the model in the background; `auto`: "
+        "unless that is the embedded SmolLM2, which cannot.",
+        env="LLM_SUMMARY",
+        choices=("auto", "off"),
+    )
+    summary_timeout_ms: int = setting(
+        30_000,
+        "A summary that takes longer is given up.",
+        env="LLM_SUMMARY_TIMEOUT",
+        low=1000,
+        high=600_000,
     )
     fallback_tier1: str = setting(
         "I apologize, can you repeat that?",
@@ -247,7 +262,11 @@ class LlmSettings:
         env="LLM_FALLBACK_TIER3",
         form="spoken",
     )
-    system_prompt: str = setting("", "Replaces the built-in sales prompt.", env="LLM_SYSTEM_PROMPT")
+    system_prompt: str = setting(
+        "",
+        "Replaces the built-in sales prompt; may hold variables such as `{{prospect.name}}`.",
+        env="LLM_SYSTEM_PROMPT",
+    )
 
 
 @frozen

@@ -104,7 +104,11 @@ def declared() -> dict[str, Declared]:
 
 def _table(name: str, kind: Any) -> Table:
     hints = get_type_hints(kind)
-    rows = tuple(_declared(name, field, hints[field.name]) for field in attrs.fields(kind))
+    rows = tuple(
+        _declared(name, field, hints[field.name])
+        for field in attrs.fields(kind)
+        if "doc" in field.metadata  # what else there is, is no single value
+    )
     return Table(name, (kind.__doc__ or "").strip(), rows)
 
 

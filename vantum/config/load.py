@@ -18,8 +18,11 @@ from attrs import evolve, frozen
 
 from vantum.config import Settings
 from vantum.config.declared import Declared, declared, declared_tables
+from vantum.config.prompts import PromptSettings, check_template, read_script, read_variants
 from vantum.config.values import WrongValue, parse, shown
 from vantum.core.markers import strip_markers
+from vantum.core.scripts import Script
+from vantum.core.variants import PromptVariant
 from vantum.errors import ConfigError
 
 __all__ = ["Loaded", "Row", "describe", "load_settings"]
@@ -93,7 +96,9 @@ def load_settings(
     Raises:
         ConfigError: a value is not allowed, the file cannot be read, or it holds what there is not.
     """
-    given = _from_file(file) if file is not None else {}
+    content = _read(file) if file is not None else {}
+    variants = _take_variants(content, file)
+    given = _from_file(content, file) if file is not None else {}
     given |= _from_environment(env)
     given |= _from_command_line(overrides or {})
     values: dict[str, object] = {}
@@ -102,12 +107,16 @@ def load_settings(
     settings = _build(values)
     origins = {name: given[name].origin if name in given else "default" for name in declared()}
     _check_together(settings, origins)
-    return Loaded(settings, origins, _warnings(env))
+    if row := given.get("llm.system_prompt"):
+        check_template(row.label, settings.llm.system_prompt)
+    prompts = evolve(settings.prompts, variants=variants, script=_script(settings, origins, file))
+    return Loaded(evolve(settings, prompts=prompts), origins, _warnings(env))
 
 
 def describe(loaded: Loaded) -> tuple[Row, ...]:
-    """Every setting as it is in effect, in the order of the reference."""
-    return tuple(
+    """Every setting as it is in effect, in the order of the reference; variants of the prompt by
+    name and weight, the script by its stages."""
+    rows = [
         Row(
             row.table,
             row.key,
@@ -117,6 +126,20 @@ def describe(loaded: Loaded) -> tuple[Row, ...]:
             row.doc,
         )
         for row in declared().values()
+    ]
+    return (*rows, *_described(loaded.settings.prompts))
+
+
+def _described(prompts: PromptSettings) -> tuple[Row, ...]:
+    variants = ", ".join(f"{_line(v.name)} ({v.weight:g})" for v in prompts.variants)
+    stages = " ".join(prompts.script.names) if prompts.script is not None else ""
+    return tuple(
+        Row("prompts", key, value, origin, None, doc)
+        for key, value, origin, doc in (
+            ("variants", variants, "[[prompts.variants]] of the file", "Name and weight of each."),
+            ("script", stages, "prompts.script_file", "The stages of the script."),
+        )
+        if value
     )
 
 
@@ -195,9 +218,9 @@ def _warnings(env: Mapping[str, str]) -> tuple[str, ...]:
 # ---------------------------------------------------------------- file
 
 
-def _from_file(path: Path) -> dict[str, _Given]:
+def _read(path: Path) -> dict[str, Any]:
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ConfigError(f"{path}: cannot be read: {reason}") from None
@@ -205,6 +228,26 @@ def _from_file(path: Path) -> dict[str, _Given]:
         raise ConfigError(f"{path}: is not UTF-8 text") from None
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: is not TOML: {error}") from None
+
+
+def _take_variants(content: dict[str, Any], path: Path | None) -> tuple[PromptVariant, ...]:
+    """The one setting that is no single value, taken out of the file's content."""
+    prompts = content.get("prompts")
+    if path is None or not isinstance(prompts, dict) or "variants" not in prompts:
+        return ()
+    return read_variants(prompts.pop("variants"), path)
+
+
+def _script(settings: Settings, origins: Mapping[str, str], path: Path | None) -> Script | None:
+    name = settings.prompts.script_file.strip()
+    if not name:
+        return None
+    is_ours = path is not None and origins["prompts.script_file"].startswith("file ")
+    home = path.parent if is_ours and path is not None else Path()
+    return read_script(home / Path(name).expanduser())
+
+
+def _from_file(content: Mapping[str, Any], path: Path) -> dict[str, _Given]:
     found: dict[str, _Given] = {}
     for table, values in content.items():
         keys = {"provider": values} if table in _ROLES and isinstance(values, str) else values

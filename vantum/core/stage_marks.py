@@ -1,0 +1,79 @@
+"""Stage markers in a stream of text: `[[stage:pitch]]`, taken out and never spoken.
+
+With them a model without tools says that the call has come to another stage of its script. Models
+do not always write as asked, so one pair of brackets, spaces, capitals and `=` do as well. At the
+end of the text an unfinished one (`[[stage:pi`) is dropped and means nothing.
+
+What comes of text depends on the text alone, never on how it was split into tokens.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+#: A longer name is none; it also bounds what is held back.
+_NAME: Final = r"[\w-]{1,40}"
+_WHOLE: Final = re.compile(
+    rf"\[{{1,2}}\s{{0,3}}stage\s{{0,3}}[:=\s]\s{{0,3}}(?P<name>{_NAME})\s{{0,3}}\]\]?",
+    re.IGNORECASE,
+)
+
+
+def _opened() -> str:
+    pattern = rf"[:=\s](?:\s{{0,3}}(?:{_NAME}(?:\s{{0,3}}\]?)?)?)?"
+    for part in (r"\s{0,3}", "e", "g", "a", "t", "s"):
+        pattern = f"{part}(?:{pattern})?"
+    return rf"\[{{1,2}}\s{{0,3}}(?:{pattern})?"
+
+
+#: What may yet become one.
+_OPENED: Final = re.compile(_opened(), re.IGNORECASE)
+#: What is one already, but for its end.
+_MEANT: Final = re.compile(r"\[\[|\[\s{0,3}stage\s{0,3}[:=]", re.IGNORECASE)
+
+
+class StageMarks:
+    """Text in tokens → the text without stage markers, and their names in order.
+
+    Holds back at most a marker's length.
+    """
+
+    __slots__ = ("_held", "names")
+
+    def __init__(self) -> None:
+        self._held = ""
+        self.names: list[str] = []
+
+    def feed(self, token: str, *, final: bool = False) -> str:
+        """What is certain after `token`, without markers; with `final`, everything."""
+        text = self._held + token
+        kept: list[str] = []
+        at = 0
+        while (begin := text.find("[", at)) >= 0:
+            kept.append(text[at:begin])
+            at = begin
+            if _OPENED.fullmatch(text, begin):
+                if not final:
+                    break
+                whole = _WHOLE.match(text, begin)
+                if whole or _MEANT.match(text, begin):
+                    self.names += [whole["name"]] if whole else []
+                    at = len(text)
+                    break
+            if whole := _WHOLE.match(text, begin):
+                self.names.append(whole["name"])
+                at = whole.end()
+            else:
+                kept.append("[")
+                at = begin + 1
+        else:
+            kept.append(text[at:])
+            at = len(text)
+        self._held = text[at:]
+        return "".join(kept)
+
+
+def strip_stage_marks(text: str) -> str:
+    """`text` without stage markers."""
+    return StageMarks().feed(text, final=True)
