@@ -796,7 +796,7 @@ async def test_client_that_stops_reading_is_closed(autojump_clock: object) -> No
     async with a_call(openai=THREE, settings=chosen) as caller:
         await respond_for(caller, 0.3)
         began_s = trio.current_time()
-        caller.socket.stalled = True
+        caller.call.phone.line.down.stop(True)
         await caller.over.wait()
         assert trio.current_time() - began_s <= 7
     assert caller.failure is not None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import trio
-from attrs import define, field
 
 from tests.in_memory import a_call
 from vantum.core import events as e
@@ -14,18 +13,6 @@ from vantum.testing.openai_script import Fault as LlmFault
 
 ANSWER = "Hi there, this is Alex from Vantum. ||BREAK|| We help teams. ||BREAK|| Shall we talk?"
 THREE = OpenAIScript((ANSWER,))
-
-
-@define
-class SlowLine:
-    """Takes nothing until it is `free`."""
-
-    line: trio.MemorySendChannel[bytes]
-    free: trio.Event = field(factory=trio.Event)
-
-    async def send(self, data: bytes) -> None:
-        await self.free.wait()
-        await self.line.send(data)
 
 
 # ---------------------------------------------------------------- starts at the wrong moment
@@ -150,14 +137,13 @@ async def test_record_of_a_cut_answer_is_what_the_client_was_told(autojump_clock
         await caller.end()
         await caller.until(e.OutputStarted)
         await trio.sleep(1)
-        line = SlowLine(caller.socket.to_client_tx)
-        caller.socket.to_client_tx = line  # type: ignore[assignment]
+        caller.call.phone.line.down.stop(True)
         for _ in range(8):  # its answers fill the way out
             await caller.send(e.Heartbeat(caller.request()))
         await trio.sleep(0.01)
         await caller.send(e.Interrupt(caller.request()))
         await trio.sleep(1.5)
-        line.free.set()
+        caller.call.phone.line.down.stop(False)
         told = await caller.until(e.Interrupted)
         await caller.until_state("LISTENING")
         assert caller.conductor is not None

@@ -207,7 +207,7 @@ class Server:
             _log.info("session opened", vocabulary=vocabulary, active=len(self.sessions))
             reason = "internal error"
             try:
-                call = self._call(vocabulary, session_id)
+                call = self.new_call(vocabulary, session_id)
                 async with trio.open_nursery() as nursery:
                     if server.ping_interval_ms:
                         nursery.start_soon(self._until_silent, connection, nursery.cancel_scope)
@@ -226,7 +226,8 @@ class Server:
                     await connection.aclose(code=1011, reason="internal error")
             _log.info("session closed", reason=reason)
 
-    def _call(self, vocabulary: Vocabulary, session_id: str) -> Call:
+    def new_call(self, vocabulary: Vocabulary, session_id: str) -> Call:
+        """What a session of this server is given."""
         activity = self.providers.activity
         return Call(
             session_id=session_id,

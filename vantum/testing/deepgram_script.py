@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal, Protocol
 
 import numpy as np
@@ -58,6 +58,7 @@ class DeepgramScript:
         latency_ms: from audio to the messages it causes.
         api_key: the only key that is let in; None: any.
         idle_timeout_s: silence on the wire after which it closes with NET-0001.
+        source: finds the words of one connection at this rate, instead of `sentences`.
     """
 
     sentences: tuple[str | Utterance, ...] = ("hello there",)
@@ -73,6 +74,7 @@ class DeepgramScript:
     latency_ms: float = 0.0
     api_key: str | None = None
     idle_timeout_s: float = 10.0
+    source: Callable[[int], Source] | None = None
 
     def utterances(self) -> Iterator[Utterance]:
         """The sentences in order, each with times; endless if they repeat."""

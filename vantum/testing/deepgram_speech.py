@@ -46,6 +46,9 @@ class Listener:
     def __attrs_post_init__(self) -> None:
         self._rate = int(self.query.get("sample_rate", "16000"))
         self._step = self._rate // 10
+        if self.script.source is not None:
+            self._source = self.script.source(self._rate)
+            return
         match self.script.speech:
             case "timed":
                 self._source = Timed(self.script, self.utterances, self._rate)

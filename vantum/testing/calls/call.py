@@ -1,0 +1,220 @@
+"""A whole call in memory: our real session and clients, simulated providers, a caller, a network.
+
+Under a clock that jumps (`simulate`, or `autojump_clock` of pytest-trio) it takes no time.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import attrs
+import trio
+from attrs import define, field, frozen
+
+from vantum.actors.conductor import Conductor
+from vantum.config import Settings
+from vantum.core import events as e
+from vantum.core.history import Entry
+from vantum.ports import TurnDetector
+from vantum.server import Server
+from vantum.session import run_session
+from vantum.testing.calls.caller import Caller
+from vantum.testing.calls.earpiece import Earpiece, Utterance
+from vantum.testing.calls.ears import Detector, Ears, LoudnessEar
+from vantum.testing.calls.line import Line, MemorySocket, Network
+from vantum.testing.calls.log import CallLog
+from vantum.testing.calls.microphone import Microphone
+from vantum.testing.calls.phone import Phone
+from vantum.testing.calls.said import Said, SaidSource
+from vantum.testing.calls.wires import Wires, wired_providers
+from vantum.testing.cartesia import CartesiaScript, SimulatedCartesia
+from vantum.testing.deepgram import DeepgramScript, SimulatedDeepgram
+from vantum.testing.deepgram_faults import Fault
+from vantum.testing.openai import OpenAIScript, SimulatedOpenAI
+from vantum.wire.native import Vocabulary
+
+#: 2026-01-01T00:00:00Z: when every simulated call begins, unless it is told otherwise.
+MORNING_MS = 1_767_225_600_000
+
+
+@frozen
+class CallSetup:
+    """Everything about a simulated call but what the caller does.
+
+    Args:
+        settings: the server's.
+        vocabulary: the client's.
+        options: fields of `InputOptions` for `audio.input.start`.
+        deepgram: how the recogniser behaves. Without sentences of its own (`sentences=()`) it
+            hears what the caller says.
+        deepgram_faults: what goes wrong with it.
+        openai: what the model answers, how fast, and what goes wrong.
+        cartesia: how fast the synthesiser is, and what goes wrong.
+        network: between caller and server.
+        ear: makes the server's voice activity; None: it has none.
+        detector: the server's turn detector; None: it has none.
+        seed: of everything that is random.
+        step_ms, idle_ms: steps of the caller's audio, see `vantum.testing.calls.microphone`.
+        wall_ms: the time of day at which the call begins.
+    """
+
+    settings: Settings = field(factory=Settings)
+    vocabulary: Vocabulary = "unified"
+    options: dict[str, Any] = field(factory=dict)
+    deepgram: DeepgramScript = DeepgramScript((), latency_ms=80.0, interim_every_s=0.3)
+    deepgram_faults: tuple[Fault, ...] = ()
+    openai: OpenAIScript = OpenAIScript(first_token_s=0.35, tokens_per_s=60.0)
+    cartesia: CartesiaScript = CartesiaScript(first_audio_s=0.12, rate=5.0)
+    network: Network = Network()
+    ear: Any = LoudnessEar
+    detector: TurnDetector | None = None
+    seed: int = 0
+    step_ms: int = 20
+    idle_ms: int = 200
+    wall_ms: int = MORNING_MS
+    window: int = 64
+
+
+@define(eq=False)
+class SimulatedCall:
+    """A call that is going on, or is over: the caller and everything there is to look at.
+
+    Attributes:
+        caller: what the person on the phone does.
+        phone: the client: every message with its time.
+        log: to be read like a transcript; complete when the call is over.
+        deepgram, openai, cartesia: the simulated peers with what they were asked.
+        said: the caller's words.
+        socket: the server's end of the line.
+        over: the session has ended; `ended_s` is when, `failure` what it failed with.
+    """
+
+    setup: CallSetup
+    caller: Caller
+    phone: Phone
+    log: CallLog
+    deepgram: SimulatedDeepgram
+    openai: SimulatedOpenAI
+    cartesia: SimulatedCartesia
+    said: Said
+    socket: MemorySocket
+    wires: Wires
+    conductor: Conductor | None = None
+    over: trio.Event = field(factory=trio.Event)
+    ended_s: float | None = None
+    failure: BaseException | None = None
+
+    @property
+    def history(self) -> tuple[Entry, ...]:
+        """The server's record of what was said and heard."""
+        return self.conductor.history.entries if self.conductor is not None else ()
+
+    @property
+    def answers(self) -> list[Utterance]:
+        """What came out of the caller's earpiece, answer by answer."""
+        for utterance in self.caller.earpiece.utterances:
+            self.caller.earpiece.learn_words(utterance)
+        return self.caller.earpiece.utterances
+
+    def heard(self) -> list[str]:
+        """The words of each answer that the caller has heard so far."""
+        now_s = trio.current_time()
+        return [utterance.heard_text(now_s) for utterance in self.answers]
+
+
+@asynccontextmanager
+async def simulated_call(setup: CallSetup | None = None) -> AsyncIterator[SimulatedCall]:
+    """A call that has been connected and has not begun yet: see `Caller.start`.
+
+    Leaving the block hangs up and waits for the session to end.
+    """
+    setup = setup or CallSetup()
+    async with trio.open_nursery() as nursery:
+        call = _new_call(setup, nursery)
+        began_s, ids = call.log.began_s, itertools.count(1)
+
+        def new_id() -> str:
+            return f"id-{next(ids)}"
+
+        def wall_ms() -> int:
+            return setup.wall_ms + round((trio.current_time() - began_s) * 1000)
+
+        async with wired_providers(
+            call.wires,
+            setup.settings,
+            call.deepgram,
+            call.openai,
+            call.cartesia,
+            new_id=_ids("context"),
+            activity=None if setup.ear is None else Ears(setup.ear),
+            detector=None if setup.detector is None else Detector(setup.detector),
+        ) as providers:
+            server = Server(setup.settings, providers, new_id=new_id, wall_ms=wall_ms)
+            nursery.start_soon(call.phone.listen)
+            nursery.start_soon(call.caller.run)
+            call.conductor = await nursery.start(_session, call, server)
+            await call.phone.until(e.Welcome)
+            if setup.network.reset_at_s is not None:
+                nursery.start_soon(_reset, call, began_s + setup.network.reset_at_s)
+            yield call
+            if not call.over.is_set():
+                call.phone.hang_up()
+            await call.over.wait()
+            call.caller.finish()
+        nursery.cancel_scope.cancel()
+
+
+def _ids(kind: str) -> Any:
+    numbers = itertools.count(1)
+    return lambda: f"{kind}-{next(numbers)}"
+
+
+def _new_call(setup: CallSetup, nursery: trio.Nursery) -> SimulatedCall:
+    options = e.InputOptions(**setup.options)
+    said, log = Said(), CallLog()
+    line = Line.over(setup.network, random.Random(setup.seed), window=setup.window)  # noqa: S311
+    phone = Phone(line, setup.vocabulary)
+    heard = setup.deepgram
+    if not heard.sentences:
+        heard = attrs.evolve(heard, source=partial(SaidSource, said))
+    synthesiser = SimulatedCartesia(setup.cartesia)
+    microphone = Microphone(phone, said, options.sampling_rate_hz, setup.step_ms, setup.idle_ms)
+    caller = Caller(phone, microphone, Earpiece(lambda: synthesiser.transcripts), log, options)
+    phone.listeners.append(caller.note)
+    return SimulatedCall(
+        setup,
+        caller,
+        phone,
+        log,
+        SimulatedDeepgram(heard, setup.deepgram_faults, base_url="ws://deepgram.test"),
+        SimulatedOpenAI(setup.openai),
+        synthesiser,
+        said,
+        MemorySocket(line),
+        Wires(nursery),
+    )
+
+
+async def _session(
+    call: SimulatedCall, server: Server, *, task_status: trio.TaskStatus[Conductor]
+) -> None:
+    try:
+        ours = server.new_call(call.setup.vocabulary, "session")
+        await run_session(ours, call.socket, task_status=task_status)
+    except Exception as failure:
+        call.failure = failure
+    finally:
+        call.ended_s = trio.current_time()
+        call.phone.line.down.close()
+        call.phone.line.up.reset()
+        call.over.set()
+
+
+async def _reset(call: SimulatedCall, at_s: float) -> None:
+    await trio.sleep_until(at_s)
+    call.caller.lose_connection()

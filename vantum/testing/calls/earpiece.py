@@ -1,0 +1,169 @@
+"""What comes out of the caller's earpiece: the agent's audio as a client plays it.
+
+The earpiece knows nothing of the server's own record. Which words are in the audio it learns from
+what the simulated synthesiser was asked to speak, by comparing the sound, so that it can be used
+to check that record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import trio
+from attrs import define, field, frozen
+
+from vantum.core import events as e
+from vantum.testing.calls.voice import RATE_HZ
+from vantum.testing.cartesia_script import speech
+from vantum.wire.client import Envelope
+
+_EPSILON_S: Final = 1e-6
+
+
+@frozen
+class HeardWord:
+    """A word of an answer and when it sounds, in seconds since the answer's first sample."""
+
+    text: str
+    start_s: float
+    end_s: float
+
+
+@define(eq=False)
+class Utterance:
+    """One answer as it came out of the earpiece.
+
+    Attributes:
+        began_s: its first sample was heard, on trio's clock; None: nothing was.
+        received_s: how much audio came.
+        cut_s: when it was cancelled; None: it was not.
+        complete: the server said that it was.
+        words: as far as they are known.
+    """
+
+    utterance_id: str
+    rate_hz: int
+    began_s: float | None = None
+    received_s: float = 0.0
+    cut_s: float | None = None
+    complete: bool = False
+    words: tuple[HeardWord, ...] = ()
+    pcm: bytearray = field(factory=bytearray)
+    late_chunks: int = 0
+    _stretch: tuple[float, float] = (0.0, 0.0)
+
+    def chunk(self, now_s: float, pcm: bytes) -> None:
+        """More audio: it is played behind what is there, or at once if there is nothing."""
+        if self.cut_s is not None:
+            self.late_chunks += 1
+            return
+        if self.began_s is None:
+            self.began_s = now_s
+        if now_s > self.ends_s - _EPSILON_S:
+            self._stretch = (now_s, self.received_s)
+        self.pcm += pcm
+        self.received_s += len(pcm) / (2 * self.rate_hz)
+
+    @property
+    def ends_s(self) -> float:
+        """When all audio that came has been heard; in the past if it was cut."""
+        at_s, position_s = self._stretch
+        ends_s = at_s + self.received_s - position_s
+        return ends_s if self.cut_s is None else min(ends_s, self.cut_s)
+
+    def heard_s(self, now_s: float) -> float:
+        """How much of it has been heard by then."""
+        if self.began_s is None:
+            return 0.0
+        at_s, position_s = self._stretch
+        by_s = now_s if self.cut_s is None else min(now_s, self.cut_s)
+        return min(self.received_s, position_s + max(0.0, by_s - at_s))
+
+    def reached_at(self, position_s: float) -> float | None:
+        """When this position will be heard; None: its audio has not come, or never will."""
+        if position_s > self.received_s + _EPSILON_S:
+            return None
+        at_s, from_s = self._stretch
+        reached_s = at_s + position_s - from_s
+        return reached_s if self.cut_s is None or reached_s <= self.cut_s else None
+
+    def heard_text(self, now_s: float) -> str:
+        """The words of which at least half has been heard."""
+        heard_s = self.heard_s(now_s) + _EPSILON_S
+        return " ".join(w.text for w in self.words if (w.start_s + w.end_s) / 2 <= heard_s)
+
+
+def _words(texts: Sequence[str]) -> tuple[HeardWord, ...]:
+    spoken = speech(" ".join(texts), RATE_HZ)
+    return tuple(HeardWord(w.text, w.start / RATE_HZ, w.end / RATE_HZ) for w in spoken.words)
+
+
+@define(eq=False)
+class Earpiece:
+    """`transcripts`: what the synthesiser was asked to speak, by context, oldest first."""
+
+    transcripts: Callable[[], Mapping[str, Sequence[str]]]
+    utterances: list[Utterance] = field(factory=list)
+    _contexts: dict[str, str] = field(factory=dict)
+
+    def take(self, now_s: float, envelope: Envelope) -> None:
+        """A message of the server."""
+        match envelope.message:
+            case e.OutputStarted(utterance_id=utterance_id, sample_rate_hz=rate_hz):
+                # A client stops what it plays when something new begins.
+                if (playing := self.playing) is not None:
+                    playing.cut_s = now_s
+                self.utterances.append(Utterance(utterance_id, rate_hz))
+            case e.OutputChunk(utterance_id=utterance_id, audio=pcm):
+                if (utterance := self._find(utterance_id)) is not None:
+                    utterance.chunk(now_s, pcm)
+            case e.OutputCompleted(utterance_id=utterance_id):
+                if (utterance := self._find(utterance_id)) is not None:
+                    utterance.complete = True
+            case e.OutputCancelled(utterance_id=utterance_id):
+                if (utterance := self._find(utterance_id)) is not None and not utterance.cut_s:
+                    utterance.cut_s = now_s
+            case _:
+                pass
+
+    def _find(self, utterance_id: str) -> Utterance | None:
+        for utterance in reversed(self.utterances):
+            if utterance.utterance_id == utterance_id:
+                return utterance
+        return None
+
+    @property
+    def playing(self) -> Utterance | None:
+        """What is heard at this moment, or will go on when more of it comes."""
+        if not self.utterances:
+            return None
+        last = self.utterances[-1]
+        over = last.cut_s is not None or (
+            last.complete and last.ends_s <= trio.current_time() + _EPSILON_S
+        )
+        return None if over else last
+
+    def learn_words(self, utterance: Utterance) -> None:
+        """Find out which words are in what came so far, and are still to come."""
+        contexts = {key: " ".join(texts) for key, texts in self.transcripts().items()}
+        key = self._contexts.get(utterance.utterance_id)
+        if key is None:
+            key = self._context_of(utterance, contexts)
+            if key is None:
+                return
+            self._contexts[utterance.utterance_id] = key
+        if len(contexts[key].split()) != len(utterance.words):
+            utterance.words = _words(contexts[key].split())
+
+    def _context_of(self, utterance: Utterance, contexts: dict[str, str]) -> str | None:
+        taken = set(self._contexts.values())
+        free = [key for key in reversed(contexts) if key not in taken]
+        if utterance.rate_hz != RATE_HZ:
+            return free[0] if free else None
+        heard = bytes(utterance.pcm)
+        for key in free:
+            spoken = speech(contexts[key], RATE_HZ).pcm
+            if heard and spoken[: len(heard)] == heard[: len(spoken)]:
+                return key
+        return None

@@ -1,0 +1,158 @@
+"""The client of a simulated call: sends messages, keeps every answer with its time of arrival."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, TypeVar
+
+import trio
+from attrs import define, field
+
+from vantum.core import events as e
+from vantum.testing.calls.line import Line, Message
+from vantum.wire.client import Envelope, decode_server, encode_client
+from vantum.wire.native import Vocabulary
+
+M = TypeVar("M")
+
+#: No call waits so long for anything: a test that would wait for ever fails instead.
+_PATIENCE_S = 300.0
+
+#: Told of every message of the server as it arrives.
+Listener = Callable[[float, Envelope], None]
+
+
+@define(eq=False)
+class Phone:
+    """The client's device. What a person does with it is in `vantum.testing.calls.caller`.
+
+    `got`: every message of the server with the time of its arrival. `over`: the connection has
+    ended. Waiting fails with `trio.TooSlowError` after five minutes of virtual time.
+    """
+
+    line: Line
+    vocabulary: Vocabulary = "unified"
+    session_id: str = ""
+    got: list[tuple[float, Envelope]] = field(factory=list)
+    over: trio.Event = field(factory=trio.Event)
+    listeners: list[Listener] = field(factory=list)
+    patience_s: float = _PATIENCE_S
+    _by_kind: dict[type, list[tuple[float, Any]]] = field(factory=dict)
+    _news: trio.Event = field(factory=trio.Event)
+    _ids: Iterator[int] = field(factory=itertools.count)
+
+    async def listen(self) -> None:
+        """Keep what comes until the connection ends."""
+        while (data := await self.line.down.receive()) is not None:
+            envelope = decode_server(data, self.vocabulary)
+            self.session_id = self.session_id or envelope.session_id
+            now_s = trio.current_time()
+            self.got.append((now_s, envelope))
+            kind = type(envelope.message)
+            self._by_kind.setdefault(kind, []).append((now_s, envelope.message))
+            for listener in self.listeners:
+                listener(now_s, envelope)
+            self.wake()
+        self.over.set()
+        self.wake()
+
+    def wake(self) -> None:
+        """Have those who wait for something look again."""
+        self._news.set()
+        self._news = trio.Event()
+
+    async def news(self) -> None:
+        """Wait for the next message, or the next time somebody calls `wake`."""
+        await self._news.wait()
+
+    # ------------------------------------------------------------ sending
+
+    def request(self) -> e.Request:
+        """A request with an id of its own."""
+        return e.Request(None, f"request-{next(self._ids)}")
+
+    async def send(self, message: e.ClientMessage) -> None:
+        """Send in this phone's vocabulary.
+
+        Raises:
+            trio.BrokenResourceError: the line is gone.
+        """
+        await self.send_raw(
+            encode_client(message, vocabulary=self.vocabulary, session_id=self.session_id)
+        )
+
+    async def send_raw(self, data: Message) -> None:
+        """Send bytes, or a text frame, as they are."""
+        await self.line.up.send(data)
+
+    async def start(self, options: e.InputOptions) -> e.Request:
+        """Begin; returns when the server is ready."""
+        request = self.request()
+        acks = self.count(e.Ack)
+        await self.send(e.StartInput(request, options))
+        await self.until(e.Ack, acks + 1)
+        return request
+
+    async def speak(self, seconds: float, frame: bytes) -> None:
+        """Send a frame every 20 ms for so long."""
+        started_s = trio.current_time()
+        for number in range(round(seconds / 0.02)):
+            await trio.sleep_until(started_s + number * 0.02)
+            await self.send(e.InputChunk(self.request(), frame))
+
+    async def end(self) -> None:
+        """The turn is over: `audio.input.end`."""
+        await self.send(e.EndInput(self.request()))
+
+    def hang_up(self) -> None:
+        """Close the connection."""
+        self.line.up.close()
+
+    # ------------------------------------------------------------ what came
+
+    def messages(self, kind: type[M]) -> list[M]:
+        """All messages of a kind."""
+        return [message for _, message in self._by_kind.get(kind, ())]
+
+    def when(self, kind: type) -> list[float]:
+        """Their times of arrival."""
+        return [at_s for at_s, _ in self._by_kind.get(kind, ())]
+
+    def count(self, kind: type) -> int:
+        """How many there are."""
+        return len(self._by_kind.get(kind, ()))
+
+    @property
+    def state(self) -> e.StateName:
+        """Of the conversation, as the server has told it."""
+        moves = self._by_kind.get(e.StateChanged)
+        state: e.StateName = moves[-1][1].new if moves else "INITIALIZING"
+        return state
+
+    async def until(self, kind: type[M], count: int = 1) -> M:
+        """Wait for the nth message of a kind, counted from the beginning of the call."""
+        await self.wait_for(lambda: self.count(kind) >= count)
+        return self.messages(kind)[count - 1]
+
+    async def until_state(self, state: str) -> None:
+        """Wait for the conversation to be in a state."""
+        await self.wait_for(lambda: self.state == state)
+
+    async def wait_for(self, is_so: Callable[[], bool]) -> None:
+        """Wait until something is so, looked at whenever a message comes.
+
+        Raises:
+            trio.TooSlowError: it never was.
+        """
+        await patiently(self._until(is_so), self.patience_s)
+
+    async def _until(self, is_so: Callable[[], bool]) -> None:
+        while not is_so():
+            await self.news()
+
+
+async def patiently(waiting: Awaitable[None], patience_s: float) -> None:
+    """Wait for something, but not for ever."""
+    with trio.fail_after(patience_s):
+        await waiting
