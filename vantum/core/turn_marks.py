@@ -38,11 +38,9 @@ class TurnMarks:
                 self._waiting[turn.number] = self._committed(turn, gone, now_s)
         for flush in gone:
             self._ending.pop(flush.flush_id, None)
-        if gone:
             # Also what was handed over only after it had been given up.
-            last = gone[-1].flush_id
-            for flush_id in [known_id for known_id in self.handed if known_id <= last]:
-                del self.handed[flush_id]
+            for old in [known_id for known_id in self.handed if known_id <= flush.flush_id]:
+                del self.handed[old]
 
     def take(self, turn: Turn, now_s: float) -> Marks:
         """The marks of a turn whose answer begins now."""
@@ -56,12 +54,12 @@ class TurnMarks:
 
     def _committed(self, turn: Turn, gone: list[Flush], now_s: float) -> Marks:
         """A turn's words were taken; of several flushes that went at once, the one it is from."""
-        own = next((flush for flush in gone if flush.request == turn.request), None)
-        marks = Marks() if own is None else self._ending.pop(own.flush_id, Marks())
-        if own is not None:
-            gone.remove(own)
-            if own.flush_id in self.handed:
-                marks.mark("flushed", self.handed[own.flush_id])
+        own = next(
+            (f for f in gone if f.request == turn.request and f.flush_id in self._ending), None
+        )
+        marks = Marks() if own is None else self._ending.pop(own.flush_id)
+        if own is not None and own.flush_id in self.handed:
+            marks.mark("flushed", self.handed[own.flush_id])
         if not turn.say:
             marks.mark("transcript", now_s)
         return marks
