@@ -14,6 +14,7 @@ from vantum.config import LlmSettings
 from vantum.core.messages import ChatMessage, ChatRequest
 from vantum.errors import ErrorKind, ProviderError
 from vantum.providers.contacts import Contacts
+from vantum.providers.openai_tools import CallDelta
 from vantum.providers.openai_wire import (
     Delta,
     EventStreamReader,
@@ -97,7 +98,7 @@ def chunk(**choice: Any) -> bytes:
         (chunk(delta={"content": "!"}, finish_reason="stop"), Delta("!", "stop")),
         (
             chunk(delta={"tool_calls": [{"index": 0}]}, finish_reason=None),
-            Delta(),
+            Delta(calls=(CallDelta(0, None, None, ""),)),
         ),
         (b'{"choices": [], "usage": {"total_tokens": 3}}', Delta()),
         (b'{"choices": [{"delta": {"content": "x"}}], "error": null}', Delta("x")),

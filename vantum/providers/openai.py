@@ -22,7 +22,6 @@ Sources: OpenAI's API reference (chat completions, streaming events) and its err
 
 from __future__ import annotations
 
-import ssl
 from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, suppress
@@ -34,10 +33,19 @@ import trio
 from attrs import define, field, frozen
 
 from vantum.config import LlmSettings, OpenAISettings
-from vantum.core.messages import ChatRequest
+from vantum.core.messages import ChatRequest, ModelOutput
 from vantum.errors import ProviderError
 from vantum.ports import Health, LanguageModel
 from vantum.providers.contacts import Contacts
+from vantum.providers.openai_failures import (
+    CONNECT_S,
+    broken,
+    broken_stream,
+    translate,
+    was_stale,
+    watch_connecting,
+)
+from vantum.providers.openai_tools import CallAssembler
 from vantum.providers.openai_wire import (
     NAME,
     Delta,
@@ -45,18 +53,13 @@ from vantum.providers.openai_wire import (
     chat_parameters,
     http_url,
     read_chunk,
-    status_error,
 )
 
 if TYPE_CHECKING:
     import httpx2
-    import openai
     from openai import AsyncAPIResponse
 
     _Response: TypeAlias = AsyncAPIResponse[Any]
-
-#: One attempt to open a connection. Whoever waits for an answer sets the deadline for that.
-_CONNECT_S = 5.0
 
 #: A turn of the caller may take minutes; whether a kept connection is still open is checked.
 _KEEP_IDLE_S = 300.0
@@ -105,16 +108,16 @@ class OpenAIProvider:
                 keepalive_expiry=_KEEP_IDLE_S,
             )
             http_client = openai.DefaultAsyncHttpx2Client(
-                limits=limits, timeout=httpx2.Timeout(None, connect=_CONNECT_S)
+                limits=limits, timeout=httpx2.Timeout(None, connect=CONNECT_S)
             )
-        http_client.event_hooks["request"].append(_watch_connecting)
+        http_client.event_hooks["request"].append(watch_connecting)
         self._client = openai.AsyncOpenAI(
             # An own server may need no key, but a header without one is not valid HTTP.
             api_key=settings_openai.api_key.reveal().strip() or "none",
             organization=settings_openai.organization or None,
             base_url=base_url,
             max_retries=0,
-            timeout=httpx2.Timeout(None, connect=_CONNECT_S),
+            timeout=httpx2.Timeout(None, connect=CONNECT_S),
             http_client=http_client,
         )
         # Both are imported when first touched, which would take 0.1 s of the first answer.
@@ -186,11 +189,11 @@ class OpenAIProvider:
             try:
                 response: _Response = await self._create(**parameters).__aenter__()
             except openai.OpenAIError as error:
-                if not last and _was_stale(error):
+                if not last and was_stale(error):
                     continue
-                raise self.failed(_translate(error)) from None
-            except _broken_stream() as error:  # while it read the body of an error status
-                raise self.failed(_broken(error)) from None
+                raise self.failed(translate(error)) from None
+            except broken_stream() as error:  # while it read the body of an error status
+                raise self.failed(broken(error)) from None
             return response
         raise AssertionError("the second attempt either returns or raises")
 
@@ -252,6 +255,8 @@ class _Answer:
     _pieces: AsyncGenerator[bytes, None] | None = field(default=None, init=False)
     _reader: EventStreamReader = field(factory=EventStreamReader, init=False)
     _events: deque[bytes] = field(factory=deque, init=False)
+    _calls: CallAssembler = field(factory=CallAssembler, init=False)
+    _ready: deque[ModelOutput] = field(factory=deque, init=False)
     _complete: bool = field(default=False, init=False)
     _heard: bool = field(default=False, init=False)
     _failed: bool = field(default=False, init=False)
@@ -277,7 +282,7 @@ class _Answer:
                     # The library's generators all end if an exception comes from within; ended
                     # from outside, the inner ones would be left to the garbage collector.
                     drain.cancel()
-                with suppress(*_broken_stream()):  # what was wanted of it has been read
+                with suppress(*broken_stream()):  # what was wanted of it has been read
                     async for _piece in self._pieces:
                         pass
             await self._pieces.aclose()
@@ -295,9 +300,9 @@ class _Answer:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> str:
-        """The next text, never empty. Ends at the finish reason or at `[DONE]`."""
-        while not self._complete:
+    async def __anext__(self) -> ModelOutput:
+        """The next text, never empty, or news of a call. Ends at the finish reason or `[DONE]`."""
+        while not self._ready and not self._complete:
             if not self._events:
                 await self._receive()
                 continue
@@ -307,10 +312,22 @@ class _Answer:
                 raise self._fail(
                     ProviderError(NAME, "invalid_request", "withheld by the content filter")
                 )
-            if delta.text:
+            if delta.text or delta.calls:
                 self._heard, self._since_s = True, trio.current_time()
-                return delta.text
+                self._take(delta)
+            if self._complete:
+                self._ready += self._calls.finish()
+        if self._ready:
+            return self._ready.popleft()
         raise StopAsyncIteration
+
+    def _take(self, delta: Delta) -> None:
+        if delta.text:
+            self._ready.append(delta.text)
+        try:
+            self._ready += self._calls.feed(delta.calls)
+        except ValueError as error:
+            raise self._fail(ProviderError(NAME, "server", str(error))) from None
 
     def _understand(self, event: bytes) -> Delta:
         if event.strip() == b"[DONE]":
@@ -330,63 +347,9 @@ class _Answer:
             raise self._fail(error) from None
         except ValueError as error:
             raise self._fail(ProviderError(NAME, "network", str(error))) from None
-        except _broken_stream() as error:
-            raise self._fail(_broken(error)) from None
+        except broken_stream() as error:
+            raise self._fail(broken(error)) from None
 
     def _fail(self, error: ProviderError) -> ProviderError:
         self._failed = True
         return self._provider.failed(error)
-
-
-async def _watch_connecting(request: httpx2.Request) -> None:
-    """Mark requests that had a connection made for them, as against a kept one."""
-
-    async def trace(event: str, _info: dict[str, Any]) -> None:
-        if event == "connection.connect_tcp.started":
-            request.extensions["vantum.connected"] = True
-
-    request.extensions["trace"] = trace
-
-
-def _was_stale(error: openai.OpenAIError) -> bool:
-    """Whether a kept connection turned out to be closed before anything came back."""
-    import openai
-
-    match error:
-        case openai.APITimeoutError():
-            return False
-        case openai.APIConnectionError():
-            return "vantum.connected" not in error.request.extensions
-        case _:
-            return False
-
-
-def _translate(error: openai.OpenAIError) -> ProviderError:
-    import openai
-
-    match error:
-        case openai.APIStatusError():
-            return status_error(error.status_code, error.body)
-        case openai.APITimeoutError():
-            return ProviderError(NAME, "timeout", f"no connection within {_CONNECT_S:g} s")
-        case openai.APIConnectionError():
-            cause = type(error.__cause__ or error).__name__
-            return ProviderError(NAME, "network", f"no response from {_host(error)} ({cause})")
-        case _:
-            return ProviderError(NAME, "unknown", type(error).__name__)
-
-
-def _broken(error: Exception) -> ProviderError:
-    return ProviderError(NAME, "network", f"the stream broke off ({type(error).__name__})")
-
-
-def _host(error: openai.APIConnectionError) -> str:
-    return str(error.request.url.host)
-
-
-def _broken_stream() -> tuple[type[Exception], ...]:
-    """What reading a response may raise when the connection is lost."""
-    import anyio
-    import httpx2
-
-    return (httpx2.HTTPError, httpx2.StreamError, ssl.SSLError, anyio.EndOfStream)

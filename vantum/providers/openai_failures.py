@@ -1,0 +1,76 @@
+"""What goes wrong between the official package and OpenAI's server, as `ProviderError`.
+
+The package is imported inside: naming its classes would take about a second.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Any
+
+from vantum.errors import ProviderError
+from vantum.providers.openai_wire import NAME, status_error
+
+if TYPE_CHECKING:
+    import httpx2
+    import openai
+
+#: One attempt to open a connection. Whoever waits for an answer sets the deadline for that.
+CONNECT_S = 5.0
+
+
+async def watch_connecting(request: httpx2.Request) -> None:
+    """An HTTP client's hook: mark requests that had a connection made for them, as against a kept
+    one."""
+
+    async def trace(event: str, _info: dict[str, Any]) -> None:
+        if event == "connection.connect_tcp.started":
+            request.extensions["vantum.connected"] = True
+
+    request.extensions["trace"] = trace
+
+
+def was_stale(error: openai.OpenAIError) -> bool:
+    """Whether a kept connection turned out to be closed before anything came back."""
+    import openai
+
+    match error:
+        case openai.APITimeoutError():
+            return False
+        case openai.APIConnectionError():
+            return "vantum.connected" not in error.request.extensions
+        case _:
+            return False
+
+
+def translate(error: openai.OpenAIError) -> ProviderError:
+    """A failed request, in our terms."""
+    import openai
+
+    match error:
+        case openai.APIStatusError():
+            return status_error(error.status_code, error.body)
+        case openai.APITimeoutError():
+            return ProviderError(NAME, "timeout", f"no connection within {CONNECT_S:g} s")
+        case openai.APIConnectionError():
+            cause = type(error.__cause__ or error).__name__
+            return ProviderError(NAME, "network", f"no response from {_host(error)} ({cause})")
+        case _:
+            return ProviderError(NAME, "unknown", type(error).__name__)
+
+
+def broken(error: Exception) -> ProviderError:
+    """A response whose connection was lost, in our terms."""
+    return ProviderError(NAME, "network", f"the stream broke off ({type(error).__name__})")
+
+
+def _host(error: openai.APIConnectionError) -> str:
+    return str(error.request.url.host)
+
+
+def broken_stream() -> tuple[type[Exception], ...]:
+    """What reading a response may raise when the connection is lost."""
+    import anyio
+    import httpx2
+
+    return (httpx2.HTTPError, httpx2.StreamError, ssl.SSLError, anyio.EndOfStream)
