@@ -89,6 +89,7 @@ SERVER: dict[type, st.SearchStrategy[ev.ServerMessage]] = {
     ev.OutputCompleted: st.builds(ev.OutputCompleted, short, times),
     ev.OutputCancelled: cancels,
     ev.StateChanged: st.builds(ev.StateChanged, states, states, times),
+    ev.StageChanged: st.builds(ev.StageChanged, st.none() | short, short, times),
     ev.Interrupted: st.builds(ev.Interrupted, short, texts, times),
     ev.LatencyMeasured: st.builds(
         ev.LatencyMeasured,

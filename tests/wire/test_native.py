@@ -403,6 +403,18 @@ ASKED = ev.Request("audio.input.start", ID)
             {"from": "LISTENING", "to": "THINKING", "timestamp": 7},
         ),
         (
+            ev.StageChanged("intro", "pitch", 7),
+            "conversation.stage.changed",
+            None,
+            {"from": "intro", "to": "pitch", "timestamp": 7},
+        ),
+        (
+            ev.StageChanged(None, "intro", 7),
+            "conversation.stage.changed",
+            None,
+            {"to": "intro", "timestamp": 7},
+        ),
+        (
             ev.Interrupted("u", "I was", 7),
             "conversation.state.interrupted",
             None,

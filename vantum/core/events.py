@@ -245,6 +245,15 @@ class StateChanged:
 
 
 @frozen
+class StageChanged:
+    """`conversation.stage.changed`: the call moved on in its script; `old` None: it begins there."""
+
+    old: str | None
+    new: str
+    timestamp_ms: int
+
+
+@frozen
 class Interrupted:
     """`conversation.state.interrupted`."""
 
@@ -333,6 +342,7 @@ ServerMessage: TypeAlias = (
     | OutputCompleted
     | OutputCancelled
     | StateChanged
+    | StageChanged
     | Interrupted
     | LatencyMeasured
     | Ready

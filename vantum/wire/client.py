@@ -41,6 +41,7 @@ from vantum.core.events import (
     ResponseToken,
     ServerMessage,
     StartInput,
+    StageChanged,
     StateChanged,
     TranscriptOut,
     Welcome,
@@ -231,6 +232,8 @@ def _news(key: str, utterance: str, timestamp: int, values: dict[str, Any]) -> S
             )
         case "state_changed":
             return StateChanged(values["from"], values["to"], timestamp)
+        case "stage_changed":
+            return StageChanged(values.get("from"), values["to"], timestamp)
         case "interrupted":
             return Interrupted(utterance, values["heardText"], timestamp)
         case "turn_latency":

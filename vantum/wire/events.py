@@ -282,6 +282,18 @@ _CONVERSATION: tuple[Event, ...] = (
         ),
     ),
     Event(
+        "stage_changed",
+        "s2c",
+        "conversation.stage.changed",
+        None,
+        "The call moved from one stage of its script to another; only if the server has a script.",
+        (
+            Field("from", "str", "The old stage; absent when the call begins.", max_chars=0),
+            Field("to", "str", "The new stage.", required=True, max_chars=0),
+            _TIMESTAMP,
+        ),
+    ),
+    Event(
         "interrupted",
         "s2c",
         "conversation.state.interrupted",

@@ -19,6 +19,7 @@ from vantum.core.events import (
     ResponseCompleted,
     ResponseStarted,
     ResponseToken,
+    StageChanged,
     StateChanged,
     TranscriptOut,
     Welcome,
@@ -36,6 +37,7 @@ def server_payload(
     | OutputCompleted
     | OutputCancelled
     | StateChanged
+    | StageChanged
     | Interrupted
     | LatencyMeasured
     | Ready
@@ -76,6 +78,9 @@ def server_payload(
             return _response_payload(message)
         case StateChanged(old, new, timestamp):
             return "state_changed", {"from": old, "to": new, "timestamp": timestamp}
+        case StageChanged(old_stage, new_stage, timestamp):
+            moved: dict[str, Any] = {"to": new_stage, "timestamp": timestamp}
+            return "stage_changed", moved if old_stage is None else {"from": old_stage, **moved}
         case Interrupted(utterance, heard, timestamp):
             return "interrupted", {
                 "heardText": heard,
