@@ -12,6 +12,7 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.patience import HANG_S, nobody_listening, until
 from tests.providers.cartesia_call import (
     KEY,
     call,
@@ -29,7 +30,7 @@ from vantum.providers.cartesia import link as link_module
 from vantum.providers.cartesia.answer import MAX_CHARS_UNDER_WAY
 from vantum.providers.cartesia.client import CartesiaProvider
 from vantum.providers.cartesia.protocol import Failure
-from vantum.testing.cartesia import LIFELIKE, CartesiaScript
+from vantum.testing.cartesia import CartesiaScript
 from vantum.testing.cartesia_script import Fault
 
 TEXTS = ("Hello there, my friend.", "This is the second piece of it.", "And good bye!")
@@ -568,11 +569,12 @@ async def test_a_line_that_takes_nothing_is_given_up(autojump_clock: Any) -> Non
 async def test_over_a_real_socket() -> None:
     from vantum.testing.cartesia import simulated_cartesia
 
-    async with simulated_cartesia(evolve(LIFELIKE, rate=0, first_audio_s=0, api_key=KEY)) as peer:
+    script = CartesiaScript(api_key=KEY, expiry_s=HANG_S)
+    async with simulated_cartesia(script) as peer:
         provider = CartesiaProvider(CartesiaSettings(api_key=Secret(KEY), base_url=peer.base_url))
         voice = provider.for_session()
         async with trio.open_nursery() as nursery:
-            with trio.fail_after(10):
+            with trio.fail_after(HANG_S):
                 await nursery.start(voice.run)
                 outputs = await say(voice, TEXTS)
             check_whole(outputs, TEXTS)
@@ -581,11 +583,19 @@ async def test_over_a_real_socket() -> None:
 
 
 async def test_nobody_listens_on_the_port() -> None:
-    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    port = listeners[0].socket.getsockname()[1]
-    await listeners[0].aclose()
-    settings_ = CartesiaSettings(api_key=Secret(KEY), base_url=f"http://127.0.0.1:{port}")
-    voice = CartesiaProvider(settings_, new_context_id=lambda: "x").for_session()
-    with trio.move_on_after(0.2) as scope:
-        await voice.run()
-    assert scope.cancelled_caught  # still trying
+    with nobody_listening() as port:
+        settings_ = CartesiaSettings(api_key=Secret(KEY), base_url=f"http://127.0.0.1:{port}")
+        provider = CartesiaProvider(settings_, new_context_id=lambda: "x")
+        over = False
+
+        async def run() -> None:
+            nonlocal over
+            await provider.for_session().run()
+            over = True
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run)
+            await until(lambda: not provider.health().ok)
+            await trio.testing.wait_all_tasks_blocked()
+            assert not over, "it goes on trying"
+            nursery.cancel_scope.cancel()

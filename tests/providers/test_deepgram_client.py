@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import attrs
 import pytest
 import trio
 import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.patience import HANG_S, patient_settings
 from vantum.config import DeepgramSettings, Secret
 from vantum.core.messages import (
     SpeechStarted,
@@ -511,10 +513,12 @@ async def test_a_session_that_listens_no_more_is_hung_up_on(
 
 async def test_on_real_sockets() -> None:
     script = DeepgramScript(("Hello there.", "How are you?"), speech="on_finalize")
-    with trio.fail_after(30):
+    with trio.fail_after(HANG_S):
         async with simulated_deepgram(script) as simulated, trio.open_nursery() as nursery:
             provider = DeepgramProvider(
-                DeepgramSettings(api_key=Secret("k"), base_url=simulated.base_url)
+                attrs.evolve(
+                    patient_settings().deepgram, api_key=Secret("k"), base_url=simulated.base_url
+                )
             )
             input_tx, input_rx = trio.open_memory_channel[SttInput](50)
             event_tx, event_rx = trio.open_memory_channel[SttEvent](50)

@@ -16,6 +16,7 @@ from cartesia.types.raw_output_format_param import RawOutputFormatParam
 from cartesia.types.websocket_response import Chunk, Done, Error, FlushDone, Timestamps
 from websockets.exceptions import ConnectionClosedError, InvalidMessage, InvalidStatus
 
+from tests.patience import HANG_S
 from vantum.testing.cartesia import CartesiaScript, SimulatedCartesia, simulated_cartesia
 from vantum.testing.cartesia_script import Fault, speech
 
@@ -36,12 +37,12 @@ def client(peer: SimulatedCartesia, key: str = KEY) -> Cartesia:
 
 def context(connection: TTSResourceConnection, name: str, **options: Any) -> WebSocketContext:
     defaults: dict[str, Any] = {"output_format": S16, "voice": {"mode": "id", "id": VOICE}}
-    options = {**defaults, "timeout": 10, **options}
+    options = {**defaults, "timeout": HANG_S, **options}
     return connection.context(name, model_id="sonic-3.5", language="en", **options)
 
 
 async def in_thread(work: Callable[[SimulatedCartesia], T], peer: SimulatedCartesia) -> T:
-    with trio.fail_after(20):
+    with trio.fail_after(2 * HANG_S):
         return await trio.to_thread.run_sync(partial(work, peer))
 
 
@@ -124,12 +125,14 @@ async def test_cancelling_a_context() -> None:
             ctx.push("A very long story begins here and does not end for a while.")
             next(ctx.receive())
             ctx.cancel()
+            peer.script = evolve(peer.script, rate=0)
             again = context(connection, "two")
             again.push("Short.")
             again.no_more_inputs()
             return audio([e for e in again.receive() if e.context_id == "two"])
 
-    async with simulated_cartesia(CartesiaScript(rate=20)) as peer:
+    # So slow that the story cannot end before it is cancelled: it would take minutes.
+    async with simulated_cartesia(CartesiaScript(rate=0.01)) as peer:
         assert await in_thread(use, peer) == speech("Short.", 16_000).pcm
         assert list(peer.cancelled) == ["one"]
         sent = [r.message for r in peer.requests]

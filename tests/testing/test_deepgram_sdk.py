@@ -1,7 +1,7 @@
 """The official deepgram-sdk against the simulated Deepgram, over real loopback sockets.
 
 It is synchronous, so it runs in a thread. Deadlines: the SDK's `recv` has none of its own, but the
-peer closes after 10 s of silence at the latest, and the test's own scope ends the peer before.
+test's own scope ends the peer.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from deepgram.listen.v1.types.listen_v1results import ListenV1Results
 from deepgram.listen.v1.types.listen_v1speech_started import ListenV1SpeechStarted
 from deepgram.listen.v1.types.listen_v1utterance_end import ListenV1UtteranceEnd
 
+from tests.patience import HANG_S
 from vantum.testing.deepgram import (
     DeepgramScript,
     Fault,
@@ -43,8 +44,10 @@ async def with_sdk(
     work: Callable[[DeepgramClient], T], *, key: str = "secret", faults: tuple[Fault, ...] = ()
 ) -> tuple[T, SimulatedDeepgram]:
     """Run `work` with the SDK's client in a thread, against a peer that it cannot outlive."""
-    script = DeepgramScript(SCRIPT.sentences, speech="in_audio", api_key="secret")
-    with trio.fail_after(30):
+    script = DeepgramScript(
+        SCRIPT.sentences, speech="in_audio", api_key="secret", idle_timeout_s=2 * HANG_S
+    )
+    with trio.fail_after(HANG_S):
         async with simulated_deepgram(script, faults=faults) as peer:
             environment = DeepgramClientEnvironment(
                 base=peer.base_url, production=peer.base_url, agent="ws://-", agent_rest="http://-"
