@@ -10,12 +10,14 @@ import trio
 from attrs import define, field
 from structlog.contextvars import bound_contextvars
 
+from vantum.actors.briefing import Briefing
 from vantum.actors.call import Call, Inbox, Outgoing
 from vantum.actors.chunker import Answer, Fallback, Said
 from vantum.actors.latencies import Latencies
 from vantum.actors.player import Playing
 from vantum.actors.recital import Recital
 from vantum.actors.response import Respond, Response
+from vantum.actors.summarising import Summarising
 from vantum.core.chunking import ChunkingOptions
 from vantum.core.decisions import CancelResponse, ResponseDone, Turn
 from vantum.core.events import (
@@ -30,7 +32,6 @@ from vantum.core.fallbacks import FallbackTiers
 from vantum.core.history import History
 from vantum.core.messages import ChatRequest
 from vantum.core.playout import Playout
-from vantum.core.prompts import build_system_prompt
 
 
 @define
@@ -49,6 +50,8 @@ class Answering:
     out_rx: trio.MemoryReceiveChannel[Outgoing]
     history: History
     latencies: Latencies
+    briefing: Briefing
+    summarising: Summarising
     response: Response | None = None
     failures: int = 0
     speaking: trio.Lock = field(factory=trio.Lock)
@@ -63,9 +66,9 @@ class Answering:
         """Answer a turn, or say what is to be said unasked."""
         call = self.call
         llm, streaming = call.settings.llm, call.settings.streaming
+        self.summarising.turn_begins()
         if turn.text:
             self.history.add_user(turn.text, at_ms=call.wall_ms())
-        prompt = build_system_prompt(llm.system_prompt, options.prospect, streaming.break_marker)
         tiers = FallbackTiers(llm.fallback_tier1, llm.fallback_tier2, llm.fallback_tier3)
         tier, text = tiers.after(self.failures + 1)
         utterance_id = call.new_id()
@@ -80,6 +83,7 @@ class Answering:
                 Fallback(tier, text),
                 ChunkingOptions(**attrs.asdict(streaming)),
                 options.tokens,
+                has_script=self.briefing.place is not None,
             ),
             Playing(
                 turn.number,
@@ -95,7 +99,9 @@ class Answering:
             said=Said(marks=marks),
             marks=marks,
         )
-        request = ChatRequest(self.history.context(prompt), call.session_id)
+        briefing = self.briefing
+        context = self.history.context(briefing.prompt(options.prospect), briefing.note)
+        request = ChatRequest(context, call.session_id)
         if turn.say:
             call = attrs.evolve(call, model=Recital(turn.say))
         self.nursery.start_soon(self._respond, call, self.response, request)
@@ -106,6 +112,13 @@ class Answering:
         if response is None or response.answer.utterance_id != utterance_id:
             return None
         return self.latencies.first_sent(response)
+
+    async def follow_script(self, turn: int) -> None:
+        """Go on in the script as far as the answer of this turn did, once it is audible."""
+        response = self.response
+        if response is not None and response.playing.turn == turn:
+            for event in self.briefing.follow(response):
+                await self.out_tx.send(event)
 
     async def _respond(self, call: Call, response: Response, request: ChatRequest) -> None:
         with bound_contextvars(utterance=response.answer.utterance_id):
@@ -151,6 +164,7 @@ class Answering:
         response = self.response
         if response is None or response.playing.turn != done.turn:
             return
+        await self.follow_script(done.turn)
         self.response = None
         cancelled = response.cut_s is not None
         playout = response.playing.playout
@@ -179,3 +193,4 @@ class Answering:
         )
         if (latency := self.latencies.ended(response)) is not None:
             await self.out_tx.send(latency)
+        self.summarising.turn_over()

@@ -10,7 +10,8 @@ from structlog.typing import FilteringBoundLogger
 
 from vantum.config import Settings
 from vantum.core.decisions import Event
-from vantum.core.events import Played, ServerMessage
+from vantum.core.events import Played, Prospect, ServerMessage
+from vantum.core.tokens import CountTokens, estimate_tokens
 from vantum.ports import (
     LanguageModel,
     SpeechToTextProvider,
@@ -38,6 +39,8 @@ class ClientSocket(Protocol):
 class Call:
     """One call: who is speaking with what. Holds no state.
 
+    `prospect` is what the server itself knows of the person on the line, and `count_tokens` counts
+    what a text takes in the model's context.
     `activity` and `detector` help to tell when a turn is over, if this machine has them.
     `new_id` makes UUIDv7 strings and `wall_ms` tells the time of day in milliseconds since 1970;
     both come from outside so that the same seed gives the same call.
@@ -55,6 +58,8 @@ class Call:
     new_id: Callable[[], str]
     wall_ms: Callable[[], int]
     log: FilteringBoundLogger
+    prospect: Prospect = Prospect()
+    count_tokens: CountTokens = estimate_tokens
 
 
 @frozen

@@ -26,6 +26,7 @@ from vantum.core.messages import (
     SpeechPiece,
     TtsInput,
 )
+from vantum.core.stage_marks import StageMarks, strip_stage_marks
 from vantum.errors import ProviderError
 
 
@@ -47,6 +48,7 @@ class Answer:
     fallback: Fallback
     options: ChunkingOptions
     tokens: bool = False
+    has_script: bool = False
 
 
 @define
@@ -56,6 +58,7 @@ class Said:
     `begun`: the client knows of the answer. `written` is the whole answer with its markers; empty
     if it is not whole. An answer that asked for tools has several rounds: `round_ends` says how
     many pieces there were at the end of each but the last, and `written` is then the last one.
+    `stages`: where in the script the model wants to go, in order.
     """
 
     begun: bool = False
@@ -65,6 +68,7 @@ class Said:
     failure: RoleLost | None = None
     pieces: list[str] = field(factory=list)
     round_ends: list[int] = field(factory=list)
+    stages: list[str] = field(factory=list)
     marks: Marks = field(factory=Marks)
 
 
@@ -79,6 +83,7 @@ class _Writing:
     chunker: Chunker
     raw: list[str] = field(factory=list)
     fillers: int = 0
+    stage_marks: StageMarks = field(factory=StageMarks)
 
     @property
     def has_words(self) -> bool:
@@ -87,9 +92,26 @@ class _Writing:
     async def token(self, text: str) -> None:
         await self.begin()
         self.raw.append(text)
-        if self.answer.tokens:
+        await self.write(self.unmarked(text))
+
+    def unmarked(self, text: str, *, final: bool = False) -> str:
+        """The text without markers of the script's stages, which are noted."""
+        if not self.answer.has_script:
+            return text
+        text = self.stage_marks.feed(text, final=final)
+        self.said.stages += self.stage_marks.names
+        self.stage_marks.names.clear()
+        return text
+
+    async def write(self, text: str) -> None:
+        if text and self.answer.tokens:
             await self.out_tx.send(ResponseToken(self.answer.utterance_id, text))
         await self.say(self.chunker.feed(text), tokens=len(self.raw))
+
+    async def finish(self) -> None:
+        """The round is over: what was held back comes out."""
+        await self.write(self.unmarked("", final=True))
+        await self.say(self.chunker.finish())
 
     async def begin(self) -> None:
         if not self.said.begun:
@@ -110,7 +132,7 @@ class _Writing:
         await self.say([text])
 
     async def pause(self) -> None:
-        await self.say(self.chunker.finish())
+        await self.finish()
         self.said.round_ends.append(len(self.said.pieces))
         self.chunker, self.raw = Chunker(self.answer.options), []
 
@@ -128,8 +150,12 @@ class _Writing:
         said.text = (
             " ".join(said.pieces)
             if said.round_ends
-            else strip_markers(said.written, self.answer.options.break_marker)
+            else strip_markers(self._spoken(), self.answer.options.break_marker)
         )
+
+    def _spoken(self) -> str:
+        written = self.said.written
+        return strip_stage_marks(written) if self.answer.has_script else written
 
 
 async def chunk(
@@ -154,7 +180,7 @@ async def chunk(
                 await writing.fill(text)
                 continue
             case LlmFinished():
-                await writing.say(writing.chunker.finish())
+                await writing.finish()
                 if writing.has_words:
                     writing.complete()
                     break

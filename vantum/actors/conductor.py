@@ -12,11 +12,13 @@ import trio
 from attrs import define, frozen
 
 from vantum.actors.answering import Answering
+from vantum.actors.briefing import Briefing
 from vantum.actors.call import Call, Goodbye, Inbox, Outgoing
 from vantum.actors.lane import AudioLane
 from vantum.actors.latencies import Latencies
 from vantum.actors.resampler import Ear
 from vantum.actors.response import Respond
+from vantum.actors.summarising import Summarising
 from vantum.core import conversation as table
 from vantum.core.decisions import (
     AskDetector,
@@ -24,6 +26,7 @@ from vantum.core.decisions import (
     Command,
     Conversation,
     EndSession,
+    FirstAudio,
     FlushRecogniser,
     Limits,
     MoveState,
@@ -116,7 +119,12 @@ class Conductor:
     ) -> Conductor:
         """The conductor of a new call. `out_rx` only serves to take audio back from the queue."""
         llm, latencies = call.settings.llm, Latencies(call, turns=TurnMarks(orders.lane.handed))
-        history = History(max_messages=llm.max_messages, max_context_tokens=llm.max_context_tokens)
+        history = History(
+            max_messages=llm.max_messages,
+            max_context_tokens=llm.max_context_tokens,
+            count=call.count_tokens,
+        )
+        briefing, summarising = Briefing.of(call), Summarising(call, nursery, history)
         return cls(
             call=call,
             inbox_rx=inbox_rx,
@@ -125,7 +133,16 @@ class Conductor:
             orders=orders,
             nursery=nursery,
             answering=Answering(
-                call, nursery, respond, inbox_tx, out_tx, out_rx, history, latencies
+                call,
+                nursery,
+                respond,
+                inbox_tx,
+                out_tx,
+                out_rx,
+                history,
+                latencies,
+                briefing,
+                summarising,
             ),
             conversation=new_conversation(call),
         )
@@ -134,6 +151,17 @@ class Conductor:
     def history(self) -> History:
         """What was said and heard so far."""
         return self.answering.history
+
+    @property
+    def variant(self) -> str | None:
+        """The variant of the prompt that this call got."""
+        variant = self.answering.briefing.variant
+        return None if variant is None else variant.name
+
+    @property
+    def stage(self) -> str | None:
+        """Where the call stands in its script."""
+        return self.answering.briefing.stage
 
     @property
     def latencies(self) -> tuple[TurnLatency, ...]:
@@ -163,6 +191,8 @@ class Conductor:
             event = events.popleft()
             if isinstance(event, ResponseDone):
                 await self.answering.record(event)
+            elif isinstance(event, FirstAudio):
+                await self.answering.follow_script(event.turn)
             before, now_s = self.conversation, trio.current_time()
             self.conversation, commands = table.step(before, event, now_s)
             self.answering.latencies.turns.follow(before, event, self.conversation, now_s)
@@ -183,6 +213,9 @@ class Conductor:
             case MoveState(old=old, new=new):
                 self.call.log.debug("state", old=old, new=new)
                 await self.out_tx.send(StateChanged(old, new, wall_ms()))
+                begun = self.answering.briefing.begins() if old == "INITIALIZING" else None
+                if begun is not None and new == "LISTENING":
+                    await self.out_tx.send(begun)
             case OpenRecogniser(language=language):
                 self.orders.language_tx.send_nowait(language)
             case OpenSynthesiser():

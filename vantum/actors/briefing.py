@@ -1,0 +1,93 @@
+"""What the model is told besides what was said: its prompt, who is on the line, the script.
+
+A call keeps its variant of the prompt and its place in the script here.
+"""
+
+from __future__ import annotations
+
+import attrs
+from attrs import define, field
+
+from vantum.actors.call import Call
+from vantum.actors.response import Response
+from vantum.core.events import Prospect, StageChanged
+from vantum.core.prompts import build_system_prompt
+from vantum.core.scripts import ScriptState
+from vantum.core.variants import PromptVariant, choose_variant
+
+
+@define
+class Briefing:
+    """Of one call.
+
+    `variant` None: there are none to choose from. `place` None: there is no script. `by_tool`: the
+    model has tools, `move_to_stage` among them; else it moves on by a marker in its answers.
+    """
+
+    call: Call
+    variant: PromptVariant | None
+    place: ScriptState | None
+    by_tool: bool = False
+    _followed: int = field(default=0, init=False)  # moves of the live answer that were carried out
+    _utterance_id: str = field(default="", init=False)
+
+    @classmethod
+    def of(cls, call: Call, *, by_tool: bool = False) -> Briefing:
+        """At the start of a call."""
+        prompts = call.settings.prompts
+        variant = choose_variant(prompts.variants, call.session_id)
+        if variant is not None:
+            call.log.info("prompt variant", variant=variant.name)
+        script = prompts.script
+        return cls(call, variant, None if script is None else script.begin(), by_tool)
+
+    @property
+    def stage(self) -> str | None:
+        """Where the call stands in its script."""
+        return None if self.place is None else self.place.stage
+
+    def prompt(self, told: Prospect) -> str:
+        """The system prompt. `told`: what the client says of the person; where the server's own
+        records say something (`Call.prospect`), that counts."""
+        settings = self.call.settings
+        own = self.variant.system_prompt if self.variant is not None else ""
+        known = {k: v for k, v in attrs.asdict(self.call.prospect).items() if v}
+        place = self.place
+        return build_system_prompt(
+            own or settings.llm.system_prompt,
+            attrs.evolve(told, **known),
+            settings.streaming.break_marker,
+            script="" if place is None else place.script.outline(by_tool=self.by_tool),
+        )
+
+    @property
+    def note(self) -> str:
+        """What stands behind the latest message: where the call is in its script."""
+        return "" if self.place is None else self.place.note(by_tool=self.by_tool)
+
+    def begins(self) -> StageChanged | None:
+        """What clients are told when the call begins."""
+        stage = self.stage
+        return None if stage is None else StageChanged(None, stage, self.call.wall_ms())
+
+    def follow(self, response: Response) -> list[StageChanged]:
+        """Carry out the moves of an answer, as far as they are new: what clients are told of them.
+
+        Only of an answer that is audible: one that was discarded before has moved nothing.
+        """
+        if self.place is None or not response.playing.started:
+            return []
+        if response.answer.utterance_id != self._utterance_id:
+            self._utterance_id, self._followed = response.answer.utterance_id, 0
+        wanted = response.said.stages[self._followed :]
+        self._followed += len(wanted)
+        told = []
+        for name in wanted:
+            old, move = self.place.stage, self.place.move(name)
+            if move.changed:
+                self.place = move.state
+                told.append(StageChanged(old, self.place.stage, self.call.wall_ms()))
+                self.call.log.info("stage", old=old, new=self.place.stage)
+            elif name.strip().lower() != old:
+                self.call.log.info("no such move in the script", at=old, wanted=name[:40])
+        return told
