@@ -37,7 +37,7 @@ from vantum.replay import (
     replay_turn,
     save_answer,
 )
-from vantum.screen import Screen, answer_line, one_line, table
+from vantum.screen import Screen, answer_line, one_line, table, waterfall
 from vantum.wire.fields import Vocabulary
 from vantum.wire.native import decode, encode
 
@@ -212,7 +212,7 @@ async def test_a_turn_is_measured_from_its_last_audio(
     turn = await a_turn(peer, voice_id="tessa", show=shown.append)
     [(_, start)] = [(at, m) for at, m in peer.got if isinstance(m, e.StartInput)]
     assert start.options == e.InputOptions(
-        sampling_rate_hz=16_000, voice_id="tessa", turn_detection="manual"
+        sampling_rate_hz=16_000, voice_id="tessa", turn_detection="manual", latency=True
     )
     unified = vocabulary == "unified"
     assert (turn.name, turn.transcript) == ("caller.wav", "hello you")
@@ -504,6 +504,43 @@ def test_table() -> None:
     assert lines[-1] == "The caller waited 967 ms for a voice (median; at most 1234 ms)."
     assert table(turns[:1]).endswith("The caller waited 700 ms for a voice.")
     assert "waited" not in table(turns[1:2])
+
+
+def measured(**parts_ms: float) -> e.LatencyMeasured:
+    return e.LatencyMeasured("u", 0, 0, "answered", sum(parts_ms.values()), 3.25, 0.0, parts_ms)
+
+
+def test_waterfall() -> None:
+    turn = spoken_turn(0.7)
+    assert waterfall([turn]) == "", "a server that does not tell"
+    parts = {"endpointing": 400.0, "flush": 0.25, "transcript": 79.75, "token": 320.0, "wire": 0.0}
+    turn.latencies.append(measured(**parts))
+    title, *bars = waterfall([turn]).splitlines()
+    assert title == "1 caller.wav: 800 ms of silence, 3.2 ms of it the server's own (answered)"
+    assert [line.split()[0] for line in bars] == list(parts)
+    assert bars[0] == "  endpointing wait        " + "█" * 24 + " " * 24 + "   400.0"
+    assert bars[1].index("▏") - 26 == 24, "too short for a cell"
+    assert bars[3].count("█") == 19
+    assert len({len(line) for line in bars}) == 1
+
+
+def test_waterfall_of_what_no_server_would_say() -> None:
+    turn = spoken_turn(0.7)
+    turn.latencies += [measured(), measured(wire=0.0), measured(token=1e300)]
+    turn.latencies.append(attrs.evolve(measured(token=100.0), ahead_ms=250.4))
+    lines = waterfall([turn, turn]).splitlines()
+    assert max(map(len, lines)) < 400
+    assert "the model was asked 250 ms ahead of time" in lines[-2]
+
+
+async def test_the_server_is_asked_where_the_time_went(autojump_clock: object) -> None:
+    told = measured(token=100.0)
+    start, *rest = answer()
+    peer = Peer(plan=[(0.1, words("hello")), start, rest[0], (0.0, told), *rest[1:]])
+    turn = await a_turn(peer)
+    assert turn.latencies == [told]
+    (started,) = (m for _, m in peer.got if isinstance(m, e.StartInput))
+    assert started.options.latency
 
 
 def test_what_came_of_a_turn() -> None:

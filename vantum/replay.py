@@ -57,6 +57,7 @@ class Turn:
         speech_s: the first audio of the answer.
         complete_s: the last audio of the answer.
         errors: what the server complained about.
+        latencies: where the server says that the time went, for each answer.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Turn:
     speech_s: float | None = None
     complete_s: float | None = None
     errors: list[str] = field(factory=list)
+    latencies: list[e.LatencyMeasured] = field(factory=list)
 
     @property
     def answer_s(self) -> float:
@@ -215,7 +217,10 @@ async def replay_turn(
     turn = Turn(recording.name, wav.sample_rate_hz)
     await client.start(
         e.InputOptions(
-            sampling_rate_hz=wav.sample_rate_hz, voice_id=voice_id, turn_detection=turn_detection
+            sampling_rate_hz=wav.sample_rate_hz,
+            voice_id=voice_id,
+            turn_detection=turn_detection,
+            latency=True,
         )
     )
     hearing = _Hearing(client, turn, auto, show)
@@ -360,6 +365,8 @@ class _Hearing:
 
     def _take_notice(self, event: e.ServerMessage) -> None:
         match event:
+            case e.LatencyMeasured():
+                self.turn.latencies.append(event)
             case e.ErrorReply(message=message):
                 self.turn.errors.append(message)
                 self.show(Said("server", message))

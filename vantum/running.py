@@ -25,7 +25,7 @@ from vantum.errors import ConfigError, Role, VantumError
 from vantum.observe.logs import configure_logs
 from vantum.providers.registry import Providers, open_providers
 from vantum.replay import Recording, Turn, load_recording, make_directory, replay_turn, save_answer
-from vantum.screen import Screen, answer_line, say_loading, table
+from vantum.screen import Screen, answer_line, say_loading, table, waterfall
 from vantum.server import Server
 from vantum.wire.fields import Vocabulary
 
@@ -301,10 +301,16 @@ async def run_replay(
                     say(f"  {answer_line(turn)}{path}")
         except ClientError:
             if turns:
-                say("\n" + table(turns))
+                _say_times(turns, say)
             raise
-        say("\n" + table(turns))
+        _say_times(turns, say)
     return 0 if all(turn.is_answered for turn in turns) else 1
+
+
+def _say_times(turns: Sequence[Turn], say: Say) -> None:
+    say("\n" + table(turns))
+    if fall := waterfall(turns):
+        say("\nWhere the time went, in milliseconds, as the server measured it:\n\n" + fall)
 
 
 def _title(recording: Recording) -> str:

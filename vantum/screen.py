@@ -12,6 +12,8 @@ import click
 from attrs import define, field
 
 from vantum.core.audio import dbfs
+from vantum.core.events import LatencyMeasured
+from vantum.core.latency import OWNERS
 from vantum.replay import Interim, Listening, News, Said, Speaking, Turn
 
 _BAR = 30
@@ -126,6 +128,50 @@ def table(turns: Sequence[Turn]) -> str:
             *([_summary(voices)] if voices else []),
         ]
     )
+
+
+#: Cells of the longest bar.
+_FALL = 48
+_WHOSE = {
+    "endpointing": "wait",
+    "framework": "server",
+    "stt": "recogniser",
+    "queue": "wait",
+    "llm": "model",
+    "tts": "synthesiser",
+    "client": "client",
+}
+
+
+def waterfall(turns: Sequence[Turn]) -> str:
+    """Where each answer's time went, a bar for each part below the one before; "" if no server
+    told."""
+    blocks = [
+        _fall(f"{number} {one_line(turn.name)}", latency)
+        for number, turn in enumerate(turns, 1)
+        for latency in turn.latencies
+    ]
+    return "\n\n".join(blocks)
+
+
+def _fall(title: str, latency: LatencyMeasured) -> str:
+    ahead = (
+        f"; the model was asked {latency.ahead_ms:.0f} ms ahead of time" if latency.ahead_ms else ""
+    )
+    lines = [
+        f"{title}: {latency.gap_ms:.0f} ms of silence, {latency.framework_ms:.1f} ms of it the "
+        f"server's own ({latency.outcome}{ahead})"
+    ]
+    at_ms, whole_ms = 0.0, sum(latency.parts_ms.values()) or 1.0
+    for step, owner in OWNERS.items():
+        duration_ms = latency.parts_ms.get(step)
+        if duration_ms is None:
+            continue
+        first, last = (round(_FALL * ms / whole_ms) for ms in (at_ms, at_ms + duration_ms))
+        bar = " " * min(first, _FALL - 1) + ("█" * (last - first) or "▏")
+        lines.append(f"  {step:<12}{_WHOSE[owner]:<12}{bar:<{_FALL}}{duration_ms:>8.1f}")
+        at_ms += duration_ms
+    return "\n".join(lines)
 
 
 def _summary(voices: Sequence[float]) -> str:
