@@ -17,7 +17,8 @@ from vantum.cli import commands
 from vantum.config.declared import Declared, declared_tables
 from vantum.config.values import shown
 from vantum.core.conversation import MOVES, TABLE
-from vantum.wire.events import EVENTS, Event
+from vantum.wire.event import Event
+from vantum.wire.events import EVENTS
 from vantum.wire.fields import Field
 from vantum.wire.registry import ERRORS
 

@@ -6,47 +6,11 @@ them, so neither can say what the other does not do. The source is the project's
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias, get_args
-
-from attrs import frozen
+from typing import Final, get_args
 
 from vantum.core.latency import PATH, Outcome
-from vantum.wire.fields import Field, Vocabulary
-
-#: client → server, server → client, or both ways.
-Direction: TypeAlias = Literal["c2s", "s2c", "both"]
-
-
-@frozen
-class Event:
-    """One event.
-
-    `key` is its name inside this package. A name of None means that the vocabulary does not have
-    the event: the server does not send it and a client that sends it gets an error. `aliases` are
-    further names under which it is accepted.
-    """
-
-    key: str
-    direction: Direction
-    unified: str | None
-    voicechat: str | None
-    doc: str
-    fields: tuple[Field, ...] = ()
-    aliases: tuple[str, ...] = ()
-
-    def name(self, vocabulary: Vocabulary) -> str | None:
-        """Its name in a vocabulary."""
-        return self.unified if vocabulary == "unified" else self.voicechat
-
-    def fields_in(self, vocabulary: Vocabulary) -> tuple[Field, ...]:
-        """Its payload in a vocabulary."""
-        return tuple(field for field in self.fields if field.only in (None, vocabulary))
-
-
-def _same(key: str, direction: Direction, name: str, doc: str, *fields: Field) -> Event:
-    """An event with one name in both vocabularies."""
-    return Event(key, direction, name, name, doc, fields)
-
+from vantum.wire.event import Event, same
+from vantum.wire.fields import Field
 
 _SUCCESS = Field("success", "bool", "Always true.", required=True)
 _UTTERANCE = Field("utteranceId", "str", "The utterance it belongs to.", required=True)
@@ -131,11 +95,11 @@ _INPUT: tuple[Event, ...] = (
         "cycles.",
         aliases=("audio.input.stop",),
     ),
-    _same("interrupt", "c2s", "user.action.interrupt", "Stop the answer that is being spoken."),
-    _same("end_call", "c2s", "user.action.end_call", "Hang up."),
-    _same("mute", "c2s", "user.action.mute", "From here on the user's audio counts as silence."),
-    _same("unmute", "c2s", "user.action.unmute", "Undoes `user.action.mute`."),
-    _same(
+    same("interrupt", "c2s", "user.action.interrupt", "Stop the answer that is being spoken."),
+    same("end_call", "c2s", "user.action.end_call", "Hang up."),
+    same("mute", "c2s", "user.action.mute", "From here on the user's audio counts as silence."),
+    same("unmute", "c2s", "user.action.unmute", "Undoes `user.action.mute`."),
+    same(
         "played",
         "c2s",
         "audio.output.played",
@@ -173,7 +137,7 @@ _CONNECTION: tuple[Event, ...] = (
 
 _OUTPUT: tuple[Event, ...] = (
     *(
-        _same(
+        same(
             f"transcript_{kind}",
             "s2c",
             f"transcript.{kind}",
@@ -355,14 +319,14 @@ _ROLES = (
 )
 
 _SYSTEM: tuple[Event, ...] = (
-    _same(
+    same(
         "ready",
         "s2c",
         "system.status.ready",
         "The session's providers are ready.",
         Field("providers", "map", "Who serves each role.", required=True, fields=_ROLES),
     ),
-    _same(
+    same(
         "busy",
         "s2c",
         "system.status.busy",
@@ -370,14 +334,14 @@ _SYSTEM: tuple[Event, ...] = (
         Field("activeSessions", "int", "Sessions it has.", required=True, low=0),
         Field("maxSessions", "int", "Sessions it may have.", required=True, low=0),
     ),
-    _same(
+    same(
         "maintenance",
         "s2c",
         "system.status.maintenance",
         "The server is about to stop; close 1001 follows.",
         _MESSAGE,
     ),
-    _same(
+    same(
         "rate_limit_warning",
         "s2c",
         "system.notification.rate_limit_warning",
@@ -385,7 +349,7 @@ _SYSTEM: tuple[Event, ...] = (
         _MESSAGE,
         Field("limitPerSecond", "int", "Messages allowed per second.", required=True, low=0),
     ),
-    _same(
+    same(
         "quota_exceeded",
         "s2c",
         "system.notification.quota_exceeded",

@@ -76,11 +76,8 @@ def server_payload(
             return "disconnect", {"reason": reason}
         case ResponseStarted() | ResponseToken() | ResponseCompleted():
             return _response_payload(message)
-        case StateChanged(old, new, timestamp):
-            return "state_changed", {"from": old, "to": new, "timestamp": timestamp}
-        case StageChanged(old_stage, new_stage, timestamp):
-            moved: dict[str, Any] = {"to": new_stage, "timestamp": timestamp}
-            return "stage_changed", moved if old_stage is None else {"from": old_stage, **moved}
+        case StateChanged() | StageChanged():
+            return _moved_payload(message)
         case Interrupted(utterance, heard, timestamp):
             return "interrupted", {
                 "heardText": heard,
@@ -91,6 +88,12 @@ def server_payload(
             return "turn_latency", _latency_payload(message)
         case _:
             return _status_payload(message)
+
+
+def _moved_payload(message: StateChanged | StageChanged) -> tuple[str, dict[str, Any]]:
+    key = "state_changed" if isinstance(message, StateChanged) else "stage_changed"
+    payload = {"from": message.old, "to": message.new, "timestamp": message.timestamp_ms}
+    return key, {name: value for name, value in payload.items() if value is not None}
 
 
 def _response_payload(

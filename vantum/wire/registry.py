@@ -10,7 +10,8 @@ from typing import Final
 from attrs import frozen
 
 from vantum.core.events import ErrorCase
-from vantum.wire.events import EVENTS, Event
+from vantum.wire.event import Event
+from vantum.wire.events import EVENTS
 from vantum.wire.fields import Vocabulary
 
 VOCABULARIES: Final[tuple[Vocabulary, ...]] = ("unified", "voicechat")
