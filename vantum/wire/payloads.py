@@ -50,13 +50,8 @@ def server_payload(
 ) -> tuple[str, dict[str, Any]]:
     """The registry's key and the payload."""
     match message:
-        case TranscriptOut(_, transcript, is_final, confidence, timestamp, language):
-            return "transcript_final" if is_final else "transcript_interim", {
-                "transcript": transcript,
-                "confidence": confidence,
-                "timestamp": timestamp,
-                "language": language,
-            }
+        case TranscriptOut():
+            return _transcript_payload(message)
         case OutputStarted(utterance, timestamp, rate):
             return "output_start", {
                 "utteranceId": utterance,
@@ -88,6 +83,15 @@ def server_payload(
             return "turn_latency", _latency_payload(message)
         case _:
             return _status_payload(message)
+
+
+def _transcript_payload(message: TranscriptOut) -> tuple[str, dict[str, Any]]:
+    return "transcript_final" if message.is_final else "transcript_interim", {
+        "transcript": message.transcript,
+        "confidence": message.confidence,
+        "timestamp": message.timestamp_ms,
+        "language": message.language,
+    }
 
 
 def _moved_payload(message: StateChanged | StageChanged) -> tuple[str, dict[str, Any]]:
