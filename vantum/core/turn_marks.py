@@ -36,6 +36,8 @@ class TurnMarks:
         for turn in answers:
             if turn.number >= before.next_turn:
                 self._waiting[turn.number] = self._committed(turn, gone, now_s)
+            elif turn is after.turn and turn != before.turn and turn.number in self._waiting:
+                self._waiting[turn.number].mark("freed", now_s)
         for flush in gone:
             self._ending.pop(flush.flush_id, None)
             # Also what was handed over only after it had been given up.
@@ -45,11 +47,8 @@ class TurnMarks:
     def take(self, turn: Turn, now_s: float) -> Marks:
         """The marks of a turn whose answer begins now."""
         marks = self._waiting.pop(turn.number, None) or Marks()
-        last_s = max(marks.at_s.values(), default=now_s)
-        if turn.say:
+        if turn.say or turn.resumes:
             marks.mark("decided", now_s)
-        elif last_s < now_s:
-            marks.mark("freed", now_s)
         return marks
 
     def _committed(self, turn: Turn, gone: list[Flush], now_s: float) -> Marks:
@@ -60,7 +59,7 @@ class TurnMarks:
         marks = Marks() if own is None else self._ending.pop(own.flush_id)
         if own is not None and own.flush_id in self.handed:
             marks.mark("flushed", self.handed[own.flush_id])
-        if not turn.say:
+        if not turn.say and not turn.resumes:
             marks.mark("transcript", now_s)
         return marks
 
