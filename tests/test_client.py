@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, serve_websocket
 
-from vantum.client import ClientError, _address, connect
+from tests.patience import HANG_S, connect, nobody_listening
+from vantum.client import ClientError, _address
 from vantum.core import events as e
 from vantum.wire.native import decode, encode
 
@@ -101,7 +102,7 @@ async def a_peer(serve: Serve) -> AsyncIterator[str]:
     async with trio.open_nursery() as nursery:
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
         nursery.start_soon(trio.serve_listeners, serve, listeners)
-        with trio.fail_after(10):
+        with trio.fail_after(HANG_S):
             yield "127.0.0.1:{1}".format(*listeners[0].socket.getsockname())
         nursery.cancel_scope.cancel()
 
@@ -117,13 +118,11 @@ async def refused(url: str, **options: Any) -> str:
 
 
 async def test_nobody_there() -> None:
-    [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
-    port = listener.socket.getsockname()[1]
-    await listener.aclose()
-    assert await refused(f"127.0.0.1:{port}/ws?token={TOKEN}") == (
-        f"cannot connect to ws://127.0.0.1:{port}/ws: Connection refused "
-        "(is a server running there?)"
-    )
+    with nobody_listening() as port:
+        assert await refused(f"127.0.0.1:{port}/ws?token={TOKEN}") == (
+            f"cannot connect to ws://127.0.0.1:{port}/ws: Connection refused "
+            "(is a server running there?)"
+        )
 
 
 async def test_a_name_that_is_none() -> None:
@@ -144,20 +143,24 @@ async def test_an_http_server() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "line"),
+    ("answer", "timeout_s", "line"),
     [
-        (b"220 mail.example ESMTP\r\n\r\n", "is no Vantum server: it speaks another protocol"),
-        (b"", "did not answer as a Vantum server within 0.1 s"),
+        (
+            b"220 mail.example ESMTP\r\n\r\n",
+            HANG_S,
+            "is no Vantum server: it speaks another protocol",
+        ),
+        (b"", 0.1, "did not answer as a Vantum server within 0.1 s"),
     ],
 )
-async def test_another_protocol(answer: bytes, line: str) -> None:
+async def test_another_protocol(answer: bytes, timeout_s: float, line: str) -> None:
     async def serve(stream: trio.SocketStream) -> None:
         await stream.receive_some()
         await stream.send_all(answer)
         await stream.aclose()
 
     async with a_peer(serve) as where:
-        assert await refused(where, timeout_s=0.1) == f"ws://{where}/ws {line}"
+        assert await refused(where, timeout_s=timeout_s) == f"ws://{where}/ws {line}"
 
 
 async def test_a_server_without_tls() -> None:
@@ -200,7 +203,7 @@ async def a_websocket(
 
     async with trio.open_nursery() as nursery:
         server = await nursery.start(serve_websocket, serve, "127.0.0.1", 0, None)
-        with trio.fail_after(10):
+        with trio.fail_after(HANG_S):
             yield f"ws://127.0.0.1:{server.port}/ws"
         nursery.cancel_scope.cancel()
 

@@ -9,8 +9,8 @@ import pytest
 import trio
 from attrs import frozen
 
+from tests.patience import connect
 from tests.test_server import a_server
-from vantum.client import connect
 from vantum.core import events as e
 
 UPGRADE = (
@@ -23,8 +23,7 @@ async def answer(url: str, request: bytes) -> bytes:
     host, port = url.removeprefix("ws://").removesuffix("/ws").split(":")
     async with await trio.open_tcp_stream(host, int(port)) as stream:
         await stream.send_all(request)
-        with trio.fail_after(5):
-            return bytes(await stream.receive_some())
+        return bytes(await stream.receive_some())
 
 
 @pytest.mark.parametrize("target", [b"//[", b"http://[::1/ws", b"//[/ws?events=voicechat"])
@@ -57,9 +56,8 @@ async def test_session_that_begins_as_the_server_stops_is_asked_to_close_too() -
         server = running.server
         hook = _Hook(server.providers.llm, lambda: nursery.start_soon(server.drain))
         server.providers = attrs.evolve(server.providers, llm=hook)
-        with trio.fail_after(5):
-            async with connect(running.url) as client:
-                seen = [type(message) async for _, message in client.events]
+        async with connect(running.url) as client:
+            seen = [type(message) async for _, message in client.events]
         assert e.Maintenance in seen
         assert client.closed is not None
 
@@ -74,4 +72,4 @@ async def test_session_that_cannot_be_made_is_closed_with_1011() -> None:
         with pytest.raises(Exception, match="1011"):
             async with connect(running.url):
                 pass
-        assert not server.sessions
+        await running.no_sessions()
