@@ -51,9 +51,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Tests that say how many examples they want get as many times more in the thorough profile."""
     if config.getoption("--hypothesis-profile") != "thorough":
         return
+    done = set()  # a test with parameters is many items and one function
     for item in items:
         test = getattr(item, "obj", None)
         own = getattr(test, "_hypothesis_internal_use_settings", None)
-        if own is not None:
+        if own is not None and test not in done:
+            done.add(test)
             more = settings(own, max_examples=own.max_examples * THOROUGHER)
             test._hypothesis_internal_use_settings = more  # type: ignore[union-attr]
