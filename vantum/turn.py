@@ -60,11 +60,12 @@ async def respond(
 
     async def think() -> None:
         limits, provider = _limits(call.settings.llm), call.provider_names["llm"]
-        said = response.said
+        said, errands = response.said, response.errands
+        answer = generate if errands is None else errands.generate
         with thinking:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(
-                    partial(generate, model, request, token_tx, limits=limits, provider=provider)
+                    partial(answer, model, request, token_tx, limits=limits, provider=provider)
                 )
                 nursery.start_soon(
                     chunk, response.answer, said, token_rx, piece_tx, out_tx, inbox_tx

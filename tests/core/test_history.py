@@ -227,17 +227,42 @@ def test_tools_enter_with_their_results() -> None:
     )
 
 
-def test_nothing_is_merged_with_a_tool() -> None:
+def test_calls_stand_with_what_was_said_before_them() -> None:
     history = History()
     history.add_assistant("Hi!")
     history.add_tool_use(use_of("look"))
     history.add_tool_use(use_of("look"))
     history.add_assistant("", heard_text="")
+    history.add_assistant("There.")
     assert history.context("") == (
-        ChatMessage("assistant", "Hi!"),
+        *use_of("look", said="Hi!"),
         *use_of("look"),
-        *use_of("look"),
+        ChatMessage("assistant", "There."),
     )
+
+
+def test_a_result_that_comes_late_replaces_what_stood_for_it() -> None:
+    history = History(max_context_tokens=1000)
+    history.add_user("Book it.")
+    history.add_tool_use(use_of("look", "book"))
+    history.add_user("Hello?")
+    entry = history.tool_finished("id-book", "booked, at last" * 20, at_ms=9)
+    assert (
+        history.entries[-1]
+        == entry
+        == Entry("tool", "booked, at last" * 20, 9, tool_call_id="id-book")
+    )
+    asked, look, book, after = history.context("")[1:]
+    assert (look.content, book.content) == ("look: done", "booked, at last" * 20)
+    assert asked.tool_calls
+    assert after.content == "Hello?"
+    fresh = History(max_context_tokens=1000)
+    for message in history.context(""):
+        fresh._put(message)
+    assert history._tokens_before == fresh._tokens_before
+    # One that nobody asked for is on the record alone.
+    history.tool_finished("id-none", "?")
+    assert history.context("")[1:] == (asked, look, book, after)
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,17 @@ from structlog.contextvars import bound_contextvars
 from vantum.actors.briefing import Briefing
 from vantum.actors.call import Call, Inbox, Outgoing
 from vantum.actors.chunker import Answer, Fallback, Said
+from vantum.actors.cut import CutAnswer
 from vantum.actors.latencies import Latencies
 from vantum.actors.player import Playing
-from vantum.actors.recital import Recital
+from vantum.actors.recital import Continuation, Recital
+from vantum.actors.recording import record_answer, record_rounds
 from vantum.actors.response import Respond, Response
 from vantum.actors.summarising import Summarising
-from vantum.core.chunking import ChunkingOptions
+from vantum.actors.toolbox import Toolbox
+from vantum.actors.tools import Errands
+from vantum.core.bargein import Floor
+from vantum.core.chunking import ChunkingOptions, strip_markers
 from vantum.core.decisions import CancelResponse, ResponseDone, Turn
 from vantum.core.events import (
     InputOptions,
@@ -30,8 +35,9 @@ from vantum.core.events import (
 )
 from vantum.core.fallbacks import FallbackTiers
 from vantum.core.history import History
-from vantum.core.messages import ChatRequest
+from vantum.core.messages import ChatMessage, ChatRequest
 from vantum.core.playout import Playout
+from vantum.ports import LanguageModel
 
 
 @define
@@ -53,8 +59,14 @@ class Answering:
     briefing: Briefing
     summarising: Summarising
     response: Response | None = None
+    cut: CutAnswer | None = None
     failures: int = 0
     speaking: trio.Lock = field(factory=trio.Lock)
+    toolbox: Toolbox = field()
+
+    @toolbox.default
+    def _toolbox(self) -> Toolbox:
+        return Toolbox.of(self.call)
 
     def played(self, event: Played) -> None:
         """The client says how far its playback has come."""
@@ -62,13 +74,48 @@ class Answering:
         if response is not None and response.answer.utterance_id == event.utterance_id:
             response.playing.playout.played(trio.current_time(), event.played_ms / 1000)
 
-    def start(self, turn: Turn, options: InputOptions) -> None:
-        """Answer a turn, or say what is to be said unasked."""
+    def floor(self) -> Floor | None:
+        """What is being said right now; None: nothing."""
+        response = self.response
+        if response is None or not response.playing.started:
+            return None
+        words = tuple(" ".join(response.said.pieces).split())
+        return Floor(words, len(response.heard.split()), bool(response.said.text))
+
+    def start(self, turn: Turn, options: InputOptions) -> ResponseDone | None:
+        """Answer a turn, say what is to be said unasked, or go on with an answer that was cut.
+
+        `ResponseDone` if nothing is left of that one.
+        """
+        self.summarising.turn_begins()
+        cut = self.cut
+        if turn.resumes and cut is not None:
+            if cut.is_whole and not cut.rest:
+                self.settle(interrupted=False)
+                return ResponseDone(turn.number)
+            model = Recital(cut.rest) if cut.is_whole else Continuation(cut.rest, self.call.model)
+            self._begin(turn, options, model, cut.rest, cut.begun, is_own=cut.is_whole)
+            return None
+        self.settle()
+        if turn.text:
+            self.history.add_user(turn.text, at_ms=self.call.wall_ms(), continued=turn.joins)
+        model = Recital(turn.say) if turn.say else self.call.model
+        self._begin(turn, options, model, turn.say, (), is_own=bool(turn.say))
+        return None
+
+    def _begin(
+        self,
+        turn: Turn,
+        options: InputOptions,
+        model: LanguageModel,
+        own_text: str,
+        begun: tuple[ChatMessage, ...],
+        *,
+        is_own: bool,
+    ) -> None:
+        """`own_text`: what `model` will say first; `begun`: what it must know of this answer."""
         call = self.call
         llm, streaming = call.settings.llm, call.settings.streaming
-        self.summarising.turn_begins()
-        if turn.text:
-            self.history.add_user(turn.text, at_ms=call.wall_ms())
         tiers = FallbackTiers(llm.fallback_tier1, llm.fallback_tier2, llm.fallback_tier3)
         tier, text = tiers.after(self.failures + 1)
         utterance_id = call.new_id()
@@ -95,15 +142,24 @@ class Answering:
                 marks=marks,
             ),
             options,
-            is_own=bool(turn.say),
+            is_own=is_own,
+            own_text=strip_markers(own_text, streaming.break_marker),
             said=Said(marks=marks),
             marks=marks,
         )
         briefing = self.briefing
         context = self.history.context(briefing.prompt(options.prospect), briefing.note)
-        request = ChatRequest(context, call.session_id)
-        if turn.say:
-            call = attrs.evolve(call, model=Recital(turn.say))
+        request = ChatRequest(context + begun, call.session_id)
+        call = attrs.evolve(call, model=model)
+        if not is_own and self.toolbox.tools:
+            response = self.response
+            response.errands = Errands(
+                self.toolbox,
+                turn.number,
+                options.prospect,
+                response.committed,
+                response.quiet_since,
+            )
         self.nursery.start_soon(self._respond, call, self.response, request)
 
     def first_sent(self, utterance_id: str) -> LatencyMeasured | None:
@@ -124,14 +180,15 @@ class Answering:
         with bound_contextvars(utterance=response.answer.utterance_id):
             await self.respond(call, response, request, self.speaking, self.out_tx, self.inbox_tx)
         if not response.scope.cancelled_caught:
-            await self.inbox_tx.send(ResponseDone(response.playing.turn, response.failed))
+            done = ResponseDone(response.playing.turn, response.failed, response.hangs_up)
+            await self.inbox_tx.send(done)
 
     async def cancel(self, command: CancelResponse) -> ResponseDone:
         """Cut the answer off, at once: no chunk of it follows what is sent here."""
         response = self.response
         assert response is not None
         wall_ms = self.call.wall_ms()
-        response.cut_s = trio.current_time()
+        response.cut_s, response.joins = trio.current_time(), command.joins
         response.scope.cancel()
         utterance_id = response.answer.utterance_id
         await self._drop_audio(utterance_id)
@@ -141,8 +198,7 @@ class Answering:
                 OutputCancelled(utterance_id, wall_ms, command.reason, command.interrupted)
             )
         if response.playing.started and command.interrupted:
-            heard = response.playing.playout.heard_text(response.cut_s)
-            await self.out_tx.send(Interrupted(utterance_id, heard, wall_ms))
+            await self.out_tx.send(Interrupted(utterance_id, response.heard, wall_ms))
         return ResponseDone(command.turn, response.failed)
 
     async def _drop_audio(self, utterance_id: str) -> None:
@@ -160,26 +216,21 @@ class Answering:
             await self.out_tx.send(message)
 
     async def record(self, done: ResponseDone) -> None:
-        """The history gets what was heard, which is what the model will remember."""
+        """An answer is over. One that was cut may go on, and is written down when it cannot."""
         response = self.response
         if response is None or response.playing.turn != done.turn:
             return
         await self.follow_script(done.turn)
         self.response = None
-        cancelled = response.cut_s is not None
-        playout = response.playing.playout
-        # What was heard by the cut: telling the client of it may have taken a while.
-        heard_at_s = trio.current_time() if response.cut_s is None else response.cut_s
-        heard = playout.heard_text(heard_at_s)
-        whole = not cancelled and not response.failed
-        self.history.add_assistant(
-            playout.text,
-            interrupted=cancelled,
-            is_fallback=response.said.is_fallback,
-            heard_text=None if whole else heard,
-            written=response.said.written if whole else "",
-            at_ms=self.call.wall_ms(),
-        )
+        cancelled, heard = response.cut_s is not None, response.heard
+        if response.joins and not heard:
+            at_ms = self.call.wall_ms()
+            record_rounds(self.history, response, "", "", whole=False, at_ms=at_ms)
+        else:
+            before = self.cut.responses if self.cut is not None else ()
+            self.cut = CutAnswer((*before, response))
+            if not cancelled:
+                self.settle(interrupted=False)
         if not cancelled and not response.is_own:
             self.failures = self.failures + 1 if response.said.failure is not None else 0
         self.call.log.info(
@@ -188,9 +239,15 @@ class Answering:
             heard_chars=len(heard),
             interrupted=cancelled,
             fallback=response.said.is_fallback,
-            underruns=len(playout.underruns),
+            underruns=len(response.playing.playout.underruns),
             failed=[f"{f.role}: {f.message}" for f in done.failed],
         )
         if (latency := self.latencies.ended(response)) is not None:
             await self.out_tx.send(latency)
         self.summarising.turn_over()
+
+    def settle(self, *, interrupted: bool = True) -> None:
+        """The history gets what was heard, which is what the model will remember."""
+        cut, self.cut = self.cut, None
+        if cut is not None:
+            record_answer(self.history, cut, interrupted=interrupted, at_ms=self.call.wall_ms())

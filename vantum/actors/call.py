@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
+import trio
 from attrs import frozen
 from structlog.typing import FilteringBoundLogger
 
@@ -12,6 +13,7 @@ from vantum.config import Settings
 from vantum.core.decisions import Event
 from vantum.core.events import Played, Prospect, ServerMessage
 from vantum.core.tokens import CountTokens, estimate_tokens
+from vantum.core.tools import Tool
 from vantum.ports import (
     LanguageModel,
     SpeechToTextProvider,
@@ -40,7 +42,8 @@ class Call:
     """One call: who is speaking with what. Holds no state.
 
     `prospect` is what the server itself knows of the person on the line, and `count_tokens` counts
-    what a text takes in the model's context.
+    what a text takes in the model's context. `tools` are offered to the model besides the built-in
+    ones; those that block share `tool_threads` (None: the call has its own).
     `activity` and `detector` help to tell when a turn is over, if this machine has them.
     `new_id` makes UUIDv7 strings and `wall_ms` tells the time of day in milliseconds since 1970;
     both come from outside so that the same seed gives the same call.
@@ -60,6 +63,8 @@ class Call:
     log: FilteringBoundLogger
     prospect: Prospect = Prospect()
     count_tokens: CountTokens = estimate_tokens
+    tools: tuple[Tool, ...] = ()
+    tool_threads: trio.CapacityLimiter | None = None
 
 
 @frozen

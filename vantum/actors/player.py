@@ -37,7 +37,8 @@ class Playing:
     """One utterance on its way out: what the player needs to know and what it leaves behind.
 
     `playout` is the record of what was sent; the conductor reads it when it wants to know what was
-    heard. `failure` is set if the synthesis broke off.
+    heard. `spoken` counts the pieces whose audio has come. `failure` is set if the synthesis broke
+    off.
     """
 
     turn: int
@@ -48,6 +49,7 @@ class Playing:
     wall_ms: Callable[[], int]
     started: bool = False
     failure: RoleLost | None = None
+    spoken: int = 0
     marks: Marks = field(factory=Marks)
 
 
@@ -90,6 +92,7 @@ async def play(
                     playout.word(word.text, word.start_s, word.end_s, index)
             case PieceSpoken(piece_index=index):
                 playout.piece_end(index, made_s)
+                playing.spoken += 1
             case SpeechFailed(kind=kind, message=text):
                 playing.failure = RoleLost("tts", kind, text)
                 break

@@ -10,18 +10,27 @@ from attrs import define, field
 from vantum.actors.call import Call, Inbox, Outgoing
 from vantum.actors.chunker import Answer, Said
 from vantum.actors.player import Playing
+from vantum.actors.tools import Errands
 from vantum.core.decisions import RoleLost
 from vantum.core.events import InputOptions
 from vantum.core.latency import Marks
 from vantum.core.messages import ChatRequest
 
 
+def _certain() -> trio.Event:
+    event = trio.Event()
+    event.set()
+    return event
+
+
 @define
 class Response:
     """The chunker fills `said`, the player `playing`; the conductor reads them and may cancel.
 
-    `is_own`: no model was asked; a text of our own is spoken. `cut_s`: when it was cancelled, on
-    trio's clock.
+    `is_own`: no model was asked; a text of our own is spoken. `own_text`: what was known of it from
+    the start. `cut_s`: when it was cancelled, on trio's clock; `joins`: because the user went on
+    with his turn. `committed`: set when it is certain that there is a turn to answer; what has an
+    effect waits for it. `errands`: the tools it asks for, if there are any.
     """
 
     answer: Answer
@@ -33,11 +42,43 @@ class Response:
     marks: Marks = field(factory=Marks)
     cut_s: float | None = None
 
+    joins: bool = False
+    committed: trio.Event = field(factory=_certain)
+    errands: Errands | None = None
+
+    @property
+    def heard(self) -> str:
+        """What was heard of it: by the cut, or by now."""
+        heard_at_s = trio.current_time() if self.cut_s is None else self.cut_s
+        return self.playing.playout.heard_text(heard_at_s)
+
+    @property
+    def known_words(self) -> list[str]:
+        """The words of it that were known when it was cut, spoken or not."""
+        written = " ".join(self.said.known).split()
+        own = self.own_text.split()
+        return own if self.is_own or len(own) > len(written) else written
     @property
     def failed(self) -> tuple[RoleLost, ...]:
         """The roles that failed on the way."""
         return tuple(f for f in (self.said.failure, self.playing.failure) if f is not None)
 
+
+    @property
+    def hangs_up(self) -> bool:
+        """Whether the call is to end with this answer: not if it broke off into a fallback."""
+        errands = self.errands
+        return errands is not None and errands.hang_up is not None and not self.failed
+
+    def quiet_since(self, rounds: int) -> float | None:
+        """Since when, on trio's clock, the caller has heard all that the first `rounds` wrote.
+
+        It may lie ahead. The past, however far, if they said nothing; None if some of it is not
+        even synthesised.
+        """
+        if len(self.said.round_ends) < rounds or self.playing.spoken < len(self.said.pieces):
+            return None
+        return self.playing.playout.finished_at_s or 0.0
 
 class Respond(Protocol):
     """What makes an answer: `vantum.turn.respond`."""

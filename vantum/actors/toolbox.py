@@ -7,7 +7,6 @@ to is cut or the call hangs up: half a booking is worse than one that nobody wai
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import partial
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ import trio
 from attrs import define, field, frozen
 from structlog.typing import FilteringBoundLogger
 
+from vantum.actors.call import Call
 from vantum.config import ToolSettings
 from vantum.core.builtin_tools import BUILT_IN
 from vantum.core.messages import ToolCall, ToolSpec
@@ -90,18 +90,12 @@ class Toolbox:
     deeds: dict[str, Deed] = field(factory=dict)
 
     @classmethod
-    def of(
-        cls,
-        call_id: str,
-        settings: ToolSettings,
-        tools: Iterable[Tool],
-        threads: trio.CapacityLimiter,
-        log: FilteringBoundLogger,
-    ) -> Toolbox:
-        """The built-in tools that the settings name, and these; one of the same name replaces."""
-        built_in = [BUILT_IN[name] for name in settings.built_in_names]
-        box = cls(call_id, settings, threads, log)
-        for tool in (*built_in, *tools):
+    def of(cls, call: Call) -> Toolbox:
+        """The built-in tools that the settings name, and the call's own, which may replace them."""
+        settings = call.settings.tools
+        threads = call.tool_threads or trio.CapacityLimiter(settings.max_threads)
+        box = cls(call.session_id, settings, threads, call.log)
+        for tool in (*(BUILT_IN[name] for name in settings.built_in_names), *call.tools):
             box.add(tool)
         return box
 

@@ -8,7 +8,6 @@ order in which they were asked for. Whatever is cut before it begins does not ru
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Final
 
 import trio
@@ -49,7 +48,7 @@ class ToolRound:
     effects: frozenset[str]
     begun: set[str] = field(factory=set)
     results: dict[str, Outcome] = field(factory=dict)
-    late: Callable[[str, str], None] | None = None
+    late: Callable[[str, str], object] | None = None
 
     def settle(self, call_id: str, outcome: Outcome) -> None:
         """A result has come."""
@@ -269,17 +268,3 @@ class Errands:
             if text.strip() and not self._filled:
                 self._filled = True
                 await filler_tx.send(LlmFiller(text.strip()))
-
-
-def tools_of(
-    errands: Errands | None,
-    model: LanguageModel,
-    request: ChatRequest,
-    event_tx: trio.MemorySendChannel[LlmOutput],
-    *,
-    limits: LlmLimits,
-    provider: str,
-) -> Callable[[], object]:
-    """The llm actor of an answer, with its tools if it has any."""
-    work = generate if errands is None else errands.generate
-    return partial(work, model, request, event_tx, limits=limits, provider=provider)

@@ -83,12 +83,14 @@ class AnswerFailed:
 class ResponseDone:
     """A turn's answer is over: heard to its end, failed, or cancelled.
 
-    `failed`: the roles that failed on the way, with what may be said of it.
+    `failed`: the roles that failed on the way, with what may be said of it. `hangs_up`: the agent
+    said goodbye with it.
     """
 
     turn: int
     failed: tuple[RoleLost, ...] = ()
 
+    hangs_up: bool = False
 
 @frozen
 class CloseRequested:

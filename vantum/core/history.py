@@ -162,9 +162,9 @@ class History:
 
     # ------------------------------------------------------------ the record
 
-    def add_user(self, text: str, *, at_ms: int = 0) -> Entry:
-        """The user said `text`."""
-        return self._add(Entry("user", text, at_ms), text)
+    def add_user(self, text: str, *, at_ms: int = 0, continued: bool = False) -> Entry:
+        """The user said `text`. `continued`: he went on with the turn before, unanswered."""
+        return self._add(Entry("user", text, at_ms, continued=continued), text)
 
     def add_assistant(
         self,
@@ -213,12 +213,35 @@ class History:
         if first.role != "assistant" or not called or called != answered:
             raise ValueError("a tool's use is one message with calls and a result for each of them")
         entries = [Entry("assistant", "", at_ms, tool_calls=first.tool_calls)]
-        self._put(evolve(first, content=""))
+        said = ""
+        if self._messages and self._messages[-1].role == "assistant":
+            last = self._messages[-1]
+            if not last.tool_calls:  # what was said with the calls stands with them
+                said = self._messages.pop().content
+                self._tokens_before.pop()
+        self._put(evolve(first, content=said))
         for result in results:
             entries.append(Entry("tool", result.content, at_ms, tool_call_id=result.tool_call_id))
             self._put(result)
         self._entries += entries
         return tuple(entries)
+
+    def tool_finished(self, call_id: str, text: str, *, at_ms: int = 0) -> Entry:
+        """A tool has come to its end after its use was recorded: this is its result.
+
+        The record gets it as one more entry; in the context it replaces what stood for it.
+        """
+        entry = Entry("tool", text, at_ms, tool_call_id=call_id)
+        self._entries.append(entry)
+        for index in reversed(range(len(self._messages))):
+            message = self._messages[index]
+            if message.role == "tool" and message.tool_call_id == call_id:
+                self._messages[index] = evolve(message, content=text)
+                more = self._count(text) - self._count(message.content)
+                for after in range(index + 1, len(self._tokens_before)):
+                    self._tokens_before[after] += more
+                break
+        return entry
 
     def _add(self, entry: Entry, content: str) -> Entry:
         self._entries.append(entry)

@@ -121,9 +121,8 @@ def read_chunk(data: bytes) -> Delta:
             case {"error": error} if error:
                 raise stream_error(error)
             case {"choices": [{"delta": dict() as delta, **rest}, *_]}:
-                text, calls = delta.get("content"), ()
-                if "tool_calls" in delta:
-                    calls = read_call_deltas(delta)
+                text = delta.get("content")
+                calls = read_call_deltas(delta) if "tool_calls" in delta else ()
                 return Delta(text if isinstance(text, str) else "", _finish_reason(rest), calls)
             case {"choices": [{**rest}, *_]}:
                 return Delta("", _finish_reason(rest))

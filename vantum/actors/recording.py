@@ -1,0 +1,70 @@
+"""What tools did within an answer goes into the history, between what was said before and after."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from vantum.actors.cut import CutAnswer
+from vantum.actors.response import Response
+from vantum.core.history import History
+
+
+def record_answer(history: History, cut: CutAnswer, *, interrupted: bool, at_ms: int) -> None:
+    """Record an answer with all its utterances, as far as it was heard."""
+    last = cut.responses[-1]
+    whole = not interrupted and not last.failed
+    text = heard = ""
+    for response in cut.responses:
+        said = last.playing.playout.text if response is last else response.heard
+        if text and response.said.round_ends:
+            history.add_assistant(text, at_ms=at_ms, heard_text=None if whole else heard)
+            text = heard = ""
+        more, more_heard = record_rounds(
+            history, response, said, response.heard, whole=whole, at_ms=at_ms
+        )
+        text, heard = f"{text} {more}".strip(), f"{heard} {more_heard}".strip()
+    if text or not last.said.round_ends:
+        history.add_assistant(
+            text,
+            interrupted=interrupted,
+            is_fallback=any(response.said.is_fallback for response in cut.responses),
+            heard_text=None if whole else heard,
+            written=cut.written if whole else "",
+            at_ms=at_ms,
+        )
+
+
+def record_rounds(
+    history: History, response: Response, text: str, heard: str, *, whole: bool, at_ms: int
+) -> tuple[str, str]:
+    """Record the rounds of an answer but the last; gives what is left of `text` and of `heard`.
+
+    An answer that was cut before anything of it was heard is none: of it only what has begun is
+    recorded, which stays done whatever becomes of the answer.
+    """
+    said, errands = response.said, response.errands
+    began = 0
+    for number, this in enumerate(errands.rounds if errands is not None else ()):
+        if not (whole or heard or this.begun):
+            continue
+        end = said.round_ends[number] if number < len(said.round_ends) else len(said.pieces)
+        words = sum(len(piece.split()) for piece in said.pieces[began:end])
+        began = end
+        before, text = _split(text, words)
+        before_heard, heard = _split(heard, words)
+        if before:
+            history.add_assistant(
+                before,
+                heard_text=None if whole else before_heard,
+                written=this.text if whole else "",
+                at_ms=at_ms,
+            )
+        history.add_tool_use(this.messages, at_ms=at_ms)
+        this.late = partial(history.tool_finished, at_ms=at_ms)
+    return text, heard
+
+
+def _split(text: str, words: int) -> tuple[str, str]:
+    """The first words of a text, and the rest."""
+    found = text.split()
+    return " ".join(found[:words]), " ".join(found[words:])
