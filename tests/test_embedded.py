@@ -9,8 +9,8 @@ import attrs
 import pytest
 import trio
 
-from vantum.client import Client, connect
-from vantum.config import Settings
+from tests.patience import HANG_S, connect, patient_settings
+from vantum.client import Client
 from vantum.config.providers import LocalSettings
 from vantum.core import events as e
 from vantum.core.audio import Wav, dbfs, read_wav
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.local
 
 @asynccontextmanager
 async def embedded(local: LocalSettings) -> AsyncIterator[tuple[Client, Providers]]:
-    settings = Settings(local=local)
+    settings = attrs.evolve(patient_settings(), local=local)
     async with open_providers(settings) as providers, trio.open_nursery() as nursery:
         listeners = await open_listeners("127.0.0.1", 0)
         await nursery.start(Server(settings, providers).serve, listeners)
@@ -98,11 +98,11 @@ async def test_telephone_audio_in_auto_mode_needs_no_button(
 
             async def caller() -> None:
                 await speak(client, wav)
-                await speak(client, Wav(bytes(16_000 * 20), 8000))
+                await speak(client, Wav(bytes(round(16_000 * HANG_S)), 8000))
 
             nursery.start_soon(caller)
             heard: list[str] = []
-            with trio.fail_after(20):
+            with trio.fail_after(HANG_S):
                 async for _, message in client.events:
                     if isinstance(message, e.TranscriptOut) and message.is_final:
                         heard.append(message.transcript)

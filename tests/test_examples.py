@@ -12,6 +12,7 @@ import pytest
 import trio
 
 import vantum
+from tests.patience import HANG_S, PATIENT_ENVIRONMENT
 from vantum.core.audio import write_wav
 from vantum.testing import CartesiaScript, DeepgramScript, OpenAIScript, simulated_providers
 
@@ -20,7 +21,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 async def example(name: str, *arguments: object, cwd: Path) -> str:
     environment = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG")}
-    with trio.fail_after(30):
+    with trio.fail_after(HANG_S):
         done = await trio.run_process(
             [sys.executable, str(EXAMPLES / f"{name}.py"), *map(str, arguments)],
             env=environment,
@@ -41,13 +42,13 @@ def recording(tmp_path: Path) -> Path:
 
 
 async def test_talking_to_a_server(tmp_path: Path, recording: Path) -> None:
-    answer = "Hi. ||BREAK|| " + "And so on. " * 5
+    answer = "Hi. ||BREAK|| " + "And so on. " * 60  # a minute, in which the caller cuts in
     async with simulated_providers(
         DeepgramScript(("hello",), speech="on_finalize"),
         OpenAIScript(("Hi. ||BREAK|| Bye.", answer)),
         CartesiaScript(),
     ) as peers:
-        settings = vantum.load_settings(peers.environment(), None).settings
+        settings = vantum.load_settings(PATIENT_ENVIRONMENT | peers.environment(), None).settings
         async with (
             vantum.open_providers(settings) as providers,
             vantum.open_server(settings, providers, port=0) as url,
@@ -109,6 +110,6 @@ def test_importing_the_package_loads_nothing() -> None:
         "print([m for m in sys.modules if m in heavy or m.startswith('vantum.')])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=HANG_S, check=True
     )
     assert done.stdout == "[]\n"

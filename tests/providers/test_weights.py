@@ -13,6 +13,7 @@ from pathlib import Path
 import attrs
 import pytest
 
+from tests.patience import HANG_S
 from vantum.config.providers import LocalSettings
 from vantum.errors import ModelsMissing
 from vantum.providers.local import weights as under_test
@@ -215,7 +216,7 @@ def test_two_processes_fetch_at_the_same_time(settings: LocalSettings, toy: Weig
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    said = [process.communicate(timeout=60)[0] for process in both]
+    said = [process.communicate(timeout=HANG_S)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert sorted("fetched" in text for text in said) == [False, True]
     assert require(settings, "toy", [toy]).is_dir()
