@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from vantum.replay import Recording, Turn, load_recording, replay_turn, save_answer
     from vantum.running import open_server
     from vantum.server import Server
+    from vantum.tools import Tool, ToolContext, ToolError, book_meeting, tool
 
     __version__: str
 
@@ -38,10 +39,14 @@ __all__ = [
     "Secret",
     "Server",
     "Settings",
+    "Tool",
+    "ToolContext",
+    "ToolError",
     "Turn",
     "VantumError",
     "Wav",
     "__version__",
+    "book_meeting",
     "configure_logs",
     "connect",
     "load_recording",
@@ -51,6 +56,7 @@ __all__ = [
     "read_wav",
     "replay_turn",
     "save_answer",
+    "tool",
     "write_wav",
 ]
 
@@ -66,6 +72,7 @@ _HOMES = {
     "vantum.replay": ("Recording", "Turn", "load_recording", "replay_turn", "save_answer"),
     "vantum.running": ("open_server",),
     "vantum.server": ("Server",),
+    "vantum.tools": ("Tool", "ToolContext", "ToolError", "book_meeting", "tool"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

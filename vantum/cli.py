@@ -88,6 +88,11 @@ _server_options: list[Callable[..., Any]] = [
     click.option("--tts", metavar="NAME", help="Who speaks: auto, cartesia, local."),
     click.option("--script", metavar="FILE", help="A call's script, in TOML (SCRIPT_FILE)."),
     click.option(
+        "--tools",
+        metavar="MODULE:NAME",
+        help="Tools of your own for the model, comma-separated (TOOLS).",
+    ),
+    click.option(
         "--log-level", metavar="LEVEL", help="Least that is logged: debug, info, warning, error."
     ),
 ]
@@ -107,6 +112,7 @@ def _server_settings(options: Mapping[str, Any]) -> Loaded:
         "llm.provider": options["llm"],
         "tts.provider": options["tts"],
         "prompts.script_file": options["script"],
+        "tools.load": options["tools"],
         "log.level": options["log_level"],
     }
     return _load(options["config"], overrides)

@@ -21,12 +21,14 @@ from vantum.config import Settings
 from vantum.config.choices import Choice, provider_choices
 from vantum.config.load import Loaded
 from vantum.core.events import TurnDetection
+from vantum.core.tools import Tool
 from vantum.errors import ConfigError, Role, VantumError
 from vantum.observe.logs import configure_logs
 from vantum.providers.registry import Providers, open_providers
 from vantum.replay import Recording, Turn, load_recording, make_directory, replay_turn, save_answer
 from vantum.screen import Screen, answer_line, say_loading, table, waterfall
 from vantum.server import Server
+from vantum.tools import load_tools
 from vantum.wire.fields import Vocabulary
 
 Say = Callable[[str], Any]
@@ -77,6 +79,7 @@ async def open_server(
     providers: Providers,
     *,
     routes: Sequence[BaseRoute] = (),
+    tools: Sequence[Tool] = (),
     host: str | None = None,
     port: int | None = None,
 ) -> AsyncIterator[str]:
@@ -85,17 +88,20 @@ async def open_server(
     Args:
         providers: from `open_providers`, or your own.
         routes: further HTTP routes on the same port.
+        tools: what the model may call (`vantum.tools`), besides the built-in ones and those that
+            the settings name.
         host, port: instead of those of the settings; port 0 takes a free one.
 
     Raises:
-        ConfigError: the address cannot be used.
+        ConfigError: the address cannot be used, or a tool that the settings name is none.
     """
+    tools = (*load_tools(settings.tools.load_paths), *tools)
     where = (
         settings.server.host if host is None else host,
         settings.server.port if port is None else port,
     )
     async with _bound(*where) as listeners, trio.open_nursery() as nursery:
-        await nursery.start(Server(settings, providers, routes).serve, listeners)
+        await nursery.start(Server(settings, providers, routes, tools).serve, listeners)
         yield listening_url(listeners)
         nursery.cancel_scope.cancel()
 
@@ -148,10 +154,11 @@ async def run_server(loaded: Loaded, *, say: Say) -> int:
     settings = loaded.settings
     configure_logs(settings.log.level, settings.log.format)
     choices = provider_choices(settings, loaded.origins)
+    tools = load_tools(settings.tools.load_paths)
     async with _bound(settings.server.host, settings.server.port) as listeners:
         await prepare_models(settings, say)
         async with open_providers(settings) as providers, trio.open_nursery() as nursery:
-            server = Server(settings, providers)
+            server = Server(settings, providers, tools=tools)
             accepting = await nursery.start(server.serve, listeners)
             _settle_memory()
             with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import h11
 import trio
 import uuid_utils
-from attrs import Factory, define
+from attrs import Factory, define, field
 from starlette.routing import BaseRoute
 from structlog.contextvars import bound_contextvars
 from trio_websocket import WebSocketConnection, WebSocketRequest, wrap_server_stream
@@ -26,6 +26,7 @@ from vantum.actors.writer import ClientTooSlow
 from vantum.config import Settings
 from vantum.core.decisions import CloseRequested
 from vantum.core.events import Busy, ErrorReply, Request, ServerMessage
+from vantum.core.tools import Tool
 from vantum.http import (
     ReplayStream,
     build_app,
@@ -63,17 +64,26 @@ def wall_ms() -> int:
 
 @define(eq=False)
 class Server:
-    """One listening server and its sessions."""
+    """One listening server and its sessions.
+
+    `tools`: what the model is offered besides the built-in ones.
+    """
 
     settings: Settings
     providers: Providers
     routes: Sequence[BaseRoute] = ()
+    tools: Sequence[Tool] = ()
     new_id: Callable[[], str] = new_uuid7
     wall_ms: Callable[[], int] = wall_ms
     sessions: dict[str, Conductor | None] = Factory(dict)
     draining: bool = False
     started_s: float = Factory(trio.current_time)
+    _tool_threads: trio.CapacityLimiter = field(init=False)
     _changed: trio.Event = Factory(trio.Event)
+
+    @_tool_threads.default
+    def _new_threads(self) -> trio.CapacityLimiter:
+        return trio.CapacityLimiter(self.settings.tools.max_threads)
 
     async def serve(
         self,
@@ -242,6 +252,8 @@ class Server:
             new_id=self.new_id,
             wall_ms=self.wall_ms,
             log=get_log("session"),
+            tools=tuple(self.tools),
+            tool_threads=self._tool_threads,
         )
 
     async def _until_over(

@@ -20,6 +20,7 @@ from vantum.config import Settings
 from vantum.config.declared import Declared, declared, declared_tables
 from vantum.config.prompts import PromptSettings, check_template, read_script, read_variants
 from vantum.config.values import WrongValue, parse, shown
+from vantum.core.builtin_tools import BUILT_IN
 from vantum.core.markers import strip_markers
 from vantum.core.scripts import Script
 from vantum.core.variants import PromptVariant
@@ -166,6 +167,12 @@ def _check_together(settings: Settings, origins: Mapping[str, str]) -> None:
         if high < low:
             raise ConfigError(
                 f"{more}={high} ({origins[more]}): must be at least {less}={low} ({origins[less]})"
+            )
+    for tool in settings.tools.built_in_names:
+        if tool not in BUILT_IN:
+            raise ConfigError(
+                f"tools.built_in={settings.tools.built_in} ({origins['tools.built_in']}): "
+                f"must be of {', '.join(BUILT_IN)}"
             )
     for tier in ("fallback_tier1", "fallback_tier2", "fallback_tier3"):
         text = getattr(settings.llm, tier)

@@ -8,13 +8,21 @@ from __future__ import annotations
 
 from vantum.testing.cartesia import CartesiaScript, SimulatedCartesia, simulated_cartesia
 from vantum.testing.deepgram import DeepgramScript, SimulatedDeepgram, simulated_deepgram
-from vantum.testing.openai import OpenAIScript, SimulatedOpenAI, simulated_openai
+from vantum.testing.openai import (
+    CallTool,
+    OpenAIScript,
+    Reply,
+    SimulatedOpenAI,
+    simulated_openai,
+)
 from vantum.testing.providers import SimulatedProviders, simulated_providers
 
 __all__ = [
+    "CallTool",
     "CartesiaScript",
     "DeepgramScript",
     "OpenAIScript",
+    "Reply",
     "SimulatedCartesia",
     "SimulatedDeepgram",
     "SimulatedOpenAI",

@@ -30,27 +30,33 @@ from attrs import Factory, define, field
 from vantum.testing.openai_script import (
     CUT_SHORT,
     NEEDS_WATCH,
+    CallTool,
     Fault,
     FaultKind,
     OpenAIScript,
     RecordedRequest,
+    Reply,
 )
 from vantum.testing.openai_wire import (
     Answer,
+    AskedTool,
     ErrorName,
     error_body,
     is_error,
     model_object,
     split_tokens,
     sse_event,
+    wrong_tools,
 )
 from vantum.testing.serving import serve_peer, served
 
 __all__ = [
+    "CallTool",
     "Fault",
     "FaultKind",
     "OpenAIScript",
     "RecordedRequest",
+    "Reply",
     "SimulatedOpenAI",
     "serve_openai",
     "simulated_openai",
@@ -236,11 +242,19 @@ class SimulatedOpenAI:
             return error_body("bad_request", "you must provide a model and messages")
         if self.script.check_model and body["model"] not in self.script.models:
             return error_body("not_found")
+        if (wrong := wrong_tools(body)) is not None:
+            return error_body("bad_request", wrong)
         return None
 
     def _answer(self, number: int, body: Mapping[str, Any], fault: Fault | None) -> Answer:
-        text = self.script.text(number, body["messages"])
-        tokens = split_tokens(text, self.script.split_seed)
+        reply, seed = self.script.reply(number, body["messages"]), self.script.split_seed
+        tokens, calls = split_tokens(reply.text, seed), reply.calls
+        if not body.get("tools") or body.get("tool_choice") == "none":
+            calls = ()
+        asked = [
+            AskedTool(c.id or f"call_{number}_{i}", c.name, split_tokens(c.arguments, seed))
+            for i, c in enumerate(calls)
+        ]
         match fault:
             case Fault(kind="empty" | "hang" | "hang_open"):
                 return Answer(number, body, [])
@@ -250,7 +264,7 @@ class SimulatedOpenAI:
                 return Answer(number, body, tokens[:count], reason)
             case Fault(kind=kind, after_tokens=count) if kind in CUT_SHORT:
                 return Answer(number, body, tokens[:count])
-        return Answer(number, body, tokens)
+        return Answer(number, body, tokens, "tool_calls" if asked else "stop", asked)
 
     async def _deliver(self, wire: _Wire, answer: Answer, kind: FaultKind | None) -> None:
         """Send the answer with its fault; a broken connection counts as abandoned."""
@@ -296,8 +310,8 @@ class SimulatedOpenAI:
                 await trio.sleep_forever()
             await trio.sleep_until(due_s)
         events.append(h11.Data(data=answer.opening()))
-        for token in answer.tokens:
-            events.append(h11.Data(data=answer.token(token)))
+        for piece in answer.pieces():
+            events.append(h11.Data(data=piece))
             if script.tokens_per_s:
                 await send(*events)
                 events.clear()

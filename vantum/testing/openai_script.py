@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
 
 from vantum.testing.openai_wire import ErrorName, Messages
 
@@ -43,12 +44,41 @@ class Fault:
     after_tokens: int = 2
 
 
+def _as_json(arguments: str | Mapping[str, Any]) -> str:
+    return arguments if isinstance(arguments, str) else json.dumps(arguments)
+
+
+@frozen
+class CallTool:
+    """The model asks for a tool.
+
+    Args:
+        name: of the tool.
+        arguments: a mapping, or a text that need not be JSON.
+        id: of the call; empty: the peer makes one up.
+    """
+
+    name: str
+    arguments: str = field(default="{}", converter=_as_json)
+    id: str = ""
+
+
+@frozen
+class Reply:
+    """An answer that asks for tools, perhaps after a text."""
+
+    text: str = ""
+    calls: tuple[CallTool, ...] = ()
+
+
 @frozen
 class OpenAIScript:
     """How the simulated OpenAI behaves.
 
     Args:
-        answers: texts in the order of requests (the last one repeats), or messages → text.
+        answers: texts or `Reply`s in the order of requests (the last one repeats), or a function
+            from messages to one of them. Without tools in the request, or with
+            `tool_choice: "none"`, no tool is asked for.
         first_token_s: from the response's headers to the first token.
         tokens_per_s: pace of the tokens after it; 0: all at once.
         split_seed: cut the text at random places by this seed, instead of at words.
@@ -58,7 +88,9 @@ class OpenAIScript:
         check_model: answer 404 to a model that is not listed, as the real one does.
     """
 
-    answers: tuple[str, ...] | Callable[[Messages], str] = ("Hello! How can I help you today?",)
+    answers: tuple[str | Reply, ...] | Callable[[Messages], str | Reply] = (
+        "Hello! How can I help you today?",
+    )
     first_token_s: float = 0.0
     tokens_per_s: float = 0.0
     split_seed: int | None = None
@@ -67,11 +99,17 @@ class OpenAIScript:
     models: tuple[str, ...] = ("gpt-4.1-2025-04-14", "gpt-4.1-mini-2025-04-14")
     check_model: bool = False
 
-    def text(self, number: int, messages: Messages) -> str:
+    def reply(self, number: int, messages: Messages) -> Reply:
         """The answer to chat request `number`, counted from 0."""
         if callable(self.answers):
-            return self.answers(messages)
-        return self.answers[min(number, len(self.answers) - 1)]
+            answer = self.answers(messages)
+        else:
+            answer = self.answers[min(number, len(self.answers) - 1)]
+        return Reply(answer) if isinstance(answer, str) else answer
+
+    def text(self, number: int, messages: Messages) -> str:
+        """The text of the answer to chat request `number`."""
+        return self.reply(number, messages).text
 
 
 @frozen

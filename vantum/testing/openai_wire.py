@@ -73,6 +73,8 @@ _ERRORS: dict[ErrorName, tuple[int, str, str | None, str]] = {
     "overloaded": (503, "server_error", None, "The engine is currently overloaded."),
 }
 
+_TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+
 #: Words with the space before them, punctuation apart: roughly how a real tokeniser cuts.
 _TOKEN = re.compile(r"\s*(?:\w+|[^\w\s]+)|\s+")
 
@@ -115,6 +117,15 @@ def sse_event(data: Mapping[str, Any]) -> bytes:
 
 
 @frozen
+class AskedTool:
+    """A tool that an answer asks for; `tokens` are its arguments."""
+
+    id: str
+    name: str
+    tokens: Sequence[str]
+
+
+@frozen
 class Answer:
     """One answer: the events of a stream, or a JSON body.
 
@@ -123,20 +134,30 @@ class Answer:
         body: the request's body.
         tokens: its text.
         finish_reason: why it ends.
+        calls: the tools it asks for after the text.
     """
 
     number: int
     body: Mapping[str, Any]
     tokens: Sequence[str]
     finish_reason: str = "stop"
+    calls: Sequence[AskedTool] = ()
 
     def opening(self) -> bytes:
         """The first event: the role, without text."""
         return self._chunk({"role": "assistant", "content": "", "refusal": None})
 
-    def token(self, text: str) -> bytes:
-        """The event of one token."""
-        return self._chunk({"content": text})
+    def pieces(self) -> list[bytes]:
+        """The events of its text and its calls: one for each token, one to begin each call."""
+        events = [self._chunk({"content": token}) for token in self.tokens]
+        for index, call in enumerate(self.calls):
+            function = {"name": call.name, "arguments": ""}
+            head = {"index": index, "id": call.id, "type": "function", "function": function}
+            events.append(self._chunk({"tool_calls": [head]}))
+            for token in call.tokens:
+                more = {"index": index, "function": {"arguments": token}}
+                events.append(self._chunk({"tool_calls": [more]}))
+        return events
 
     def closing(self) -> bytes:
         """The finish reason, the usage if it was asked for, and the end mark."""
@@ -148,7 +169,18 @@ class Answer:
 
     def whole(self) -> dict[str, Any]:
         """The body of an answer that is not streamed."""
-        message = {"role": "assistant", "content": "".join(self.tokens), "refusal": None}
+        text: str | None = "".join(self.tokens)
+        message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
+        if self.calls:
+            message["content"] = text or None
+            message["tool_calls"] = [
+                {
+                    "id": call.id,
+                    "type": "function",
+                    "function": {"name": call.name, "arguments": "".join(call.tokens)},
+                }
+                for call in self.calls
+            ]
         choice = {
             "index": 0,
             "message": message,
@@ -175,3 +207,34 @@ class Answer:
         asked = sum(len(split_tokens(str(m.get("content", "")))) for m in self.body["messages"])
         said = len(self.tokens)
         return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
+
+
+def wrong_tools(body: Mapping[str, Any]) -> str | None:
+    """What the real server would say against a request's tools and results; None: nothing."""
+    for index, tool in enumerate(body.get("tools") or ()):
+        function = tool.get("function") if isinstance(tool, dict) else None
+        if not isinstance(function, dict) or tool.get("type") != "function":
+            return f"Invalid value: 'tools[{index}]'. Expected a function."
+        if not _TOOL_NAME.fullmatch(str(function.get("name", ""))):
+            return f"Invalid 'tools[{index}].function.name': string does not match pattern."
+        if (function.get("parameters") or {}).get("type") != "object":
+            return f"Invalid schema for function '{function['name']}': type must be 'object'."
+    waiting: list[str] = []
+    for index, message in enumerate(body["messages"]):
+        if message.get("role") == "tool":
+            if message.get("tool_call_id") not in waiting:
+                return (
+                    f"Invalid parameter: messages[{index}] with role 'tool' must be a response to "
+                    "a preceding message with 'tool_calls'."
+                )
+            waiting.remove(message["tool_call_id"])
+            continue
+        if waiting:
+            break
+        waiting = [call["id"] for call in message.get("tool_calls") or ()]
+    if waiting:
+        return (
+            "An assistant message with 'tool_calls' must be followed by tool messages responding "
+            f"to each 'tool_call_id'. Missing: {', '.join(waiting)}"
+        )
+    return None
