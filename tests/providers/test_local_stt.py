@@ -18,6 +18,7 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.patience import HANG_S
 from vantum.config.providers import LocalSettings
 from vantum.core.audio import from_float, mulaw_decode, mulaw_encode, read_wav
 from vantum.core.messages import (
@@ -99,8 +100,7 @@ class Bench:
 
     async def recognition(self) -> None:
         """Wait until one is running."""
-        with trio.fail_after(5):
-            assert await trio.to_thread.run_sync(self.model.began.wait, 5)
+        assert await trio.to_thread.run_sync(self.model.began.wait, HANG_S)
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator["Call"]:
@@ -135,7 +135,7 @@ class Call:
 
     async def until(self, last: SttEvent | type) -> list[SttEvent]:
         events: list[SttEvent] = []
-        with trio.fail_after(5):
+        with trio.fail_after(HANG_S):
             while not events or not (
                 isinstance(events[-1], last) if isinstance(last, type) else events[-1] == last
             ):
@@ -313,7 +313,7 @@ async def test_while_the_workers_are_busy_interims_are_left_out() -> None:
     bench = Bench(threads=1, interim_ms=320)
     release = threading.Event()
     async with bench.session() as call, trio.open_nursery() as nursery:
-        nursery.start_soon(bench.workers.run, release.wait, 5)
+        nursery.start_soon(bench.workers.run, release.wait, HANG_S)
         await trio.testing.wait_all_tasks_blocked()
         await call.say(10)
         await call.say(10)
@@ -391,7 +391,7 @@ async def test_a_failure_while_much_is_waiting_is_still_one_error() -> None:
         input_tx.send_nowait(SttAudio(SPEECH_FRAME * 20))
         input_tx.send_nowait(SttFlush(number))
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(bench.workers.run, release.wait, 5)
+        nursery.start_soon(bench.workers.run, release.wait, HANG_S)
 
         async def let_go() -> None:
             await trio.testing.wait_all_tasks_blocked()

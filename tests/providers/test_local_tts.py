@@ -1,9 +1,8 @@
 """The embedded synthesiser: order, silence, look-ahead, cancellation, and that it can be heard."""
 
-import statistics
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.patience import HANG_S
 from vantum.config.providers import LocalSettings
 from vantum.core.messages import (
     EndOfPieces,
@@ -26,6 +26,7 @@ from vantum.errors import ConfigError, ProviderError
 from vantum.providers.local.tts import (
     SAMPLE_RATE_HZ,
     LocalTtsProvider,
+    Stretch,
     cut_phonemes,
     trim_silence,
 )
@@ -173,7 +174,7 @@ async def test_the_next_piece_is_made_while_the_first_is_played(provider: LocalT
             nursery.start_soon(run)
             for index in range(20):
                 piece_tx.send_nowait(SpeechPiece(index, f"Piece {index}."))
-            with trio.fail_after(5):
+            with trio.fail_after(HANG_S):
                 assert isinstance(await speech_rx.receive(), SpeechAudio)
                 await two_made.wait()
             await trio.testing.wait_all_tasks_blocked(0.1)
@@ -183,23 +184,39 @@ async def test_the_next_piece_is_made_while_the_first_is_played(provider: LocalT
         monkeypatch.undo()
 
 
-async def test_cancelling_ends_it_soon(provider: LocalTtsProvider) -> None:
-    text = "You give us a list of people to call and we call all of them for you every day. " * 3
-    started_s = trio.current_time()
-    await speak(provider, *[text] * 10)
-    whole_s = trio.current_time() - started_s
-    took_s = []
-    for attempt in range(5):
-        with trio.move_on_after(whole_s * 0.03 * (attempt + 1)) as scope:
-            await speak(provider, *[text] * 10)
-        took_s.append(trio.current_time() - scope.deadline)
-        assert scope.cancelled_caught
-    # One stretch of thirty; at most 40 ms on an idle machine.
-    assert statistics.median(took_s) < whole_s / 5
+async def test_cancelling_ends_with_the_stretch_that_is_being_made(
+    provider: LocalTtsProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    voice, loop = provider._voice, trio.lowlevel.current_trio_token()
+    begun: list[int] = []
+    closed: list[bool] = []
+    scope = trio.CancelScope()
 
-    computed_s = time.process_time()
-    await trio.sleep(0.1)
-    assert time.process_time() - computed_s < 0.05  # nothing runs on
+    class Cancelling:
+        """Cancels the answer while its third stretch is made."""
+
+        def stretches(self, text: str) -> Iterator[Stretch]:
+            stretches = voice.stretches(text)
+            try:
+                for number in range(100):
+                    begun.append(number)
+                    if len(begun) == 3:
+                        trio.from_thread.run_sync(scope.cancel, trio_token=loop)
+                    stretch = next(stretches, None)
+                    if stretch is None:
+                        return
+                    yield stretch
+            finally:
+                closed.append(True)
+
+    monkeypatch.setattr(provider, "_voice", Cancelling())
+    text = "You give us a list of people to call and we call all of them for you every day. " * 3
+    with scope:
+        await speak(provider, *[text] * 10)
+    assert scope.cancelled_caught
+    assert begun == [0, 1, 2], "nothing runs on"
+    assert closed == [True]
+    assert provider._workers.idle
 
 
 async def test_sessions_take_turns(provider: LocalTtsProvider) -> None:

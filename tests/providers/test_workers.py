@@ -3,11 +3,13 @@
 import threading
 import time
 from collections.abc import Generator
+from contextlib import closing
 
 import pytest
 import trio
 import trio.testing
 
+from tests.patience import HANG_S, until
 from vantum.providers.local.workers import Workers
 
 
@@ -28,30 +30,26 @@ def test_zero_means_the_cores() -> None:
 
 async def test_no_more_jobs_at_once_than_threads_and_first_come_first_served() -> None:
     workers = Workers(2)
-    running, peak, order = 0, 0, []
-    lock = threading.Lock()
+    began: list[int] = []
+    may_end = [threading.Event() for _ in range(8)]
 
     def job(number: int) -> None:
-        nonlocal running, peak
-        with lock:
-            running += 1
-            peak = max(peak, running)
-            order.append(number)
-        time.sleep(0.002)
-        with lock:
-            running -= 1
-
-    async def ask(number: int) -> None:
-        await workers.run(job, number)
+        began.append(number)
+        may_end[number].wait(HANG_S)
 
     async with trio.open_nursery() as nursery:
         for number in range(8):
-            nursery.start_soon(ask, number)
+            nursery.start_soon(workers.run, job, number)
             await trio.testing.wait_all_tasks_blocked()
-    assert peak == 2
-    assert order[0] in (0, 1)
-    assert sorted(order) == list(range(8))
-    assert all(abs(place - number) <= 1 for place, number in enumerate(order))
+        await until(lambda: len(began) == 2)
+        assert sorted(began) == [0, 1]
+        for number in range(6):
+            may_end[number].set()
+            await until(lambda number=number: len(began) == number + 3)  # type: ignore[misc]
+            assert began[-1] == number + 2
+        may_end[6].set()
+        may_end[7].set()
+    assert len(began) == 8
 
 
 async def test_a_waiting_job_is_taken_out_of_the_queue_when_cancelled() -> None:
@@ -59,10 +57,11 @@ async def test_a_waiting_job_is_taken_out_of_the_queue_when_cancelled() -> None:
     ran: list[int] = []
     release = threading.Event()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(workers.run, lambda: release.wait())
+        nursery.start_soon(workers.run, release.wait, HANG_S)
         await trio.testing.wait_all_tasks_blocked()
-        with trio.move_on_after(0.001):
+        with trio.move_on_after(0.001) as scope:
             await workers.run(ran.append, 1)
+        assert scope.cancelled_caught
         release.set()
     await workers.run(lambda: None)
     assert ran == []
@@ -72,7 +71,8 @@ async def test_a_running_job_may_notice_that_it_is_cancelled() -> None:
     finished = []
 
     def job() -> None:
-        for _ in range(10_000):
+        gives_up_s = time.monotonic() + HANG_S
+        while time.monotonic() < gives_up_s:
             trio.from_thread.check_cancelled()
             time.sleep(0.001)
         finished.append(True)
@@ -114,20 +114,39 @@ async def test_cancelling_an_iteration_waits_for_the_item_and_closes() -> None:
     made: list[int] = []
     closed: list[bool] = []
 
-    def slow() -> Generator[int, None, None]:
-        for number in _count(made, closed, 1000):
-            time.sleep(0.003)
-            yield number
+    may_go_on = threading.Event()
+    workers = Workers(1)
+    left = False
 
-    with trio.move_on_after(0.01) as scope:
-        async with Workers(1).iterate(slow) as items:
-            async for _ in items:
-                pass
-    after = len(made)
-    assert scope.cancelled_caught
-    assert 0 < after < 100
-    await trio.sleep(0.005)
-    assert len(made) == after
+    def slow() -> Generator[int, None, None]:
+        with closing(_count(made, closed, 1000)) as numbers:
+            for number in numbers:
+                if number == 1:
+                    may_go_on.wait(HANG_S)
+                yield number
+
+    async def listen() -> None:
+        nonlocal left
+        async with workers.iterate(slow) as items:
+            try:
+                async for _ in items:
+                    pass
+            finally:
+                left = True
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(listen)
+        await until(lambda: len(made) == 2)  # the second is being made
+        nursery.cancel_scope.cancel()
+        with trio.CancelScope(shield=True):
+            await trio.testing.wait_all_tasks_blocked()
+            assert not left
+            assert closed == []
+            may_go_on.set()
+    assert left
+    assert made == [0, 1]
+    assert closed == [True]
+    assert workers.idle
 
 
 async def test_a_long_iteration_and_a_short_job_take_turns() -> None:
