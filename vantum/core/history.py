@@ -24,6 +24,7 @@ heard. The context is made from it: what the model should believe was said.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Final, Literal, TypeAlias
 
 from attrs import evolve, frozen
@@ -260,6 +261,15 @@ class History:
         self._messages.append(message)
         tokens = message_tokens(message, self._count)
         self._tokens_before.append(self._tokens_before[-1] + tokens)
+
+    def imagined(self, text: str) -> History:
+        """A copy in which the user has said `text`: what the model would then be asked with."""
+        twin = copy(self)
+        twin._entries = list(self._entries)
+        twin._messages = list(self._messages)
+        twin._tokens_before = list(self._tokens_before)
+        twin.add_user(text)
+        return twin
 
     # ------------------------------------------------------------ the context
 
