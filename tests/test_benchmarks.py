@@ -104,7 +104,7 @@ def test_three_processes_measure_a_turn_and_leave_nothing_behind() -> None:
             do="turns", turns=1, speech_s=0.1, pause_s=0.0, together=False, always=True
         )
         assert len(found["latency_ms"]) == 1
-        assert 0 < found["latency_ms"][0] < 20_000
+        assert found["latency_ms"][0] > 0
         assert server.cpu_s() > 0
         assert server.memory_kb()[0] >= server.memory_kb()[1] > 1000
         assert load.ask(do="conversations", count=3, at_once=1) == {"failures": 0}
