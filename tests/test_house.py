@@ -23,7 +23,7 @@ ALLOWED = {
     "wire": {"core", "errors"},
     "ports": {"core", "errors"},
     "actors": {"core", "wire", "ports", "config", "errors", "observe"},
-    "providers": {"core", "ports", "config", "errors", "observe"},
+    "providers": {"core", "ports", "config", "errors", "observe", "websocket"},
     "tools": {"core", "errors"},
     "turn": {"actors", "core", "ports", "config", "errors"},
     "session": {"turn", "actors", "core", "ports", "config", "errors"},
@@ -57,7 +57,17 @@ ALLOWED = {
     },
 }
 #: What a pure room must not touch.
-IMPURE = {"trio", "trio_websocket", "anyio", "socket", "ssl", "time", "structlog", "logging"}
+IMPURE = {
+    "trio",
+    "trio_websocket",
+    "websockets",
+    "anyio",
+    "socket",
+    "ssl",
+    "time",
+    "structlog",
+    "logging",
+}
 
 
 def room(path: Path) -> str:

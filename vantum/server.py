@@ -18,7 +18,6 @@ import uuid_utils
 from attrs import Factory, define, field
 from starlette.routing import BaseRoute
 from structlog.contextvars import bound_contextvars
-from trio_websocket import WebSocketConnection, WebSocketRequest, wrap_server_stream
 
 from vantum.actors.call import Call
 from vantum.actors.conductor import Conductor
@@ -39,13 +38,7 @@ from vantum.http import (
 from vantum.observe.logs import get_log
 from vantum.providers.registry import Providers
 from vantum.session import run_session
-from vantum.websocket import (
-    MESSAGE_QUEUE,
-    RECEIVE_BUFFER,
-    WEBSOCKET_ERRORS,
-    TrioSocket,
-    keep_alive,
-)
+from vantum.websocket import BadHandshake, WebSocket, accept, keep_alive
 from vantum.wire.native import Vocabulary, choose_vocabulary, encode
 from vantum.wire.registry import VOICECHAT_SUBPROTOCOL
 
@@ -105,7 +98,7 @@ class Server:
                 await self._connection(stream, app, config)
             except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as group:
                 _log.info("connection lost", error=repr(group.exceptions[0]))
-            except* WEBSOCKET_ERRORS as group:
+            except* BadHandshake as group:
                 _log.info("bad WebSocket peer", error=repr(group.exceptions[0]))
             except* Exception:
                 _log.exception("a connection failed")
@@ -177,41 +170,34 @@ class Server:
         token = header(request, b"authorization").removeprefix("Bearer ").strip()
         token = token or query.get("token", [""])[-1]
         server = self.settings.server
-        async with trio.open_nursery() as nursery:
-            with trio.move_on_after(server.handshake_timeout_ms / 1000) as handshake:
-                upgrade: WebSocketRequest = await wrap_server_stream(
-                    nursery, stream, MESSAGE_QUEUE, server.max_message_bytes, RECEIVE_BUFFER
-                )
-                connection = await upgrade.accept(subprotocol=subprotocol)
-            if not handshake.cancelled_caught:
-                await self._admit(connection, vocabulary, token)
-            nursery.cancel_scope.cancel()
+        with trio.move_on_after(server.handshake_timeout_ms / 1000) as handshake:
+            socket = await accept(
+                stream, subprotocol=subprotocol, max_message_bytes=server.max_message_bytes
+            )
+        if not handshake.cancelled_caught:
+            await self._admit(socket, vocabulary, token)
 
-    async def _admit(
-        self, connection: WebSocketConnection, vocabulary: Vocabulary, token: str
-    ) -> None:
+    async def _admit(self, socket: WebSocket, vocabulary: Vocabulary, token: str) -> None:
         server = self.settings.server
         session_id = self.new_id()
         if not self._allowed(token):
             message = "not authenticated: bring a token as `Authorization: Bearer …` or `?token=…`"
             reply = ErrorReply(Request(), "auth_failed", message)
-            await self._turn_away(connection, vocabulary, session_id, reply, 4401)
+            await self._turn_away(socket, vocabulary, session_id, reply, 4401)
             return
         if self.draining or len(self.sessions) >= server.max_sessions:
             busy = Busy(len(self.sessions), server.max_sessions)
-            await self._turn_away(connection, vocabulary, session_id, busy, 1013)
+            await self._turn_away(socket, vocabulary, session_id, busy, 1013)
             return
         # The place is taken before the first await: two at once must not both get the last one.
         self.sessions[session_id] = None
         try:
-            await self._session(connection, vocabulary, session_id)
+            await self._session(socket, vocabulary, session_id)
         finally:
             del self.sessions[session_id]
             self._changed.set()
 
-    async def _session(
-        self, connection: WebSocketConnection, vocabulary: Vocabulary, session_id: str
-    ) -> None:
+    async def _session(self, socket: WebSocket, vocabulary: Vocabulary, session_id: str) -> None:
         server = self.settings.server
         with bound_contextvars(session=session_id):
             _log.info("session opened", vocabulary=vocabulary, active=len(self.sessions))
@@ -220,9 +206,9 @@ class Server:
                 call = self.new_call(vocabulary, session_id)
                 async with trio.open_nursery() as nursery:
                     if server.ping_interval_ms:
-                        nursery.start_soon(self._until_silent, connection, nursery.cancel_scope)
+                        nursery.start_soon(self._until_silent, socket, nursery.cancel_scope)
                     conductor = await nursery.start(
-                        self._until_over, connection, call, nursery.cancel_scope
+                        self._until_over, socket, call, nursery.cancel_scope
                     )
                     self.sessions[session_id] = conductor
                     if self.draining:  # it began too late to be asked with the others
@@ -233,7 +219,7 @@ class Server:
             except* Exception:
                 _log.exception("session failed")
                 with trio.move_on_after(server.send_timeout_ms / 1000):
-                    await connection.aclose(code=1011, reason="internal error")
+                    await socket.close(1011, "internal error")
             _log.info("session closed", reason=reason)
 
     def new_call(self, vocabulary: Vocabulary, session_id: str) -> Call:
@@ -258,19 +244,19 @@ class Server:
 
     async def _until_over(
         self,
-        connection: WebSocketConnection,
+        socket: WebSocket,
         call: Call,
         scope: trio.CancelScope,
         *,
         task_status: trio.TaskStatus[Conductor],
     ) -> None:
-        await run_session(call, TrioSocket(connection), task_status=task_status)
+        await run_session(call, socket, task_status=task_status)
         scope.cancel()
 
-    async def _until_silent(self, connection: WebSocketConnection, scope: trio.CancelScope) -> None:
+    async def _until_silent(self, socket: WebSocket, scope: trio.CancelScope) -> None:
         server = self.settings.server
         await keep_alive(
-            connection,
+            socket,
             interval_s=server.ping_interval_ms / 1000,
             timeout_s=server.ping_timeout_ms / 1000,
         )
@@ -285,7 +271,7 @@ class Server:
 
     async def _turn_away(
         self,
-        connection: WebSocketConnection,
+        socket: WebSocket,
         vocabulary: Vocabulary,
         session_id: str,
         message: ServerMessage,
@@ -295,8 +281,8 @@ class Server:
         data = encode(message, vocabulary=vocabulary, session_id=session_id, new_id=self.new_id)
         assert data is not None
         with trio.move_on_after(self.settings.server.send_timeout_ms / 1000):
-            await connection.send_message(data)
-            await connection.aclose(code=code)
+            await socket.send(data)
+            await socket.close(code)
 
 
 def _address(request: h11.Request) -> tuple[str, dict[str, list[str]]]:

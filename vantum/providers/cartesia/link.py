@@ -16,20 +16,14 @@ from collections.abc import Awaitable, Callable
 from typing import Literal, TypeAlias
 
 import trio
-import wsproto.utilities
 from attrs import define, field
-from trio_websocket import (
-    ConnectionClosed,
-    ConnectionRejected,
-    WebSocketConnection,
-    wrap_client_stream,
-)
 
 from vantum.config import Secret
 from vantum.errors import ProviderError
 from vantum.observe.logs import get_log
 from vantum.providers.cartesia import protocol
 from vantum.providers.cartesia.protocol import Failure, FlushDone, Reply, Target
+from vantum.websocket import BadHandshake, WebSocket, connect, keep_alive
 
 _log = get_log("cartesia")
 
@@ -52,11 +46,7 @@ _OUTBOX = 256
 #: Audio of a context that nobody has taken yet: four times what is ever asked for ahead.
 _MAX_INBOX_BYTES = 8 * 1024 * 1024
 
-#: Between socket and link; the link empties it at once.
-_MESSAGE_QUEUE = 64
 _MAX_MESSAGE_BYTES = 4 * 1024 * 1024
-#: trio-websocket's own 4 KiB would take several reads for each audio message.
-_RECEIVE_BYTES = 64 * 1024
 
 
 def _network(message: str, *, status: int | None = None) -> ProviderError:
@@ -190,43 +180,25 @@ async def hold_link(
     Raises:
         ProviderError: it could not be connected. Never after that.
     """
-    link: Link | None = None
-    error: ProviderError | None = None
-    stream: _Watched | None = None
+    stream: trio.abc.Stream | None = None
     try:
-        async with trio.open_nursery() as nursery:
-            try:
-                with trio.fail_after(connect_timeout_s):
-                    stream = _Watched(await _connect(where, open_stream))
-                    socket = await _shake_hands(nursery, stream, where, api_key)
-            except trio.TooSlowError:
-                error = ProviderError(protocol.NAME, "timeout", "connecting took too long")
-            except ProviderError as exc:
-                error = exc
-            else:
-                outbox_tx, outbox_rx = trio.open_memory_channel[str](_OUTBOX)
-                link = Link(outbox_tx, trio.current_time())
-                task_status.started(link)
-                await _run(link, socket, outbox_rx)
-            nursery.cancel_scope.cancel()
-    except* ConnectionRejected as group:
-        error = protocol.refused(_only(group).status_code)  # type: ignore[attr-defined]
-    except* (OSError, wsproto.utilities.ProtocolError, trio.BrokenResourceError) as group:
-        # What trio-websocket's reader lets through: a ping while closing, for one.
-        error = _network(f"the connection failed ({type(_only(group)).__name__})")
+        try:
+            with trio.fail_after(connect_timeout_s):
+                stream = await _connect(where, open_stream)
+                socket = await _shake_hands(stream, where, api_key)
+        except trio.TooSlowError:
+            raise ProviderError(protocol.NAME, "timeout", "connecting took too long") from None
+        outbox_tx, outbox_rx = trio.open_memory_channel[str](_OUTBOX)
+        link = Link(outbox_tx, trio.current_time())
+        task_status.started(link)
+        try:
+            await _run(link, socket, outbox_rx)
+        finally:
+            link.drop(_network("the connection is gone"))
     finally:
         if stream is not None:
             with trio.CancelScope(shield=True):  # does not wait: closing by force is immediate
                 await trio.aclose_forcefully(stream)
-    if link is not None:
-        link.drop(error or _network("the connection is gone"))
-    elif error is not None:
-        raise error
-
-
-def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    first = group.exceptions[0]
-    return _only(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 async def _connect(where: Target, open_stream: OpenStream) -> trio.abc.Stream:
@@ -244,40 +216,24 @@ async def _connect(where: Target, open_stream: OpenStream) -> trio.abc.Stream:
     )
 
 
-async def _shake_hands(
-    nursery: trio.Nursery, stream: _Watched, where: Target, api_key: Secret
-) -> WebSocketConnection:
-    """The open WebSocket; if the stream ends before, an error instead of silence."""
-    sockets: list[WebSocketConnection] = []
-
-    async def open_socket(scope: trio.CancelScope) -> None:
-        sockets.append(
-            await wrap_client_stream(
-                nursery,
-                stream,  # type: ignore[arg-type]  # any stream will do
-                where.host_header,
-                where.resource,
-                extra_headers=protocol.auth_headers(api_key),
-                message_queue_size=_MESSAGE_QUEUE,
-                max_message_size=_MAX_MESSAGE_BYTES,
-                receive_buffer_size=_RECEIVE_BYTES,
-            )
+async def _shake_hands(stream: trio.abc.Stream, where: Target, api_key: Secret) -> WebSocket:
+    try:
+        return await connect(
+            stream,
+            where.host_header,
+            where.resource,
+            headers=protocol.auth_headers(api_key),
+            max_message_bytes=_MAX_MESSAGE_BYTES,
         )
-        scope.cancel()
-
-    async with trio.open_nursery() as race:
-        race.start_soon(open_socket, race.cancel_scope)
-        # A refusal with a status came before the end: the reader has raised it by then.
-        await stream.ended.wait()
-        race.cancel_scope.cancel()
-    if not sockets:
-        raise _network("the connection was closed during the handshake")
-    return sockets[0]
+    except BadHandshake as error:
+        if error.status is not None:
+            raise protocol.refused(error.status) from None
+        raise _network(str(error)) from error
+    except trio.BrokenResourceError as error:
+        raise _network("the connection broke during the handshake") from error
 
 
-async def _run(
-    link: Link, socket: WebSocketConnection, outbox_rx: trio.MemoryReceiveChannel[str]
-) -> None:
+async def _run(link: Link, socket: WebSocket, outbox_rx: trio.MemoryReceiveChannel[str]) -> None:
     try:
         with link._scope:
             async with trio.open_nursery() as nursery:
@@ -289,15 +245,14 @@ async def _run(
         # When the session is cancelled nobody reads the peer's reply any more: only say goodbye.
         hanging_up = trio.current_effective_deadline() == -math.inf
         with trio.move_on_after(_HANG_UP_WITHIN_S if hanging_up else _CLOSE_WITHIN_S, shield=True):
-            await socket.aclose()
+            await socket.close()
 
 
-async def _receive_all(link: Link, socket: WebSocketConnection) -> None:
+async def _receive_all(link: Link, socket: WebSocket) -> None:
     try:
-        while True:
-            link.route(protocol.parse(await socket.get_message()))
-    except ConnectionClosed as closed:
-        code = closed.reason.code if closed.reason else None
+        while (message := await socket.receive()) is not None:
+            link.route(protocol.parse(message))
+        code = socket.close_code
         link.drop(_network(f"the connection was lost (close code {code})", status=code))
     except protocol.MalformedMessage as fault:
         # It may have held audio. A new connection and the resumed answer lose none.
@@ -306,56 +261,19 @@ async def _receive_all(link: Link, socket: WebSocketConnection) -> None:
 
 
 async def _send_all(
-    link: Link, socket: WebSocketConnection, outbox_rx: trio.MemoryReceiveChannel[str]
+    link: Link, socket: WebSocket, outbox_rx: trio.MemoryReceiveChannel[str]
 ) -> None:
     async for message in outbox_rx:
         with trio.move_on_after(_SEND_WITHIN_S) as scope:
             try:
-                await socket.send_message(message)
-            except ConnectionClosed:
+                await socket.send(message)
+            except trio.BrokenResourceError:
                 return  # the receiver says why
         if scope.cancelled_caught:
             link.drop(_network("the connection does not take what is sent"))
 
 
-async def _ping(link: Link, socket: WebSocketConnection) -> None:
-    while True:
-        await trio.sleep(_PING_EVERY_S)
-        with trio.move_on_after(_PONG_WITHIN_S) as scope:
-            try:
-                await socket.ping()
-            except ConnectionClosed:
-                return
-        if scope.cancelled_caught:
-            link.drop(_network("the connection is dead (no pong)"))
-
-
-class _Watched(trio.abc.Stream):
-    """A stream that tells when it has ended: trio-websocket's handshake waits on regardless."""
-
-    def __init__(self, stream: trio.abc.Stream) -> None:
-        self._stream = stream
-        self.ended = trio.Event()
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        try:
-            await self._stream.send_all(data)
-        except trio.BrokenResourceError:
-            self.ended.set()
-            raise
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self._stream.wait_send_all_might_not_block()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        try:
-            data = await self._stream.receive_some(max_bytes)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self.ended.set()
-            raise
-        if not data:
-            self.ended.set()
-        return bytes(data)
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
+async def _ping(link: Link, socket: WebSocket) -> None:
+    await keep_alive(socket, interval_s=_PING_EVERY_S, timeout_s=_PONG_WITHIN_S)
+    if not socket.over.is_set():
+        link.drop(_network("the connection is dead (no pong)"))
