@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 from attrs import evolve
 
+from tests.patience import HANG_S
 from vantum.testing import simulated_providers
 from vantum.testing.deepgram import Rejects
 from vantum.testing.providers import ANSWERS, KEY, TALK, answer_in_talk
@@ -39,7 +40,7 @@ def test_other_words_get_the_answers_in_turn() -> None:
 
 
 async def test_the_default_talk_is_served_with_its_answers() -> None:
-    async with simulated_providers() as peers, httpx.AsyncClient() as client:
+    async with simulated_providers() as peers, httpx.AsyncClient(timeout=HANG_S) as client:
         assert peers.deepgram.script.sentences == TALK
         peers.openai.script = evolve(peers.openai.script, first_token_s=0.0, tokens_per_s=0.0)
         for line, answer in ((TALK[3], ANSWERS[3]), (TALK[0], ANSWERS[0])):
@@ -59,7 +60,7 @@ async def test_deepgram_has_its_faults_from_the_start() -> None:
     }
     async with (
         simulated_providers(deepgram_faults=(Rejects(402),)) as peers,
-        httpx.AsyncClient() as client,
+        httpx.AsyncClient(timeout=HANG_S) as client,
     ):
         url = peers.deepgram.base_url.replace("ws:", "http:")
         assert (await client.get(f"{url}/v1/listen", headers=upgrade)).status_code == 402
