@@ -14,6 +14,7 @@ from attrs import frozen
 
 from vantum.config import Settings
 from vantum.config.choices import provider_choices
+from vantum.core.tokens import CountTokens, estimate_tokens
 from vantum.errors import ConfigError, ModelsMissing, Role
 from vantum.observe.logs import get_log
 from vantum.ports import (
@@ -24,6 +25,7 @@ from vantum.ports import (
     TurnDetectorProvider,
     VoiceActivityProvider,
 )
+from vantum.providers.counting import token_counter
 from vantum.providers.local.workers import Workers
 
 _log = get_log("providers")
@@ -31,13 +33,17 @@ _log = get_log("providers")
 
 @frozen
 class Providers:
-    """The provider of each role, for the life of the process."""
+    """The provider of each role, for the life of the process.
+
+    `count_tokens`: what a text takes in the model's context.
+    """
 
     stt: SpeechToTextProvider
     llm: LanguageModelProvider
     tts: TextToSpeechProvider
     activity: VoiceActivityProvider | None = None
     detector: TurnDetectorProvider | None = None
+    count_tokens: CountTokens = estimate_tokens
 
     @property
     def names(self) -> dict[str, str]:
@@ -70,7 +76,8 @@ async def open_providers(settings: Settings) -> AsyncIterator[Providers]:
         tts = await trio.to_thread.run_sync(_tts, names["tts"], settings, workers)
         activity = await trio.to_thread.run_sync(_activity, settings)
         detector = await trio.to_thread.run_sync(_detector, settings, workers)
-        yield Providers(stt, llm, tts, activity, detector)
+        count_tokens = await trio.to_thread.run_sync(token_counter, settings)
+        yield Providers(stt, llm, tts, activity, detector, count_tokens)
 
 
 def _activity(settings: Settings) -> VoiceActivityProvider | None:
