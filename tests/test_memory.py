@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
 import pytest
 import trio
 
-from tests.in_memory import Caller, a_call
+from tests.in_memory import FRAME, Caller, a_call
+from tests.patience import connect
+from tests.test_server import a_server, heard
 from vantum.actors.summarising import Summarising
 from vantum.config import LlmSettings, LocalSettings, PromptSettings, Settings
 from vantum.core import events as e
@@ -229,6 +231,31 @@ async def test_without_variants_none_is_recorded(autojump_clock: object) -> None
         assert caller.conductor.stage is None
         await caller.start()
     assert not caller.messages(e.StageChanged)
+
+
+async def test_a_server_may_know_who_is_on_the_line() -> None:
+    seen: list[dict[str, str]] = []
+
+    def look_up(query: Mapping[str, str]) -> e.Prospect:
+        seen.append(dict(query))
+        return {"42": e.Prospect(name="Ann", company="Acme")}[query["lead"]]
+
+    async with a_server() as running:
+        running.server.prospect = look_up
+        told = e.Prospect(name="Bob", industry="steel")
+        options = e.InputOptions(turn_detection="manual", prospect=told)
+        for lead in ("42", "43"):
+            async with connect(f"{running.url}?lead=1&lead={lead}&token=x") as client:
+                await client.start(options)
+                await client.send_audio(FRAME * 10)
+                await client.end()
+                await heard(client, e.OutputCompleted)
+        prompts = [str(chat.body["messages"][0]["content"]) for chat in running.peers.openai.chats]
+    # The token is nobody's business, and what the server knows counts more than what it is told.
+    assert seen == [{"lead": "42"}, {"lead": "43"}]
+    assert '- Name: "Ann"\n- Company: "Acme"\n- Industry: "steel"' in prompts[0]
+    # A lead that is not found is a stranger, as far as the server goes.
+    assert '- Name: "Bob"\n- Industry: "steel"' in prompts[1]
 
 
 # ---------------------------------------------------------------- scripts

@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vantum.client import Client, ClientError, connect
-    from vantum.config import Secret, Settings
+    from vantum.config import PromptSettings, Secret, Settings
     from vantum.config.load import load_settings
+    from vantum.config.prompts import read_script
     from vantum.core.audio import Wav, read_wav, write_wav
-    from vantum.core.events import InputOptions
+    from vantum.core.events import InputOptions, Prospect
+    from vantum.core.scripts import Script, Stage
+    from vantum.core.variants import PromptVariant
     from vantum.errors import ConfigError, ModelsMissing, ProviderError, VantumError
     from vantum.observe.logs import configure_logs
     from vantum.providers.registry import Providers, open_providers
@@ -33,12 +36,17 @@ __all__ = [
     "ConfigError",
     "InputOptions",
     "ModelsMissing",
+    "PromptSettings",
+    "PromptVariant",
+    "Prospect",
     "ProviderError",
     "Providers",
     "Recording",
+    "Script",
     "Secret",
     "Server",
     "Settings",
+    "Stage",
     "Tool",
     "ToolContext",
     "ToolError",
@@ -53,6 +61,7 @@ __all__ = [
     "load_settings",
     "open_providers",
     "open_server",
+    "read_script",
     "read_wav",
     "replay_turn",
     "save_answer",
@@ -62,10 +71,13 @@ __all__ = [
 
 _HOMES = {
     "vantum.client": ("Client", "ClientError", "connect"),
-    "vantum.config": ("Secret", "Settings"),
+    "vantum.config": ("PromptSettings", "Secret", "Settings"),
     "vantum.config.load": ("load_settings",),
+    "vantum.config.prompts": ("read_script",),
     "vantum.core.audio": ("Wav", "read_wav", "write_wav"),
-    "vantum.core.events": ("InputOptions",),
+    "vantum.core.events": ("InputOptions", "Prospect"),
+    "vantum.core.scripts": ("Script", "Stage"),
+    "vantum.core.variants": ("PromptVariant",),
     "vantum.errors": ("ConfigError", "ModelsMissing", "ProviderError", "VantumError"),
     "vantum.observe.logs": ("configure_logs",),
     "vantum.providers.registry": ("Providers", "open_providers"),

@@ -27,7 +27,7 @@ from vantum.observe.logs import configure_logs
 from vantum.providers.registry import Providers, open_providers
 from vantum.replay import Recording, Turn, load_recording, make_directory, replay_turn, save_answer
 from vantum.screen import Screen, answer_line, say_loading, table, waterfall
-from vantum.server import Server
+from vantum.server import ProspectOf, Server
 from vantum.tools import load_tools
 from vantum.wire.fields import Vocabulary
 
@@ -80,6 +80,7 @@ async def open_server(
     *,
     routes: Sequence[BaseRoute] = (),
     tools: Sequence[Tool] = (),
+    prospect: ProspectOf | None = None,
     host: str | None = None,
     port: int | None = None,
 ) -> AsyncIterator[str]:
@@ -90,6 +91,8 @@ async def open_server(
         routes: further HTTP routes on the same port.
         tools: what the model may call (`vantum.tools`), besides the built-in ones and those that
             the settings name.
+        prospect: finds out who is on the line from the query of a client's URL, such as
+            `ws://…/ws?lead=42`; see `Server`.
         host, port: instead of those of the settings; port 0 takes a free one.
 
     Raises:
@@ -101,7 +104,8 @@ async def open_server(
         settings.server.port if port is None else port,
     )
     async with _bound(*where) as listeners, trio.open_nursery() as nursery:
-        await nursery.start(Server(settings, providers, routes, tools).serve, listeners)
+        server = Server(settings, providers, routes, tools, prospect)
+        await nursery.start(server.serve, listeners)
         yield listening_url(listeners)
         nursery.cancel_scope.cancel()
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import hmac
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 import h11
@@ -24,7 +24,7 @@ from vantum.actors.conductor import Conductor
 from vantum.actors.writer import ClientTooSlow
 from vantum.config import Settings
 from vantum.core.decisions import CloseRequested
-from vantum.core.events import Busy, ErrorReply, Request, ServerMessage
+from vantum.core.events import Busy, ErrorReply, Prospect, Request, ServerMessage
 from vantum.core.tools import Tool
 from vantum.http import (
     ReplayStream,
@@ -44,6 +44,10 @@ from vantum.wire.registry import VOICECHAT_SUBPROTOCOL
 
 _log = get_log("server")
 
+#: From a connection's query (each name with its last value) to who is on the line.
+ProspectOf: TypeAlias = Callable[[Mapping[str, str]], Prospect]
+_NOBODY: Final = Prospect()
+
 
 def new_uuid7() -> str:
     """A time-ordered id (RFC 9562, version 7)."""
@@ -59,13 +63,16 @@ def wall_ms() -> int:
 class Server:
     """One listening server and its sessions.
 
-    `tools`: what the model is offered besides the built-in ones.
+    `tools`: what the model is offered besides the built-in ones. `prospect`: finds out from the
+    query of a client's URL (without its token) who is on the line; what it does not say, the client
+    may. It must be quick; if it fails, nobody is known.
     """
 
     settings: Settings
     providers: Providers
     routes: Sequence[BaseRoute] = ()
     tools: Sequence[Tool] = ()
+    prospect: ProspectOf | None = None
     new_id: Callable[[], str] = new_uuid7
     wall_ms: Callable[[], int] = wall_ms
     sessions: dict[str, Conductor | None] = Factory(dict)
@@ -175,9 +182,12 @@ class Server:
                 stream, subprotocol=subprotocol, max_message_bytes=server.max_message_bytes
             )
         if not handshake.cancelled_caught:
-            await self._admit(socket, vocabulary, token)
+            about = {name: values[-1] for name, values in query.items() if name != "token"}
+            await self._admit(socket, vocabulary, token, about)
 
-    async def _admit(self, socket: WebSocket, vocabulary: Vocabulary, token: str) -> None:
+    async def _admit(
+        self, socket: WebSocket, vocabulary: Vocabulary, token: str, about: Mapping[str, str]
+    ) -> None:
         server = self.settings.server
         session_id = self.new_id()
         if not self._allowed(token):
@@ -192,18 +202,20 @@ class Server:
         # The place is taken before the first await: two at once must not both get the last one.
         self.sessions[session_id] = None
         try:
-            await self._session(socket, vocabulary, session_id)
+            await self._session(socket, vocabulary, session_id, about)
         finally:
             del self.sessions[session_id]
             self._changed.set()
 
-    async def _session(self, socket: WebSocket, vocabulary: Vocabulary, session_id: str) -> None:
+    async def _session(
+        self, socket: WebSocket, vocabulary: Vocabulary, session_id: str, about: Mapping[str, str]
+    ) -> None:
         server = self.settings.server
         with bound_contextvars(session=session_id):
             _log.info("session opened", vocabulary=vocabulary, active=len(self.sessions))
             reason = "internal error"
             try:
-                call = self.new_call(vocabulary, session_id)
+                call = self.new_call(vocabulary, session_id, self._known_of(about))
                 async with trio.open_nursery() as nursery:
                     if server.ping_interval_ms:
                         nursery.start_soon(self._until_silent, socket, nursery.cancel_scope)
@@ -222,8 +234,20 @@ class Server:
                     await socket.close(1011, "internal error")
             _log.info("session closed", reason=reason)
 
-    def new_call(self, vocabulary: Vocabulary, session_id: str) -> Call:
-        """What a session of this server is given."""
+    def _known_of(self, about: Mapping[str, str]) -> Prospect:
+        if self.prospect is None:
+            return _NOBODY
+        try:
+            return self.prospect(about)
+        except Exception:
+            # It is not ours, and a call with a stranger is better than none.
+            _log.exception("the prospect could not be looked up")
+            return _NOBODY
+
+    def new_call(
+        self, vocabulary: Vocabulary, session_id: str, prospect: Prospect = _NOBODY
+    ) -> Call:
+        """What a session of this server is given. `prospect`: as far as we know ourselves."""
         activity = self.providers.activity
         return Call(
             session_id=session_id,
@@ -238,6 +262,8 @@ class Server:
             new_id=self.new_id,
             wall_ms=self.wall_ms,
             log=get_log("session"),
+            prospect=prospect,
+            count_tokens=self.providers.count_tokens,
             tools=tuple(self.tools),
             tool_threads=self._tool_threads,
         )
