@@ -11,7 +11,7 @@ from collections.abc import Callable
 import trio
 from attrs import define, field
 
-from vantum.actors.call import Inbox, Outgoing
+from vantum.actors.call import Inbox, Outgoing, Sender
 from vantum.core.audio import Framer
 from vantum.core.decisions import FirstAudio, RoleLost
 from vantum.core.events import OutputChunk, OutputCompleted, OutputStarted
@@ -38,7 +38,7 @@ class Playing:
 
     `playout` is the record of what was sent; the conductor reads it when it wants to know what was
     heard. `spoken` counts the pieces whose audio has come. `failure` is set if the synthesis broke
-    off.
+    off. Until `committed` is set nothing leaves.
     """
 
     turn: int
@@ -51,13 +51,14 @@ class Playing:
     failure: RoleLost | None = None
     spoken: int = 0
     marks: Marks = field(factory=Marks)
+    committed: trio.Event | None = None
 
 
 async def play(
     playing: Playing,
     speech_rx: trio.MemoryReceiveChannel[Speech],
-    out_tx: trio.MemorySendChannel[Outgoing],
-    inbox_tx: trio.MemorySendChannel[Inbox],
+    out_tx: Sender[Outgoing],
+    inbox_tx: Sender[Inbox],
 ) -> None:
     """Play one answer; returns when its last audio has been heard, by the clock."""
     playout = playing.playout
@@ -108,11 +109,13 @@ async def play(
 async def _send_chunk(
     playing: Playing,
     pcm: bytes,
-    out_tx: trio.MemorySendChannel[Outgoing],
-    inbox_tx: trio.MemorySendChannel[Inbox],
+    out_tx: Sender[Outgoing],
+    inbox_tx: Sender[Inbox],
 ) -> None:
     playout, rate_hz = playing.playout, playing.to_hz
     if not playing.started:
+        if playing.committed is not None:
+            await playing.committed.wait()
         playing.started = True
         await out_tx.send(OutputStarted(playout.utterance_id, playing.wall_ms(), rate_hz))
     duration_s = len(pcm) / (2 * rate_hz)

@@ -77,6 +77,7 @@ async def _feed(
     piece_rx: trio.MemoryReceiveChannel[TtsInput],
     provider_tx: trio.MemorySendChannel[TtsInput],
     marks: Marks,
+    committed: trio.Event | None,
 ) -> None:
     async for message in piece_rx:
         if isinstance(message, SpeechPiece):
@@ -85,6 +86,8 @@ async def _feed(
         if isinstance(message, EndOfPieces):
             return
         marks.mark("handover", trio.current_time())
+        if committed is not None:
+            await committed.wait()
 
 
 async def _forward(
@@ -114,8 +117,11 @@ async def speak(
     language: str,
     audio_timeout_s: float,
     marks: Marks | None = None,
+    committed: trio.Event | None = None,
 ) -> None:
     """Speak one answer. Each piece's text goes to the player ahead of its first audio.
+
+    Until `committed`, if there is such an event, is set, no piece but the first is synthesised.
 
     A failure is a last message, so that what was synthesised before it is still heard.
     """
@@ -128,7 +134,7 @@ async def speak(
     error: ProviderError | None = None
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_feed, debt, piece_rx, to_provider_tx, marks)
+            nursery.start_soon(_feed, debt, piece_rx, to_provider_tx, marks, committed)
             nursery.start_soon(synthesize, to_provider_rx, from_provider_tx)
             await _forward(debt, from_provider_rx, speech_tx, marks)
             nursery.cancel_scope.cancel()

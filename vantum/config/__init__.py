@@ -28,6 +28,7 @@ from vantum.config.providers import (
     LocalSettings,
     OpenAISettings,
 )
+from vantum.config.speculation import SpeculationSettings
 from vantum.config.tools import ToolSettings
 from vantum.config.turns import TurnSettings
 
@@ -44,6 +45,7 @@ __all__ = [
     "ServerSettings",
     "SessionSettings",
     "Settings",
+    "SpeculationSettings",
     "StreamingSettings",
     "SttSettings",
     "ToolSettings",
@@ -59,6 +61,7 @@ class Settings:
     server: ServerSettings = attrs.Factory(ServerSettings)
     session: SessionSettings = attrs.Factory(SessionSettings)
     turns: TurnSettings = attrs.Factory(TurnSettings)
+    speculation: SpeculationSettings = attrs.Factory(SpeculationSettings)
     playout: PlayoutSettings = attrs.Factory(PlayoutSettings)
     streaming: StreamingSettings = attrs.Factory(StreamingSettings)
     stt: SttSettings = attrs.Factory(SttSettings)

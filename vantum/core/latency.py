@@ -91,12 +91,14 @@ class Marks:
     """The marks of one turn, as its actors leave them. Of a point's marks the first one stands.
 
     `tokens` and `audios`: when each token came until the first piece was cut, and each stretch of
-    audio until the first chunk was full; what is behind is found by counting.
+    audio until the first chunk was full; what is behind is found by counting. `received`: tokens
+    that came altogether.
     """
 
     at_s: dict[Point, float] = field(factory=dict)
     tokens: list[float] = field(factory=list)
     audios: list[float] = field(factory=list)
+    received: int = 0
 
     def mark(self, point: Point, now_s: float) -> None:
         """It was reached."""
@@ -104,6 +106,7 @@ class Marks:
 
     def token(self, now_s: float) -> None:
         """The model gave text."""
+        self.received += 1
         if "piece" not in self.at_s:
             self.mark("token", now_s)
             self.tokens.append(now_s)
