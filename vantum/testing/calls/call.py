@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -20,10 +20,13 @@ from vantum.actors.conductor import Conductor
 from vantum.config import Settings
 from vantum.core import events as e
 from vantum.core.history import Entry
+from vantum.core.tools import Tool
 from vantum.ports import TurnDetector
+from vantum.providers.registry import Providers
 from vantum.server import Server
 from vantum.session import run_session
 from vantum.testing.calls.caller import Caller
+from vantum.testing.calls.direct import DirectModel, DirectRecogniser, DirectVoice
 from vantum.testing.calls.earpiece import Earpiece, Utterance
 from vantum.testing.calls.ears import Detector, Ears, LoudnessEar
 from vantum.testing.calls.line import Line, MemorySocket, Network
@@ -36,6 +39,7 @@ from vantum.testing.cartesia import CartesiaScript, SimulatedCartesia
 from vantum.testing.deepgram import DeepgramScript, SimulatedDeepgram
 from vantum.testing.deepgram_faults import Fault
 from vantum.testing.openai import OpenAIScript, SimulatedOpenAI
+from vantum.testing.openai_wire import Messages
 from vantum.wire.native import Vocabulary
 
 #: 2026-01-01T00:00:00Z: when every simulated call begins, unless it is told otherwise.
@@ -55,12 +59,16 @@ class CallSetup:
         deepgram_faults: what goes wrong with it.
         openai: what the model answers, how fast, and what goes wrong.
         cartesia: how fast the synthesiser is, and what goes wrong.
+        tools: what the model may call, besides the built-in ones.
         network: between caller and server.
         ear: makes the server's voice activity; None: it has none.
         detector: the server's turn detector; None: it has none.
         seed: of everything that is random.
         step_ms, idle_ms: steps of the caller's audio, see `vantum.testing.calls.microphone`.
+        direct: without the providers' wire protocols: several times faster, and nothing can go
+            wrong with a connection to a provider. See `vantum.testing.calls.direct`.
         wall_ms: the time of day at which the call begins.
+        window: messages to the client that fit in the buffers on the way, if it does not read.
     """
 
     settings: Settings = field(factory=Settings)
@@ -70,12 +78,14 @@ class CallSetup:
     deepgram_faults: tuple[Fault, ...] = ()
     openai: OpenAIScript = OpenAIScript(first_token_s=0.35, tokens_per_s=60.0)
     cartesia: CartesiaScript = CartesiaScript(first_audio_s=0.12, rate=5.0)
+    tools: tuple[Tool, ...] = ()
     network: Network = Network()
     ear: Any = LoudnessEar
     detector: TurnDetector | None = None
     seed: int = 0
     step_ms: int = 20
     idle_ms: int = 200
+    direct: bool = False
     wall_ms: int = MORNING_MS
     window: int = 64
 
@@ -102,17 +112,29 @@ class SimulatedCall:
     openai: SimulatedOpenAI
     cartesia: SimulatedCartesia
     said: Said
+    direct_model: DirectModel
+    direct_voice: DirectVoice
     socket: MemorySocket
     wires: Wires
     conductor: Conductor | None = None
     over: trio.Event = field(factory=trio.Event)
     ended_s: float | None = None
     failure: BaseException | None = None
+    _history: tuple[Entry, ...] | None = None
 
     @property
     def history(self) -> tuple[Entry, ...]:
         """The server's record of what was said and heard."""
-        return self.conductor.history.entries if self.conductor is not None else ()
+        if self._history is not None or self.conductor is None:
+            return self._history or ()
+        return self.conductor.history.entries
+
+    @property
+    def asked(self) -> list[list[dict[str, Any]]]:
+        """The messages of each request to the model, as role and content."""
+        if self.setup.direct:
+            return [[attrs.asdict(m) for m in r.messages] for r in self.direct_model.requests]
+        return [list(chat.body["messages"]) for chat in self.openai.chats]
 
     @property
     def answers(self) -> list[Utterance]:
@@ -123,8 +145,38 @@ class SimulatedCall:
 
     def heard(self) -> list[str]:
         """The words of each answer that the caller has heard so far."""
-        now_s = trio.current_time()
+        now_s = trio.current_time() if self.ended_s is None else self.ended_s
         return [utterance.heard_text(now_s) for utterance in self.answers]
+
+
+def turn_by_turn(*texts: str) -> Callable[[Messages], str]:
+    """The first text answers the user's first message, and so on; the last one also all behind it.
+
+    For `OpenAIScript(answers=…)`. By the number of requests instead, one that is made on a guess
+    and thrown away would use an answer up.
+    """
+
+    def answer(messages: Messages) -> str:
+        turns = sum(1 for message in messages if message["role"] == "user")
+        return texts[min(max(turns, 1), len(texts)) - 1]
+
+    return answer
+
+
+def coarse(setup: CallSetup) -> CallSetup:
+    """The same call for long runs: times are a tenth of a second less exact, and it is much faster.
+
+    Providers behind our ports instead of on their wires, audio in steps of 100 ms, silence in
+    steps of a second, each answer's tokens at once and its audio in pieces of a second.
+    """
+    return attrs.evolve(
+        setup,
+        direct=True,
+        step_ms=100,
+        idle_ms=1000,
+        openai=attrs.evolve(setup.openai, tokens_per_s=0.0),
+        cartesia=attrs.evolve(setup.cartesia, rate=0.0, chunk_s=1.0),
+    )
 
 
 @asynccontextmanager
@@ -144,29 +196,50 @@ async def simulated_call(setup: CallSetup | None = None) -> AsyncIterator[Simula
         def wall_ms() -> int:
             return setup.wall_ms + round((trio.current_time() - began_s) * 1000)
 
-        async with wired_providers(
-            call.wires,
-            setup.settings,
-            call.deepgram,
-            call.openai,
-            call.cartesia,
-            new_id=_ids("context"),
-            activity=None if setup.ear is None else Ears(setup.ear),
-            detector=None if setup.detector is None else Detector(setup.detector),
-        ) as providers:
-            server = Server(setup.settings, providers, new_id=new_id, wall_ms=wall_ms)
+        async with _providers(call) as providers:
+            server = Server(
+                setup.settings, providers, tools=setup.tools, new_id=new_id, wall_ms=wall_ms
+            )
             nursery.start_soon(call.phone.listen)
             nursery.start_soon(call.caller.run)
             call.conductor = await nursery.start(_session, call, server)
             await call.phone.until(e.Welcome)
             if setup.network.reset_at_s is not None:
                 nursery.start_soon(_reset, call, began_s + setup.network.reset_at_s)
-            yield call
+            try:
+                yield call
+            except Exception as error:
+                call.caller.finish()
+                error.add_note(f"The call's log so far:\n{call.log}")
+                raise
             if not call.over.is_set():
                 call.phone.hang_up()
             await call.over.wait()
             call.caller.finish()
+            call._history = call.history
         nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def _providers(call: SimulatedCall) -> AsyncIterator[Providers]:
+    setup = call.setup
+    activity = None if setup.ear is None else Ears(setup.ear)
+    detector = None if setup.detector is None else Detector(setup.detector)
+    if setup.direct:
+        recogniser = DirectRecogniser(script=call.deepgram.script)
+        yield Providers(recogniser, call.direct_model, call.direct_voice, activity, detector)
+        return
+    async with wired_providers(
+        call.wires,
+        setup.settings,
+        call.deepgram,
+        call.openai,
+        call.cartesia,
+        new_id=_ids("context"),
+        activity=activity,
+        detector=detector,
+    ) as providers:
+        yield providers
 
 
 def _ids(kind: str) -> Any:
@@ -183,8 +256,10 @@ def _new_call(setup: CallSetup, nursery: trio.Nursery) -> SimulatedCall:
     if not heard.sentences:
         heard = attrs.evolve(heard, source=partial(SaidSource, said))
     synthesiser = SimulatedCartesia(setup.cartesia)
+    voice = DirectVoice(script=setup.cartesia)
+    speaking = voice if setup.direct else synthesiser
     microphone = Microphone(phone, said, options.sampling_rate_hz, setup.step_ms, setup.idle_ms)
-    caller = Caller(phone, microphone, Earpiece(lambda: synthesiser.transcripts), log, options)
+    caller = Caller(phone, microphone, Earpiece(lambda: speaking.transcripts), log, options)
     phone.listeners.append(caller.note)
     return SimulatedCall(
         setup,
@@ -195,6 +270,8 @@ def _new_call(setup: CallSetup, nursery: trio.Nursery) -> SimulatedCall:
         SimulatedOpenAI(setup.openai),
         synthesiser,
         said,
+        DirectModel(script=setup.openai),
+        voice,
         MemorySocket(line),
         Wires(nursery),
     )

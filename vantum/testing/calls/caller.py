@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,7 @@ class Caller:
     async def start(self) -> None:
         """Begin (`audio.input.start`); returns when the server listens."""
         await self.phone.start(self.options)
+        self.microphone.begin()
         self._started.set()
 
     async def end_turn(self) -> None:
@@ -153,14 +155,27 @@ class Caller:
         return await self._heard(reached)
 
     async def _heard(self, reached: Callable[[Utterance], float | None]) -> Utterance:
+        """Wait for a place in what is playing, or in what is played after it."""
+
+        def place() -> tuple[Utterance | None, float | None]:
+            playing = self.earpiece.playing
+            return playing, reached(playing) if playing is not None and playing.began_s else None
+
         with trio.fail_after(self.phone.patience_s):
             while True:
-                utterance = self.earpiece.playing
-                at_s = reached(utterance) if utterance is not None and utterance.began_s else None
-                with trio.move_on_at(float("inf") if at_s is None else at_s) as waiting:
-                    await self.phone.news()
-                if waiting.cancelled_caught and utterance is not None:
+                utterance, at_s = place()
+                if utterance is None or at_s is None:
+                    await self.phone.wait_for(lambda: place()[1] is not None)
+                    continue
+                # It may be cut, or turn out to last longer, before the place is reached.
+                with trio.move_on_at(at_s) as waiting:
+                    await self.phone.wait_for(partial(self._moved, place, (utterance, at_s)))
+                if waiting.cancelled_caught:
                     return utterance
+
+    @staticmethod
+    def _moved(place: Callable[[], object], was: object) -> bool:
+        return place() != was
 
     async def answered(self) -> Utterance:
         """Listen until what was said last has been answered, and the answer was heard or cut."""
@@ -175,20 +190,22 @@ class Caller:
             while True:
                 playing = self.earpiece.playing
                 if playing is not None:
-                    ends_s = playing.ends_s if playing.complete else float("inf")
-                    with trio.move_on_at(ends_s):
-                        await self.phone.news()
+                    await self.phone.wait_for(partial(self._settled, playing))
+                    await trio.sleep_until(playing.ends_s)
                 elif self.microphone.speaking:
                     await self.microphone.quiet()
                 else:
                     with trio.move_on_at(trio.current_time() + seconds) as waiting:
-                        await self._next_sound()
+                        await self.phone.wait_for(self._sounds)
                     if waiting.cancelled_caught:
                         return
 
-    async def _next_sound(self) -> None:
-        while self.earpiece.playing is None and not self.microphone.speaking:
-            await self.phone.news()
+    @staticmethod
+    def _settled(utterance: Utterance) -> bool:
+        return utterance.complete or utterance.cut_s is not None
+
+    def _sounds(self) -> bool:
+        return self.earpiece.playing is not None or self.microphone.speaking
 
     # ------------------------------------------------------------ the log
 

@@ -115,6 +115,9 @@ class Earpiece:
                 if (playing := self.playing) is not None:
                     playing.cut_s = now_s
                 self.utterances.append(Utterance(utterance_id, rate_hz))
+                if rate_hz != RATE_HZ and (known := list(self.transcripts())):
+                    # Resampled audio cannot be compared: it is what was asked for last.
+                    self._contexts[utterance_id] = known[-1]
             case e.OutputChunk(utterance_id=utterance_id, audio=pcm):
                 if (utterance := self._find(utterance_id)) is not None:
                     utterance.chunk(now_s, pcm)
@@ -159,8 +162,6 @@ class Earpiece:
     def _context_of(self, utterance: Utterance, contexts: dict[str, str]) -> str | None:
         taken = set(self._contexts.values())
         free = [key for key in reversed(contexts) if key not in taken]
-        if utterance.rate_hz != RATE_HZ:
-            return free[0] if free else None
         heard = bytes(utterance.pcm)
         for key in free:
             spoken = speech(contexts[key], RATE_HZ).pcm

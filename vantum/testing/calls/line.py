@@ -87,21 +87,24 @@ class Way(Generic[M]):
 
     async def receive(self) -> M | None:
         """The next message when it has arrived; None: there will be none."""
-        await trio.lowlevel.checkpoint_if_cancelled()
+        parked = False
         while not self.gone:
-            if self._under_way and not self.stopped:
-                at_s, message = self._under_way[0]
-                if at_s <= trio.current_time():
-                    self._under_way.popleft()
-                    self._room.unpark()
-                    await trio.lowlevel.cancel_shielded_checkpoint()
-                    return message
+            at_s = self._under_way[0][0] if self._under_way else math.inf
+            if not self.stopped and at_s <= trio.current_time():
+                if not parked:
+                    await trio.lowlevel.checkpoint_if_cancelled()
+                self._room.unpark()
+                return self._under_way.popleft()[1]
+            if self.closed and not self._under_way:
+                break
+            parked = True
+            if self.stopped or at_s == math.inf:
+                await self._news.park()
+            else:
                 with trio.move_on_at(at_s):
                     await self._news.park()
-            elif self.closed and not self._under_way:
-                return None
-            else:
-                await self._news.park()
+        if not parked:
+            await trio.lowlevel.checkpoint()
         return None
 
     def stop(self, stopped: bool) -> None:

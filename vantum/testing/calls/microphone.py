@@ -67,6 +67,10 @@ class Microphone:
         """Whether a sound is going out."""
         return any(take.began_s <= trio.current_time() + _EPSILON for take in self._takes)
 
+    def begin(self) -> None:
+        """The first sample is taken now; call it before anything else."""
+        self._began_s = trio.current_time()
+
     async def quiet(self) -> None:
         """Return when all sounds have gone out."""
         while self._takes:
@@ -79,24 +83,25 @@ class Microphone:
         take = Take(sound, first, self._began_s + first * FRAME_S)
         self._free = first + sound.frames
         self.said.add(sound, first)
-        self._takes.append(take)
-        self._news.set()
+        if self.phone.line.up.gone:
+            take.done.set()
+        else:
+            self._takes.append(take)
+            self._news.set()
         return take
 
     async def run(self) -> None:
-        """Send until the connection is gone."""
-        self._began_s = trio.current_time()
+        """Send until the connection is gone; whoever waits for a sound is released then."""
         step = self.step_ms // round(FRAME_S * 1000)
         idle = self.idle_ms // round(FRAME_S * 1000)
-        try:
-            while True:
-                if self._takes and self._takes[0].frame <= self._frame:
-                    await self._send_sound(self._takes[0], step)
-                else:
-                    await self._send_silence(step if self._tail > 0 else idle)
-        except trio.BrokenResourceError:
-            for take in self._takes:
-                take.done.set()
+        while not self.phone.line.up.gone:
+            if self._takes and self._takes[0].frame <= self._frame:
+                await self._send_sound(self._takes[0], step)
+            else:
+                await self._send_silence(step if self._tail > 0 else idle)
+        for take in self._takes:
+            take.done.set()
+        self._takes.clear()
 
     async def _send_sound(self, take: Take, step: int) -> None:
         count = min(step, take.sound.frames - take.sent)
@@ -104,10 +109,7 @@ class Microphone:
         at = take.sent * _FRAME_BYTES
         pcm = take.sound.pcm[at : at + count * _FRAME_BYTES]
         if self.said.marked and take.sound.words:
-            pcm = b"".join(
-                stamp(pcm[n * _FRAME_BYTES : (n + 1) * _FRAME_BYTES], self._frame + n)
-                for n in range(count)
-            )
+            pcm = stamp(pcm, self._frame)
         take.sent += count
         await self._send(pcm, count)
         self._tail = _TAIL_FRAMES

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import trio
@@ -23,6 +24,10 @@ _PATIENCE_S = 300.0
 Listener = Callable[[float, Envelope], None]
 
 
+class CallOver(Exception):
+    """The call ended while somebody waited for something to happen in it."""
+
+
 @define(eq=False)
 class Phone:
     """The client's device. What a person does with it is in `vantum.testing.calls.caller`.
@@ -39,7 +44,7 @@ class Phone:
     listeners: list[Listener] = field(factory=list)
     patience_s: float = _PATIENCE_S
     _by_kind: dict[type, list[tuple[float, Any]]] = field(factory=dict)
-    _news: trio.Event = field(factory=trio.Event)
+    _waiting: list[tuple[Callable[[], bool], trio.Event]] = field(factory=list)
     _ids: Iterator[int] = field(factory=itertools.count)
 
     async def listen(self) -> None:
@@ -58,13 +63,10 @@ class Phone:
         self.wake()
 
     def wake(self) -> None:
-        """Have those who wait for something look again."""
-        self._news.set()
-        self._news = trio.Event()
-
-    async def news(self) -> None:
-        """Wait for the next message, or the next time somebody calls `wake`."""
-        await self._news.wait()
+        """Look again whether what somebody waits for is so."""
+        for is_so, happened in self._waiting:
+            if self.over.is_set() or is_so():
+                happened.set()
 
     # ------------------------------------------------------------ sending
 
@@ -73,18 +75,15 @@ class Phone:
         return e.Request(None, f"request-{next(self._ids)}")
 
     async def send(self, message: e.ClientMessage) -> None:
-        """Send in this phone's vocabulary.
-
-        Raises:
-            trio.BrokenResourceError: the line is gone.
-        """
+        """Send in this phone's vocabulary. On a line that is gone it goes nowhere."""
         await self.send_raw(
             encode_client(message, vocabulary=self.vocabulary, session_id=self.session_id)
         )
 
     async def send_raw(self, data: Message) -> None:
         """Send bytes, or a text frame, as they are."""
-        await self.line.up.send(data)
+        with suppress(trio.BrokenResourceError):
+            await self.line.up.send(data)
 
     async def start(self, options: e.InputOptions) -> e.Request:
         """Begin; returns when the server is ready."""
@@ -140,19 +139,23 @@ class Phone:
         await self.wait_for(lambda: self.state == state)
 
     async def wait_for(self, is_so: Callable[[], bool]) -> None:
-        """Wait until something is so, looked at whenever a message comes.
+        """Wait until something is so. It is looked at when a message comes, so it should be quick.
 
         Raises:
+            CallOver: the call ended, and it is not so.
             trio.TooSlowError: it never was.
         """
-        await patiently(self._until(is_so), self.patience_s)
-
-    async def _until(self, is_so: Callable[[], bool]) -> None:
-        while not is_so():
-            await self.news()
-
-
-async def patiently(waiting: Awaitable[None], patience_s: float) -> None:
-    """Wait for something, but not for ever."""
-    with trio.fail_after(patience_s):
-        await waiting
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if is_so():
+            return
+        if self.over.is_set():
+            raise CallOver("the call is over")
+        waiting = (is_so, trio.Event())
+        self._waiting.append(waiting)
+        try:
+            with trio.fail_after(self.patience_s):
+                await waiting[1].wait()
+        finally:
+            self._waiting.remove(waiting)
+        if self.over.is_set() and not is_so():
+            raise CallOver("the call is over")

@@ -21,8 +21,8 @@ RATE_HZ: Final = 16_000
 FRAME_S: Final = 0.02
 FRAME_SAMPLES: Final = 320
 
-#: 20 ms of a quiet room: not digital silence.
-ROOM: Final = b"\x40\x00\xc0\xff" * (FRAME_SAMPLES // 2)
+#: 20 ms of a quiet room, at -63 dBFS: not digital silence.
+ROOM: Final = b"\x18\x00\xe8\xff" * (FRAME_SAMPLES // 2)
 
 #: A word takes so long if nothing else is said: three and a bit words a second.
 WORD_S: Final = 0.3
