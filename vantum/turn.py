@@ -10,7 +10,7 @@ from functools import partial
 
 import trio
 
-from vantum.actors.call import Call, Inbox, Outgoing
+from vantum.actors.call import Call, Inbox, Outgoing, Sender
 from vantum.actors.chunker import chunk
 from vantum.actors.llm import LlmLimits, generate
 from vantum.actors.player import play
@@ -41,10 +41,13 @@ async def respond(
     response: Response,
     request: ChatRequest,
     speaking: trio.Lock,
-    out_tx: trio.MemorySendChannel[Outgoing],
-    inbox_tx: trio.MemorySendChannel[Inbox],
+    out_tx: Sender[Outgoing],
+    inbox_tx: Sender[Inbox],
 ) -> None:
     """Answer once; returns when the last audio was heard, or at once when it is cancelled.
+
+    As long as `response.committed` is not set the answer is made in secret: nothing is played, and
+    of synthesis there is at most the first piece, if `response.speaks_ahead`.
 
     `speaking` is held while the session's synthesiser is in use: an answer that was cancelled may
     need a moment to take its leave from the provider.
@@ -72,6 +75,9 @@ async def respond(
                 )
 
     async def voice() -> None:
+        committed = response.committed
+        if not response.speaks_ahead:
+            await committed.wait()
         async with speaking:
             await speak(
                 call.synthesiser,
@@ -81,6 +87,7 @@ async def respond(
                 language=response.options.language,
                 audio_timeout_s=call.settings.tts.audio_timeout_ms / 1000,
                 marks=response.marks,
+                committed=committed,
             )
 
     with response.scope:
@@ -90,3 +97,5 @@ async def respond(
             await play(response.playing, speech_rx, out_tx, inbox_tx)
             # A synthesis that broke off leaves a model that still speaks to nobody.
             thinking.cancel()
+        # One that was made in secret and came to nothing is still to be taken or dropped.
+        await response.committed.wait()

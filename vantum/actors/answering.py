@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import attrs
 import trio
-from attrs import define, field
+from attrs import define, field, frozen
 from structlog.contextvars import bound_contextvars
 
 from vantum.actors.briefing import Briefing
-from vantum.actors.call import Call, Inbox, Outgoing
+from vantum.actors.call import Call, Inbox, Outgoing, Sender
 from vantum.actors.chunker import Answer, Fallback, Said
 from vantum.actors.cut import CutAnswer
+from vantum.actors.gate import Antechamber, Gate
 from vantum.actors.latencies import Latencies
 from vantum.actors.player import Playing
 from vantum.actors.recital import Continuation, Recital
@@ -35,9 +36,19 @@ from vantum.core.events import (
 )
 from vantum.core.fallbacks import FallbackTiers
 from vantum.core.history import History
+from vantum.core.latency import Marks
 from vantum.core.messages import ChatMessage, ChatRequest
 from vantum.core.playout import Playout
 from vantum.ports import LanguageModel
+
+
+@frozen
+class Ahead:
+    """An answer that is being made in secret, and what the model was asked for it."""
+
+    response: Response
+    request: ChatRequest
+    gate: Gate
 
 
 @define
@@ -66,7 +77,10 @@ class Answering:
 
     @toolbox.default
     def _toolbox(self) -> Toolbox:
-        return Toolbox.of(self.call)
+        toolbox = Toolbox.of(self.call)
+        if (move := self.briefing.tool) is not None:
+            toolbox.add(move)
+        return toolbox
 
     def played(self, event: Played) -> None:
         """The client says how far its playback has come."""
@@ -82,26 +96,53 @@ class Answering:
         words = tuple(" ".join(response.said.pieces).split())
         return Floor(words, len(response.heard.split()), bool(response.said.text))
 
-    def start(self, turn: Turn, options: InputOptions) -> ResponseDone | None:
+    async def start(
+        self, turn: Turn, options: InputOptions, ahead: Ahead | None = None
+    ) -> ResponseDone | None:
         """Answer a turn, say what is to be said unasked, or go on with an answer that was cut.
 
-        `ResponseDone` if nothing is left of that one.
+        `ResponseDone` if nothing is left of that one. `ahead`: the turn's answer, if it was begun
+        in secret; now it becomes an answer like any other.
         """
         self.summarising.turn_begins()
-        cut = self.cut
+        cut, model = self.cut, self.call.model
         if turn.resumes and cut is not None:
             if cut.is_whole and not cut.rest:
                 self.settle(interrupted=False)
                 return ResponseDone(turn.number)
-            model = Recital(cut.rest) if cut.is_whole else Continuation(cut.rest, self.call.model)
+            model = Recital(cut.rest) if cut.is_whole else Continuation(cut.rest, model)
             self._begin(turn, options, model, cut.rest, cut.begun, is_own=cut.is_whole)
             return None
         self.settle()
         if turn.text:
             self.history.add_user(turn.text, at_ms=self.call.wall_ms(), continued=turn.joins)
-        model = Recital(turn.say) if turn.say else self.call.model
+        if ahead is not None:
+            ahead.response.marks.at_s |= self.latencies.start(turn).at_s
+            self._context(self.history, options)  # its window moves as it did for the request
+            self.response = ahead.response
+            await ahead.gate.open()
+            return None
+        if turn.say:
+            model = Recital(turn.say)
         self._begin(turn, options, model, turn.say, (), is_own=bool(turn.say))
         return None
+
+    def begin_ahead(self, number: int, text: str, options: InputOptions, *, speaks: bool) -> Ahead:
+        """Begin to answer in secret what may become turn `number`; `speaks`: also synthesise."""
+        self.settle()
+        gate = Gate(self.out_tx, self.call.wall_ms)
+        response = self._new_response(number, options, Marks(), gate.committed)
+        response.speaks_ahead = speaks
+        context = self._context(self.history.imagined(text), options)
+        request = ChatRequest(context, self.call.session_id)
+        self._equip(response)
+        inbox_tx = Antechamber(self.inbox_tx, gate.committed)
+        self.nursery.start_soon(self._respond, self.call, response, request, gate, inbox_tx)
+        return Ahead(response, request, gate)
+
+    def _context(self, history: History, options: InputOptions) -> tuple[ChatMessage, ...]:
+        briefing = self.briefing
+        return history.context(briefing.prompt(options.prospect), briefing.note)
 
     def _begin(
         self,
@@ -114,6 +155,19 @@ class Answering:
         is_own: bool,
     ) -> None:
         """`own_text`: what `model` will say first; `begun`: what it must know of this answer."""
+        call, marks = self.call, self.latencies.start(turn)
+        self.response = response = self._new_response(turn.number, options, marks)
+        response.is_own = is_own
+        response.own_text = strip_markers(own_text, call.settings.streaming.break_marker)
+        request = ChatRequest(self._context(self.history, options) + begun, call.session_id)
+        call = attrs.evolve(call, model=model)
+        if not is_own:
+            self._equip(response)
+        self.nursery.start_soon(self._respond, call, response, request, self.out_tx, self.inbox_tx)
+
+    def _new_response(
+        self, number: int, options: InputOptions, marks: Marks, committed: trio.Event | None = None
+    ) -> Response:
         call = self.call
         llm, streaming = call.settings.llm, call.settings.streaming
         tiers = FallbackTiers(llm.fallback_tier1, llm.fallback_tier2, llm.fallback_tier3)
@@ -121,10 +175,9 @@ class Answering:
         utterance_id = call.new_id()
         playout_settings = call.settings.playout
         rate_hz = options.sampling_rate_hz
-        marks = self.latencies.start(turn)
-        self.response = Response(
+        response = Response(
             Answer(
-                turn.number,
+                number,
                 utterance_id,
                 call.wall_ms(),
                 Fallback(tier, text),
@@ -133,34 +186,33 @@ class Answering:
                 has_script=self.briefing.place is not None,
             ),
             Playing(
-                turn.number,
+                number,
                 Playout(utterance_id, rate_hz, playout_settings.lead_ms / 1000),
                 call.synthesiser.sample_rate_hz,
                 rate_hz,
                 playout_settings.chunk_ms,
                 call.wall_ms,
                 marks=marks,
+                committed=committed,
             ),
             options,
-            is_own=is_own,
-            own_text=strip_markers(own_text, streaming.break_marker),
             said=Said(marks=marks),
             marks=marks,
         )
-        briefing = self.briefing
-        context = self.history.context(briefing.prompt(options.prospect), briefing.note)
-        request = ChatRequest(context + begun, call.session_id)
-        call = attrs.evolve(call, model=model)
-        if not is_own and self.toolbox.tools:
-            response = self.response
+        if committed is not None:
+            response.committed = committed
+        return response
+
+    def _equip(self, response: Response) -> None:
+        """Give the answer its tools."""
+        if self.toolbox.tools:
             response.errands = Errands(
                 self.toolbox,
-                turn.number,
-                options.prospect,
+                response.playing.turn,
+                response.options.prospect,
                 response.committed,
                 response.quiet_since,
             )
-        self.nursery.start_soon(self._respond, call, self.response, request)
 
     def first_sent(self, utterance_id: str) -> LatencyMeasured | None:
         """The writer has sent an utterance's first audio; what it is to send after it."""
@@ -176,9 +228,16 @@ class Answering:
             for event in self.briefing.follow(response):
                 await self.out_tx.send(event)
 
-    async def _respond(self, call: Call, response: Response, request: ChatRequest) -> None:
+    async def _respond(
+        self,
+        call: Call,
+        response: Response,
+        request: ChatRequest,
+        out_tx: Sender[Outgoing],
+        inbox_tx: Sender[Inbox],
+    ) -> None:
         with bound_contextvars(utterance=response.answer.utterance_id):
-            await self.respond(call, response, request, self.speaking, self.out_tx, self.inbox_tx)
+            await self.respond(call, response, request, self.speaking, out_tx, inbox_tx)
         if not response.scope.cancelled_caught:
             done = ResponseDone(response.playing.turn, response.failed, response.hangs_up)
             await self.inbox_tx.send(done)

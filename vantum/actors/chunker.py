@@ -9,7 +9,7 @@ from __future__ import annotations
 import trio
 from attrs import define, field, frozen
 
-from vantum.actors.call import Inbox, Outgoing
+from vantum.actors.call import Inbox, Outgoing, Sender
 from vantum.actors.link import lost
 from vantum.core.chunking import Chunker, ChunkingOptions, strip_markers
 from vantum.core.decisions import AnswerFailed, RoleLost
@@ -70,6 +70,16 @@ class Said:
     round_ends: list[int] = field(factory=list)
     stages: list[str] = field(factory=list)
     marks: Marks = field(factory=Marks)
+    chunker: Chunker | None = None
+    unsaid: list[str] = field(factory=list)
+
+    @property
+    def known(self) -> list[str]:
+        """The pieces, and what was written but is none yet: of an answer that was cut."""
+        if self.chunker is not None and not self.text:
+            self.unsaid = self.chunker.finish()
+            self.chunker = None
+        return [*self.pieces, *self.unsaid]
 
 
 @define
@@ -79,7 +89,7 @@ class _Writing:
     answer: Answer
     said: Said
     piece_tx: trio.MemorySendChannel[TtsInput]
-    out_tx: trio.MemorySendChannel[Outgoing]
+    out_tx: Sender[Outgoing]
     chunker: Chunker
     raw: list[str] = field(factory=list)
     fillers: int = 0
@@ -122,9 +132,11 @@ class _Writing:
     async def say(self, pieces: list[str], tokens: int = 0) -> None:
         if pieces:
             self.said.marks.piece(tokens, trio.current_time())
-        for text in pieces:
-            self.said.pieces.append(text)
-            await self.piece_tx.send(SpeechPiece(len(self.said.pieces) - 1, text))
+        first = len(self.said.pieces)
+        # All of them before any has to wait: what is cut here must be known.
+        self.said.pieces.extend(pieces)
+        for index, text in enumerate(pieces, first):
+            await self.piece_tx.send(SpeechPiece(index, text))
 
     async def fill(self, text: str) -> None:
         await self.begin()
@@ -134,7 +146,8 @@ class _Writing:
     async def pause(self) -> None:
         await self.finish()
         self.said.round_ends.append(len(self.said.pieces))
-        self.chunker, self.raw = Chunker(self.answer.options), []
+        self.said.chunker = self.chunker = Chunker(self.answer.options)
+        self.raw = []
 
     async def fall_back(self) -> None:
         said, text = self.said, self.answer.fallback.text
@@ -163,11 +176,12 @@ async def chunk(
     said: Said,
     token_rx: trio.MemoryReceiveChannel[LlmOutput],
     piece_tx: trio.MemorySendChannel[TtsInput],
-    out_tx: trio.MemorySendChannel[Outgoing],
-    inbox_tx: trio.MemorySendChannel[Inbox],
+    out_tx: Sender[Outgoing],
+    inbox_tx: Sender[Inbox],
 ) -> None:
     """Cut one answer into pieces until the model has finished or failed."""
     writing = _Writing(answer, said, piece_tx, out_tx, Chunker(answer.options))
+    said.chunker = writing.chunker
     async for message in token_rx:
         match message:
             case LlmToken(text=token):

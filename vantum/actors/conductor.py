@@ -18,8 +18,10 @@ from vantum.actors.lane import AudioLane
 from vantum.actors.latencies import Latencies
 from vantum.actors.resampler import Ear
 from vantum.actors.response import Respond
+from vantum.actors.speculating import Speculating
 from vantum.actors.summarising import Summarising
 from vantum.core import conversation as table
+from vantum.core.bargein import BargeIn
 from vantum.core.decisions import (
     AskDetector,
     CancelResponse,
@@ -50,9 +52,13 @@ from vantum.core.events import (
 )
 from vantum.core.history import History
 from vantum.core.latency import TurnLatency
+from vantum.core.messages import SpeechStarted, SttFlushed, Transcript, VoiceEdge
+from vantum.core.speculation import Speculation
 from vantum.core.turn_marks import TurnMarks
 from vantum.errors import ProviderError
 
+#: Signs of the caller's: what they mean depends on what the agent is saying.
+_HEARD = (VoiceEdge, SpeechStarted, Transcript, SttFlushed, Tick)
 #: A client whose audio came so lately is still sending, be it silence.
 _HEARING_S = 1.0
 
@@ -86,6 +92,7 @@ def new_conversation(call: Call) -> Conversation:
         trio.current_time(),
         call.provider_names,
         endpointing=Endpointing(turns.endpointing(has_detector=_has_detector(call))),
+        bargein=BargeIn(turns.bargein()),
         silence=Silence(turns.reprompt_after_ms / 1000, turns.reprompt_texts, turns.goodbye),
         greeting=turns.greeting,
     )
@@ -102,6 +109,7 @@ class Conductor:
     orders: Orders
     nursery: trio.Nursery
     answering: Answering
+    speculating: Speculating
     conversation: Conversation
     ended_because: str = "the connection is gone"
 
@@ -125,6 +133,19 @@ class Conductor:
             count=call.count_tokens,
         )
         briefing, summarising = Briefing.of(call), Summarising(call, nursery, history)
+        answering = Answering(
+            call,
+            nursery,
+            respond,
+            inbox_tx,
+            out_tx,
+            out_rx,
+            history,
+            latencies,
+            briefing,
+            summarising,
+        )
+        ahead = call.settings.speculation.options(model=call.provider_names["llm"])
         return cls(
             call=call,
             inbox_rx=inbox_rx,
@@ -132,24 +153,15 @@ class Conductor:
             out_tx=out_tx,
             orders=orders,
             nursery=nursery,
-            answering=Answering(
-                call,
-                nursery,
-                respond,
-                inbox_tx,
-                out_tx,
-                out_rx,
-                history,
-                latencies,
-                briefing,
-                summarising,
-            ),
+            answering=answering,
+            speculating=Speculating(answering, Speculation(ahead)),
             conversation=new_conversation(call),
         )
 
     @property
     def history(self) -> History:
         """What was said and heard so far."""
+        self.answering.settle()
         return self.answering.history
 
     @property
@@ -167,6 +179,11 @@ class Conductor:
     def latencies(self) -> tuple[TurnLatency, ...]:
         """Where the time of the last turns went, oldest first."""
         return tuple(self.answering.latencies.recent)
+
+    @property
+    def speculation(self) -> Speculation:
+        """How many answers were begun ahead of time, and what they were for."""
+        return self.speculating.state
 
     @property
     def state(self) -> StateName:
@@ -193,12 +210,15 @@ class Conductor:
                 await self.answering.record(event)
             elif isinstance(event, FirstAudio):
                 await self.answering.follow_script(event.turn)
+            if isinstance(event, _HEARD) and (floor := self.answering.floor()) is not None:
+                self.conversation, _ = table.step(self.conversation, floor, trio.current_time())
             before, now_s = self.conversation, trio.current_time()
             self.conversation, commands = table.step(before, event, now_s)
             self.answering.latencies.turns.follow(before, event, self.conversation, now_s)
             for command in commands:
                 if (follows := await self._carry_out(command)) is not None:
                     events.append(follows)
+            self.speculating.follow(self.conversation, event)
 
     async def _carry_out(self, command: Command) -> ResponseDone | TurnEnding | None:
         wall_ms = self.call.wall_ms
@@ -228,7 +248,8 @@ class Conductor:
             case AskDetector(pause=pause, text=text):
                 self.nursery.start_soon(self._ask_detector, pause, text)
             case StartResponse(turn=turn):
-                self.answering.start(turn, self._options)
+                ahead = self.speculating.take(turn, self._options)
+                return await self.answering.start(turn, self._options, ahead)
             case CancelResponse():
                 return await self.answering.cancel(command)
             case EndSession(code=code, reason=reason):

@@ -7,7 +7,7 @@ from typing import Protocol
 import trio
 from attrs import define, field
 
-from vantum.actors.call import Call, Inbox, Outgoing
+from vantum.actors.call import Call, Inbox, Outgoing, Sender
 from vantum.actors.chunker import Answer, Said
 from vantum.actors.player import Playing
 from vantum.actors.tools import Errands
@@ -40,11 +40,12 @@ class Response:
     said: Said = field(factory=Said)
     scope: trio.CancelScope = field(factory=trio.CancelScope)
     marks: Marks = field(factory=Marks)
+    own_text: str = ""
     cut_s: float | None = None
-
     joins: bool = False
     committed: trio.Event = field(factory=_certain)
     errands: Errands | None = None
+    speaks_ahead: bool = False
 
     @property
     def heard(self) -> str:
@@ -58,11 +59,11 @@ class Response:
         written = " ".join(self.said.known).split()
         own = self.own_text.split()
         return own if self.is_own or len(own) > len(written) else written
+
     @property
     def failed(self) -> tuple[RoleLost, ...]:
         """The roles that failed on the way."""
         return tuple(f for f in (self.said.failure, self.playing.failure) if f is not None)
-
 
     @property
     def hangs_up(self) -> bool:
@@ -80,6 +81,7 @@ class Response:
             return None
         return self.playing.playout.finished_at_s or 0.0
 
+
 class Respond(Protocol):
     """What makes an answer: `vantum.turn.respond`."""
 
@@ -89,7 +91,7 @@ class Respond(Protocol):
         response: Response,
         request: ChatRequest,
         speaking: trio.Lock,
-        out_tx: trio.MemorySendChannel[Outgoing],
-        inbox_tx: trio.MemorySendChannel[Inbox],
+        out_tx: Sender[Outgoing],
+        inbox_tx: Sender[Inbox],
     ) -> None:
         """Answer once."""

@@ -7,6 +7,7 @@ from typing import Literal
 from attrs import frozen
 
 from vantum.config.base import setting
+from vantum.core.bargein import BACKCHANNELS, BargeInOptions
 from vantum.core.endpointing import EndpointingOptions
 
 
@@ -74,6 +75,41 @@ class TurnSettings:
         low=0,
         high=5000,
     )
+    barge_in: Literal["auto", "words", "off"] = setting(
+        "auto",
+        "What interrupts the agent: `auto`: the user's voice, or words; `words`: words only; "
+        "`off`: nothing, and what he says meanwhile is the next turn.",
+        env="TURN_BARGE_IN",
+        choices=("auto", "words", "off"),
+    )
+    barge_in_ms: int = setting(
+        200,
+        "A voice that lasts so long stops the agent.",
+        env="TURN_BARGE_IN_VOICE",
+        low=40,
+        high=5000,
+    )
+    barge_in_words: int = setting(
+        1,
+        "So many words stop it, if they are more than listening noises.",
+        env="TURN_BARGE_IN_WORDS",
+        low=1,
+        high=20,
+    )
+    false_stop_ms: int = setting(
+        1000,
+        "Silence without words, or with nothing but listening noises, after which an answer that "
+        "was stopped goes on.",
+        env="TURN_FALSE_STOP",
+        low=100,
+        high=10_000,
+    )
+    backchannels: str = setting(
+        "|".join(BACKCHANNELS),
+        "What a listener says to say that he listens, divided by bars; case and punctuation do not "
+        "count. To a question it is an answer.",
+        env="TURN_BACKCHANNELS",
+    )
     greeting: str = setting("", "Spoken first, before the user says anything.", env="TURN_GREETING")
     reprompt_after_ms: int = setting(
         20_000,
@@ -98,6 +134,17 @@ class TurnSettings:
     def reprompt_texts(self) -> tuple[str, ...]:
         """What is said in a long silence, in order; nothing: the goodbye comes at once."""
         return tuple(text for part in self.reprompts.split("|") if (text := part.strip()))
+
+    def bargein(self) -> BargeInOptions:
+        """For `vantum.core.bargein`."""
+        phrases = (text for part in self.backchannels.split("|") if (text := part.strip()))
+        return BargeInOptions(
+            mode=self.barge_in,
+            voice_s=self.barge_in_ms / 1000,
+            words=self.barge_in_words,
+            false_stop_s=self.false_stop_ms / 1000,
+            backchannels=frozenset(phrases),
+        )
 
     def endpointing(self, *, has_detector: bool) -> EndpointingOptions:
         """For `vantum.core.endpointing`; `has_detector`: somebody answers its checks."""

@@ -16,6 +16,18 @@ from typing import TypeAlias
 
 from attrs import evolve
 
+from vantum.core.bargein import Floor
+from vantum.core.barging import (
+    answer_failed,
+    barge,
+    barging_wakes_at,
+    first_audio,
+    floor_taken,
+    hear,
+    interrupt,
+    response_done,
+    take_turn,
+)
 from vantum.core.decisions import (
     AnswerFailed,
     CancelResponse,
@@ -37,7 +49,7 @@ from vantum.core.decisions import (
     Tick,
     TurnEnding,
 )
-from vantum.core.endpointing import AnswerBegan, CheckAnswered
+from vantum.core.endpointing import CheckAnswered
 from vantum.core.events import (
     Ack,
     EndCall,
@@ -57,7 +69,7 @@ from vantum.core.messages import (
     UtteranceEnded,
     VoiceEdge,
 )
-from vantum.core.moves import commit, end_call, go_on, move, service_error, take_words
+from vantum.core.moves import end_call, go_on, move, service_error
 from vantum.core.turn_taking import (
     judge,
     mind_silence,
@@ -141,8 +153,7 @@ def _role_lost(c: Conversation, e: RoleLost, now_s: float) -> Step:
     if e.role == "stt":
         # Its answers will not come: the best known words stand, and nothing old is expected.
         for flush in c.flushes:
-            c, text = take_words(c, with_interim=True)
-            c = turn_taken(commit(c, text, flush.request, commands), now_s)
+            c = take_turn(c, flush.request, now_s, commands, with_interim=True, judged=flush.judged)
         c = evolve(c, flushes=(), overdue=frozenset())
     return c, commands
 
@@ -170,6 +181,7 @@ def _turn_ending(c: Conversation, e: TurnEnding, now_s: float) -> Step:
 
 def _sign(c: Conversation, e: SpeechStarted | VoiceEdge | UtteranceEnded, now_s: float) -> Step:
     commands: list[Command] = []
+    c = barge(hear(c, e, now_s), now_s, commands)
     return judge(notice(c, e, now_s), now_s, commands), commands
 
 
@@ -189,7 +201,9 @@ def _transcript(c: Conversation, e: Transcript, now_s: float) -> Step:
         c = evolve(c, interim=e.text)
     start = c.flushes[0].start if c.flushes else c.start_request
     commands: list[Command] = [SendTranscript(start, e)] if e.text else []
-    return judge(notice(c, e, now_s) if e.text else c, now_s, commands), commands
+    if e.text:
+        c = notice(hear(c, e, now_s), e, now_s)
+    return judge(barge(c, now_s, commands), now_s, commands), commands
 
 
 def _flushed(c: Conversation, e: SttFlushed, now_s: float) -> Step:
@@ -202,10 +216,11 @@ def _flushed(c: Conversation, e: SttFlushed, now_s: float) -> Step:
     request = found[0].request if found else c.start_request
     # Answers come in order: what was asked before it has its own, or will never have one.
     c = evolve(c, flushes=tuple(f for f in c.flushes if f.flush_id > e.flush_id))
-    c = notice(c, e, now_s)
-    if not (found and found[0].judged) or c.flushes or still_ended(c, now_s):
-        c, text = take_words(c, with_interim=not e.complete)
-        c = turn_taken(commit(c, text, request, commands), now_s)
+    c = notice(hear(c, e, now_s), e, now_s)
+    judged = bool(found and found[0].judged)
+    if not judged or c.flushes or still_ended(c, now_s):
+        with_interim = not e.complete
+        c = take_turn(c, request, now_s, commands, with_interim=with_interim, judged=judged)
     return _when_ready(_open_recogniser(c, commands), now_s, commands), commands
 
 
@@ -224,50 +239,16 @@ def _tick(c: Conversation, e: Tick, now_s: float) -> Step:
             c = evolve(c, flushes=tuple(waiting if f is flush else f for f in c.flushes))
             continue
         c = evolve(c, flushes=others, overdue=c.overdue | {flush.flush_id})
-        c, text = take_words(c, with_interim=True)
-        c = turn_taken(commit(c, text, flush.request, commands), now_s)
+        c = take_turn(c, flush.request, now_s, commands, with_interim=True, judged=flush.judged)
         c = _open_recogniser(c, commands)
-    c = mind_silence(judge(c, now_s, commands), e, now_s, commands)
+    c = judge(barge(c, now_s, commands), now_s, commands)
+    c = mind_silence(c, e, now_s, commands)
     if c.closing is None and now_s >= c.started_s + c.limits.max_duration_s:
         c, more = _close(c, CloseRequested(1000, "maximum duration reached"), now_s)
         commands.extend(more)
     if c.turn is not None and c.grace_at_s is not None and now_s >= c.grace_at_s:
         commands.append(CancelResponse(c.turn.number, "shutdown", interrupted=False))
         c = evolve(c, grace_at_s=None)
-    return c, commands
-
-
-def _first_audio(c: Conversation, e: FirstAudio, now_s: float) -> Step:
-    commands: list[Command] = []
-    if c.turn is None or c.turn.number != e.turn:
-        return c, commands
-    c = notice(c, AnswerBegan(), now_s)
-    return move(c, "RESPONDING", commands), commands
-
-
-def _answer_failed(c: Conversation, e: AnswerFailed, now_s: float) -> Step:
-    if c.turn is None or c.turn.number != e.turn:
-        return c, []
-    return evolve(c, told_of=e.turn), service_error(c.turn.request, e.lost)
-
-
-def _response_done(c: Conversation, e: ResponseDone, now_s: float) -> Step:
-    commands: list[Command] = []
-    if c.turn is None or c.turn.number != e.turn:
-        return c, commands
-    for lost in e.failed:
-        if lost.role != "llm" or c.told_of != e.turn:
-            commands.extend(service_error(c.turn.request, lost))
-    return go_on(evolve(c, turn=None, quiet_since_s=now_s), commands), commands
-
-
-def _interrupt(c: Conversation, e: Interrupt, now_s: float) -> Step:
-    """Cut the answer off. While nothing was heard yet there is nothing to interrupt but thought."""
-    assert c.turn is not None
-    # First of all the cut: what follows may have to wait for the writer.
-    commands: list[Command] = [CancelResponse(c.turn.number, "user_interrupt", interrupted=True)]
-    if c.state == "RESPONDING":
-        c = move(c, "INTERRUPTED", commands)
     return c, commands
 
 
@@ -311,6 +292,7 @@ _ALWAYS: dict[type, Handle] = {
     VoiceEdge: _sign,
     UtteranceEnded: _sign,
     CheckAnswered: _check_answered,
+    Floor: floor_taken,
     SttFlushed: _flushed,
     Tick: _tick,
     CloseRequested: _close,
@@ -322,21 +304,21 @@ _ALWAYS: dict[type, Handle] = {
 #: What is understood in each state. A missing row: it means nothing there.
 TABLE: dict[StateName, dict[type, Handle]] = {
     "INITIALIZING": _ALWAYS,
-    "LISTENING": _ALWAYS,
+    "LISTENING": _ALWAYS | {Interrupt: interrupt},
     "THINKING": _ALWAYS
     | {
-        FirstAudio: _first_audio,
-        AnswerFailed: _answer_failed,
-        ResponseDone: _response_done,
-        Interrupt: _interrupt,
+        FirstAudio: first_audio,
+        AnswerFailed: answer_failed,
+        ResponseDone: response_done,
+        Interrupt: interrupt,
     },
     "RESPONDING": _ALWAYS
     | {
-        AnswerFailed: _answer_failed,
-        ResponseDone: _response_done,
-        Interrupt: _interrupt,
+        AnswerFailed: answer_failed,
+        ResponseDone: response_done,
+        Interrupt: interrupt,
     },
-    "INTERRUPTED": _ALWAYS | {ResponseDone: _response_done},
+    "INTERRUPTED": _ALWAYS | {ResponseDone: response_done},
     "ENDED": {},
 }
 
@@ -381,5 +363,5 @@ def wake_at(c: Conversation) -> float:
         deadlines.append(c.started_s + c.limits.max_duration_s)
     elif c.grace_at_s is not None:
         deadlines.append(c.grace_at_s)
-    deadlines.append(policy_wakes_at(c))
+    deadlines += (policy_wakes_at(c), barging_wakes_at(c))
     return min(deadlines, default=float("inf"))

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from attrs import frozen
 
+from vantum.core.bargein import BargeIn, Floor
 from vantum.core.endpointing import CheckAnswered, Endpointing
 from vantum.core.events import (
     EndCall,
@@ -89,8 +90,8 @@ class ResponseDone:
 
     turn: int
     failed: tuple[RoleLost, ...] = ()
-
     hangs_up: bool = False
+
 
 @frozen
 class CloseRequested:
@@ -129,6 +130,7 @@ Event: TypeAlias = (
     | SpeechStarted
     | VoiceEdge
     | CheckAnswered
+    | Floor
     | TurnEnding
     | UtteranceEnded
     | SttFlushed
@@ -207,11 +209,16 @@ class StartResponse:
 
 @frozen
 class CancelResponse:
-    """Stop the answer at once; the conductor reports `ResponseDone` when it has."""
+    """Stop the answer at once; the conductor reports `ResponseDone` when it has.
+
+    `joins`: the caller goes on with the turn that it answers: unless some of it was heard, it was
+    none.
+    """
 
     turn: int
     reason: str
     interrupted: bool
+    joins: bool = False
 
 
 @frozen
@@ -242,13 +249,17 @@ Command: TypeAlias = (
 class Turn:
     """One finished turn of the user: what was said, and the request that ended or began it.
 
-    `say`: not the user's turn but ours: a text to speak unasked.
+    `say`: not the user's turn but ours: a text to speak unasked. `resumes`: neither's: the answer
+    that was cut last goes on. `joins`: the text goes on with that of the turn before, whose answer
+    was dropped; it may be empty.
     """
 
     number: int
     text: str
     request: Request
     say: str = ""
+    resumes: bool = False
+    joins: bool = False
 
 
 @frozen
@@ -299,6 +310,10 @@ class Conversation:
     `language`: what the recogniser that was ordered last is for.
     `endpointing`: what is known of the turn being spoken, in `auto`. `quiet_since_s`: since when
     neither side speaks; `prompted`: how often the user was asked since he last said something.
+    `bargein`: what is known of sounds of the user's while the agent has the floor, and `floor` what
+    it was saying when he was heard last; `audible_s`: when its first audio left. `joins`: what he
+    says goes on with the turn whose answer was dropped. `follows_cut`: the turn behind an answer
+    that the user has cut himself.
     `grace_at_s`: when an answer that a polite end waits for is cut off.
     """
 
@@ -322,6 +337,11 @@ class Conversation:
     closing: CloseRequested | None = None
     grace_at_s: float | None = None
     endpointing: Endpointing = Endpointing()
+    bargein: BargeIn = BargeIn()
+    floor: Floor = Floor()
+    audible_s: float = 0.0
+    joins: bool = False
+    follows_cut: int | None = None
     silence: Silence = Silence()
     greeting: str = ""
     quiet_since_s: float = 0.0

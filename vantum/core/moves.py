@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attrs import evolve
 
+from vantum.core.bargein import Floor
 from vantum.core.decisions import (
     CloseRequested,
     Command,
@@ -56,14 +57,14 @@ def take_words(c: Conversation, *, with_interim: bool) -> tuple[Conversation, st
 
 def commit(c: Conversation, text: str, request: Request, commands: list[Command]) -> Conversation:
     """A turn of the user is over: answer it, or queue it behind the answer that is running."""
-    if not text:
+    if not text and not c.joins:
         return c
     if c.closing is not None:
         commands.append(
             Send(ErrorReply(request, "queue_full", "the session is closing: not answered"))
         )
         return c
-    turn = Turn(c.next_turn, text, request)
+    turn = Turn(c.next_turn, text, request, joins=c.joins)
     # Before the synthesiser is ready a turn waits just as it does behind an answer.
     must_wait = c.turn is not None or c.state == "INITIALIZING"
     if must_wait and len(c.queue) >= c.limits.max_queue_size:
@@ -73,21 +74,22 @@ def commit(c: Conversation, text: str, request: Request, commands: list[Command]
         )
         commands.append(Send(ErrorReply(request, "queue_full", message)))
         return c
-    c = evolve(c, next_turn=c.next_turn + 1, queue=(*c.queue, turn), prompted=0)
+    c = evolve(c, next_turn=c.next_turn + 1, queue=(*c.queue, turn), prompted=0, joins=False)
     return c if must_wait else go_on(c, commands)
 
 
 def go_on(c: Conversation, commands: list[Command]) -> Conversation:
-    """Start the next waiting turn, close if that was asked for, or listen."""
+    """Start the next waiting turn, close if that was asked for, or listen: also while an answer is
+    stopped that may have to go on."""
     if c.closing is not None:
         return end_call(c, c.closing, commands)
-    if not c.queue:
+    if not c.queue or c.bargein.stopped_s is not None:
         return move(c, "LISTENING", commands)
     # Between two turns the line is open again, if only for an instant: the states stay a path of
     # the diagram.
     c = move(c, "LISTENING", commands)
     turn, *rest = c.queue
-    c = evolve(c, turn=turn, queue=tuple(rest))
+    c = evolve(c, turn=turn, queue=tuple(rest), floor=Floor(), bargein=c.bargein.answer_started())
     c = move(c, "THINKING", commands)
     commands.append(StartResponse(turn))
     return c

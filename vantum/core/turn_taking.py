@@ -79,6 +79,7 @@ def _is_silent(c: Conversation) -> bool:
         and c.closing is None
         and not c.flushes
         and c.endpointing.began_s is None
+        and c.bargein.stopped_s is None
     )
 
 

@@ -1,0 +1,308 @@
+"""When the caller's sounds stop the agent, and whether the stop was right. Pure.
+
+A voice is known long before its words, so an answer is stopped on the voice alone, and the words
+decide afterwards whether that was right:
+
+- A voice that lasts `voice_s` stops the answer, or words that are no mere listening noise.
+- Words that are none (a *backchannel*: "mm-hmm", "right") or our own (an *echo* of the agent out of
+  a loudspeaker), or no words at all within a window: the stop was false, and the answer goes on.
+- After an echo, or after several false stops in a row, a voice proves nothing any more: for a while
+  only words stop, and near an echo only words that are not the agent's.
+- "Yes", "no" or "okay" to a question of the agent's, or in its last moment, is an answer.
+
+`BargeIn` is a value, as `vantum.core.endpointing.Endpointing` is: signs in, the next one out. What
+the agent is saying comes with each question as a `Floor`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final, Literal, TypeAlias
+
+from attrs import evolve, frozen
+
+from vantum.core.messages import (
+    SpeechStarted,
+    SttFlushed,
+    Transcript,
+    UtteranceEnded,
+    VoiceEdge,
+)
+
+#: "auto": voice or words stop the agent; "words": words only; "off": nothing does.
+Mode: TypeAlias = Literal["auto", "words", "off"]
+#: What the caller's words are, while the agent speaks.
+Kind: TypeAlias = Literal["nothing", "backchannel", "echo", "words"]
+
+#: What a listener says to say that he listens. "No" is not among them: it wants to be heard.
+BACKCHANNELS: Final = (
+    *("mm", "mm-hmm", "mhm", "mmm", "hm", "hmm", "uh-huh", "uh", "um", "ah", "aha", "oh", "wow"),
+    *("yeah", "yep", "yup", "yes", "right", "okay", "ok", "sure", "alright", "all right", "cool"),
+    *("i see", "got it", "of course", "makes sense", "good", "great", "nice", "exactly", "true"),
+)
+
+# ---------------------------------------------------------------- what the agent is saying
+
+
+@frozen
+class Floor:
+    """What the agent is saying: the answer's words as far as they are known, and where it is.
+
+    Attributes:
+        words: of the utterance.
+        position: so many of them were heard by now.
+        whole: no more will come.
+    """
+
+    words: tuple[str, ...] = ()
+    position: int = 0
+    whole: bool = False
+
+    @property
+    def wants_answer(self) -> bool:
+        """A short word would be an answer: a question ends here, or all that we have to say."""
+        if self.whole and len(self.words) - self.position <= _NEAR_WORDS:
+            return True
+        near = self.words[max(self.position - _NEAR_WORDS, 0) : self.position + _NEAR_WORDS]
+        return any("?" in word for word in near)
+
+
+#: So many words, about a second, are the end of something: of a question, of an answer.
+_NEAR_WORDS: Final = 4
+
+# ---------------------------------------------------------------- settings and signs
+
+
+@frozen
+class BargeInOptions:
+    """Times in seconds; `TurnSettings` explains them.
+
+    Attributes:
+        voice_limit_s: a voice without words is no reason to be silent for longer.
+        echo_memory_s: for so long after an echo, and with `duds` false stops in a row, a voice
+            alone stops nothing.
+    """
+
+    mode: Mode = "auto"
+    voice_s: float = 0.2
+    words: int = 1
+    false_stop_s: float = 1.0
+    backchannels: frozenset[str] = frozenset(BACKCHANNELS)
+    voice_limit_s: float = 5.0
+    echo_memory_s: float = 60.0
+    duds: int = 2
+
+
+@frozen
+class AnswerAudible:
+    """Its first audio is on its way. `words`: so many words of the caller's came before it."""
+
+    words: int = 0
+
+
+@frozen
+class WordsTaken:
+    """The caller's words were taken as a turn, or dropped."""
+
+
+Sign: TypeAlias = (
+    VoiceEdge
+    | SpeechStarted
+    | Transcript
+    | UtteranceEnded
+    | SttFlushed
+    | AnswerAudible
+    | WordsTaken
+)
+
+# ---------------------------------------------------------------- words
+
+
+def tokens(text: str) -> list[str]:
+    """The words of a text without case and punctuation: "Mm-hmm, I'm" gives mmhmm and im."""
+    return [word for part in text.casefold().split() if (word := re.sub(r"[\W_]+", "", part))]
+
+
+def is_backchannel(words: Sequence[str], phrases: frozenset[str]) -> bool:
+    """Whether these `tokens` are nothing but such phrases, written in one word or in several."""
+    known = {"".join(tokens(phrase)) for phrase in phrases}
+    at = 0
+    while at < len(words):
+        step = next((n for n in (3, 2, 1) if "".join(words[at : at + n]) in known), 0)
+        if not step:
+            return False
+        at += step
+    return bool(words)
+
+
+def foreign(words: Sequence[str], ours: Sequence[str]) -> int:
+    """How many of the words are not among ours, each of which serves once."""
+    return (Counter(words) - Counter(ours)).total()
+
+
+#: A transcript is an echo if no more than this share of it is not ours.
+_FOREIGN_SHARE: Final = 0.25
+#: An echo that is not known yet must begin where the voice began; of one that is known, so many
+#: words count as ours: what a recogniser reports at once.
+_ECHO_WORDS: Final = 40
+_SLACK_WORDS: Final = 2
+#: Words that nobody placed in time by their voice were said at most so far back.
+_RECENT_WORDS: Final = 10
+
+# ---------------------------------------------------------------- the policy
+
+
+@frozen
+class BargeIn:
+    """What is known of the caller's sounds while the agent has the floor.
+
+    Attributes:
+        voice_s: since when a voice is heard; None: silence.
+        spent: that voice has stopped an answer already, or began before it.
+        eared: the server has an ear; else the recogniser's word counts.
+        quiet_s: when the caller fell silent last.
+        onset: the agent's word at which the caller began; None: he did not while it spoke.
+        asked: he began where the agent wanted an answer.
+        before: so many of his words were said before the answer could be heard.
+        stopped_s: when the answer was stopped, while it is not known whether rightly.
+        echo_s: when an echo was heard last; `echoing`: it counts still.
+        duds: false stops in a row.
+    """
+
+    options: BargeInOptions = BargeInOptions()
+    voice_s: float | None = None
+    spent: bool = False
+    eared: bool = False
+    quiet_s: float = float("-inf")
+    onset: int | None = None
+    asked: bool = False
+    before: int = 0
+    stopped_s: float | None = None
+    echo_s: float = float("-inf")
+    echoing: bool = False
+    duds: int = 0
+
+    # ------------------------------------------------------------ signs
+
+    def take(self, sign: Sign, floor: Floor | None, now_s: float) -> BargeIn:
+        """What is known after this sign. `floor`: None if the agent cannot be heard."""
+        match sign:
+            case VoiceEdge(speaking=True):
+                known = evolve(self, eared=True)
+                return known._voice(now_s - sign.late_s)._began(floor, 0)
+            case VoiceEdge():
+                return evolve(self, voice_s=None, eared=True, quiet_s=now_s - sign.late_s)
+            case SpeechStarted():
+                if self.eared or self.voice_s is not None:
+                    return self
+                return self._voice(now_s)._began(floor, 0)
+            case Transcript(text=text):
+                return self._began(floor, len(text.split())) if text else self
+            case UtteranceEnded() | SttFlushed():
+                if self.eared or self.voice_s is None:
+                    return self
+                return evolve(self, voice_s=None, quiet_s=now_s)
+            case AnswerAudible(words=before):
+                known = evolve(self, before=before)
+                return known if self.voice_s is None else known._began(Floor(), 0)
+            case WordsTaken():
+                return evolve(self, onset=None, asked=False, before=0)
+
+    def _voice(self, at_s: float) -> BargeIn:
+        echoing = self.echoing and at_s < self.echo_s + self.options.echo_memory_s
+        return evolve(self, voice_s=at_s, spent=False, echoing=echoing)
+
+    def _began(self, floor: Floor | None, words_ago: int) -> BargeIn:
+        if floor is None or self.onset is not None:
+            return self
+        onset = max(floor.position - words_ago, 0)
+        return evolve(self, onset=onset, asked=floor.wants_answer)
+
+    def answer_started(self) -> BargeIn:
+        """An answer is in the making: a voice that is heard already is no interruption of it."""
+        return evolve(self, spent=True, onset=None, asked=False, before=0)
+
+    def stopped(self, now_s: float) -> BargeIn:
+        """The answer was stopped; whether rightly is not known yet."""
+        return evolve(self, stopped_s=now_s, spent=True)
+
+    def confirmed(self) -> BargeIn:
+        """The caller has something to say."""
+        return evolve(self, stopped_s=None, duds=0)
+
+    def refuted(self, kind: Kind, now_s: float) -> BargeIn:
+        """He has not: the stop was false, or his words were none."""
+        known = evolve(self, echo_s=now_s, echoing=True) if kind == "echo" else self
+        if self.stopped_s is None:
+            return known
+        return evolve(known, stopped_s=None, duds=self.duds + 1)
+
+    # ------------------------------------------------------------ what the words are
+
+    def kind(self, text: str, floor: Floor) -> Kind:
+        """What the words are that the caller has said since his last turn."""
+        return self._kind(tokens(text), floor)
+
+    def _kind(self, words: Sequence[str], floor: Floor) -> Kind:
+        if not words:
+            return "nothing"
+        if is_backchannel(words, self.options.backchannels):
+            return "words" if self.asked else "backchannel"
+        share = foreign(words, self._ours(floor)) / len(words)
+        return "echo" if share <= _FOREIGN_SHARE else "words"
+
+    def _ours(self, floor: Floor) -> list[str]:
+        """What an echo would consist of."""
+        end = floor.position + _SLACK_WORDS
+        if self.echoing:
+            begin = end - _ECHO_WORDS
+        elif self.onset is None:
+            return []
+        elif self.eared:
+            begin = self.onset - _SLACK_WORDS
+        else:
+            begin = min(self.onset, end - _RECENT_WORDS)
+        return tokens(" ".join(floor.words[max(begin, 0) : end]))
+
+    # ------------------------------------------------------------ decisions
+
+    @property
+    def trusts_voice(self) -> bool:
+        """Whether a voice alone stops an answer."""
+        options = self.options
+        return options.mode == "auto" and not self.echoing and self.duds < options.duds
+
+    def has_words(self, text: str, floor: Floor) -> bool:
+        """Whether the words alone are enough to stop an answer."""
+        words = tokens(text)[self.before :]
+        if self.options.mode == "off" or self._kind(words, floor) != "words":
+            return False
+        if self.echoing:
+            return foreign(words, self._ours(floor)) >= max(self.options.words, 2)
+        return len(words) >= self.options.words
+
+    def stops(self, text: str, floor: Floor, now_s: float) -> bool:
+        """Whether an answer that can be heard is to be stopped now."""
+        due_s = self.voice_due_s
+        return (due_s is not None and now_s >= due_s) or self.has_words(text, floor)
+
+    @property
+    def voice_due_s(self) -> float | None:
+        """When the voice that is heard will have lasted long enough; None: it does not count."""
+        if self.voice_s is None or self.spent or not self.trusts_voice:
+            return None
+        return self.voice_s + self.options.voice_s
+
+    def resumes_at(self, text: str, floor: Floor) -> float | None:
+        """When the answer that was stopped goes on if nothing happens; None: not by itself.
+
+        While the caller is heard it waits for his words, and when there are some, for his turn to
+        end: its words may still turn out to be none.
+        """
+        if self.stopped_s is None or self.kind(text, floor) == "words":
+            return None
+        if self.voice_s is not None:
+            return self.stopped_s + self.options.voice_limit_s
+        return max(self.stopped_s, self.quiet_s) + self.options.false_stop_s

@@ -1,0 +1,206 @@
+"""Interruption in the table: what the caller's voice does to an answer. Pure.
+
+The policy that judges his sounds is `vantum.core.bargein`; here its verdicts become commands. A
+stop is a real one, at once: the answer is cancelled. Until it is known whether it was right,
+nothing else begins; then either the caller's words become a turn, or the answer goes on where it
+was cut.
+
+Before an answer can be heard there is nothing to resume: words that come then belong to the turn
+that is being answered, so that answer is dropped and the words join the turn.
+"""
+
+from __future__ import annotations
+
+from attrs import evolve
+
+from vantum.core.bargein import AnswerAudible, Floor, Sign, WordsTaken, tokens
+from vantum.core.decisions import (
+    AnswerFailed,
+    CancelResponse,
+    CloseRequested,
+    Command,
+    Conversation,
+    FirstAudio,
+    ResponseDone,
+    Step,
+    Turn,
+)
+from vantum.core.endpointing import AnswerBegan
+from vantum.core.events import Interrupt, Request
+from vantum.core.moves import commit, go_on, move, service_error, take_words
+from vantum.core.turn_taking import is_auto, notice, turn_taken
+
+#: Nobody answers a sound sooner: an interruption that comes so soon after the first audio of an
+#: answer was meant for the one before it.
+_REACTION_S = 0.3
+
+
+def hear(c: Conversation, sign: Sign, now_s: float) -> Conversation:
+    """Tell the policy of a sign; in manual mode nobody asks it."""
+    if not is_auto(c):
+        return c
+    floor = c.floor if c.state == "RESPONDING" else None
+    return evolve(c, bargein=c.bargein.take(sign, floor, now_s))
+
+
+def floor_taken(c: Conversation, e: Floor, now_s: float) -> Step:
+    """What the agent is saying, as of now."""
+    return evolve(c, floor=e), []
+
+
+def _text(c: Conversation) -> str:
+    return " ".join(p for p in (*c.words, c.interim) if p)
+
+
+# ---------------------------------------------------------------- stop, join, resume
+
+
+def barge(c: Conversation, now_s: float, commands: list[Command]) -> Conversation:
+    """Ask the policy what becomes of the answer now, and order it."""
+    if c.bargein.stopped_s is not None:
+        return _look_back(c, now_s, commands)
+    if not is_auto(c) or c.turn is None or c.closing is not None:
+        return c
+    if c.state == "THINKING":
+        return _join(c, c.turn, now_s, commands)
+    if c.state != "RESPONDING" or not c.bargein.stops(_text(c), c.floor, now_s):
+        return c
+    commands.append(CancelResponse(c.turn.number, "user_interrupt", interrupted=True))
+    c = evolve(c, bargein=c.bargein.stopped(now_s))
+    return _look_back(move(c, "INTERRUPTED", commands), now_s, commands)
+
+
+def _join(c: Conversation, turn: Turn, now_s: float, commands: list[Command]) -> Conversation:
+    """The caller goes on while we think: what he says belongs to the turn he has begun."""
+    if turn.say or c.queue or not c.bargein.has_words(_text(c), Floor()):
+        return c
+    commands.append(CancelResponse(turn.number, "user_interrupt", interrupted=True, joins=True))
+    if turn.resumes:
+        return evolve(c, bargein=c.bargein.stopped(now_s))
+    return evolve(c, joins=True)
+
+
+def _look_back(c: Conversation, now_s: float, commands: list[Command]) -> Conversation:
+    """An answer was stopped: was that right?"""
+    policy = c.bargein
+    # Final words do not vanish; interim ones may, so for them the end of the turn is waited for.
+    if c.words and policy.kind(" ".join(c.words), c.floor) == "words":
+        c = evolve(c, bargein=policy.confirmed())
+        return go_on(c, commands) if c.turn is None and c.queue else c
+    at_s = policy.resumes_at(_text(c), c.floor)
+    if c.turn is None and at_s is not None and now_s >= at_s:
+        return _resume(c, now_s, commands)
+    return c
+
+
+def _resume(c: Conversation, now_s: float, commands: list[Command]) -> Conversation:
+    """The stop was false: what was taken for words is none, and the answer goes on."""
+    c = _drop_words(c, now_s)
+    if c.closing is not None:
+        return go_on(c, commands)
+    turn = Turn(c.next_turn, "", c.start_request, resumes=True)
+    return go_on(evolve(c, next_turn=c.next_turn + 1, queue=(turn, *c.queue)), commands)
+
+
+def _drop_words(c: Conversation, now_s: float) -> Conversation:
+    kind = c.bargein.kind(_text(c), c.floor)
+    c = evolve(c, words=(), interim="", bargein=c.bargein.refuted(kind, now_s))
+    return turn_taken(hear(c, WordsTaken(), now_s), now_s)
+
+
+def take_turn(
+    c: Conversation,
+    request: Request,
+    now_s: float,
+    commands: list[Command],
+    *,
+    with_interim: bool,
+    judged: bool,
+) -> Conversation:
+    """The turn being spoken is over: its words are answered, or waited for no longer.
+
+    `judged`: the policy has ended it and not the client, so it may have been no turn at all.
+    """
+    text = " ".join(p for p in (*c.words, c.interim if with_interim else "") if p)
+    over_agent = c.bargein.onset is not None or c.bargein.stopped_s is not None
+    if judged and is_auto(c) and c.bargein.options.mode != "off":
+        over_agent = over_agent or c.state == "THINKING"
+        if over_agent and c.bargein.kind(text, c.floor) in ("backchannel", "echo"):
+            text = ""
+    if not text:
+        stopped = c.bargein.stopped_s is not None
+        if stopped and c.turn is None and c.bargein.voice_s is None:
+            return _resume(c, now_s, commands)
+        c = _drop_words(c, now_s) if not stopped else c
+    elif c.bargein.stopped_s is not None or c.bargein.duds:
+        c = evolve(c, bargein=c.bargein.confirmed())
+    c, _ = take_words(c, with_interim=with_interim)
+    c = commit(hear(c, WordsTaken(), now_s), text, request, commands)
+    return turn_taken(c, now_s)
+
+
+def barging_wakes_at(c: Conversation) -> float:
+    """When the policy wants a `Tick`; infinity: never."""
+    at_s = None
+    if c.bargein.stopped_s is not None:
+        at_s = c.bargein.resumes_at(_text(c), c.floor) if c.turn is None else None
+    elif is_auto(c) and c.state == "RESPONDING" and c.closing is None:
+        at_s = c.bargein.voice_due_s
+    return float("inf") if at_s is None else at_s
+
+
+# ---------------------------------------------------------------- the answer's own events
+
+
+def first_audio(c: Conversation, e: FirstAudio, now_s: float) -> Step:
+    """The answer can be heard."""
+    commands: list[Command] = []
+    if c.turn is None or c.turn.number != e.turn:
+        return c, commands
+    c = evolve(notice(c, AnswerBegan(), now_s), audible_s=now_s)
+    c = move(c, "RESPONDING", commands)
+    return barge(hear(c, AnswerAudible(len(tokens(_text(c)))), now_s), now_s, commands), commands
+
+
+def answer_failed(c: Conversation, e: AnswerFailed, now_s: float) -> Step:
+    """The model failed in the middle of the answer: told at once."""
+    if c.turn is None or c.turn.number != e.turn:
+        return c, []
+    return evolve(c, told_of=e.turn), service_error(c.turn.request, e.lost)
+
+
+def response_done(c: Conversation, e: ResponseDone, now_s: float) -> Step:
+    """The answer is over, or cut; who waits is next, unless it is not known yet who speaks."""
+    commands: list[Command] = []
+    if c.turn is None or c.turn.number != e.turn:
+        return c, commands
+    for lost in e.failed:
+        if lost.role != "llm" or c.told_of != e.turn:
+            commands.extend(service_error(c.turn.request, lost))
+    c = evolve(c, turn=None, quiet_since_s=now_s)
+    if e.hangs_up and not (c.queue or c.words or c.interim or c.flushes):
+        # Who has said anything during the goodbye is answered.
+        c = evolve(c, closing=c.closing or CloseRequested(1000, "the agent ended the call"))
+    return go_on(c, commands), commands
+
+
+def interrupt(c: Conversation, e: Interrupt, now_s: float) -> Step:
+    """Cut the answer off. While nothing was heard yet there is nothing to interrupt but thought.
+
+    It is meant for what the user was hearing when he sent it: a second one that comes before the
+    next answer in the queue could be heard is one too many.
+    """
+    if c.turn is None:  # the answer has been stopped already: it is not to go on
+        if c.bargein.stopped_s is None:
+            return c, []
+        commands: list[Command] = []
+        return go_on(evolve(c, bargein=c.bargein.confirmed()), commands), commands
+    if c.turn.number == c.follows_cut and (
+        c.state == "THINKING" or now_s < c.audible_s + _REACTION_S
+    ):
+        return c, []
+    # First of all the cut: what follows may have to wait for the writer.
+    commands = [CancelResponse(c.turn.number, "user_interrupt", interrupted=True)]
+    if c.state == "RESPONDING":
+        c = move(c, "INTERRUPTED", commands)
+    return evolve(c, follows_cut=c.queue[0].number if c.queue else None), commands
