@@ -43,6 +43,7 @@ ALLOWED = {
     "client": {"core", "wire", "errors"},
     "replay": {"client", "core", "errors"},
     "screen": {"replay", "core"},
+    "chat": {"testing", "providers", "tools", "config", "core", "errors", "observe"},
     "testing": {
         "core",
         "wire",

@@ -258,6 +258,33 @@ def replay(config: Path | None, **options: Any) -> None:
 
 
 @commands.command()
+@click.option("--llm", metavar="NAME", help="Who thinks: auto, openai, local.")
+@click.option("--script", metavar="FILE", help="A call's script, in TOML (SCRIPT_FILE).")
+@click.option("--tools", metavar="MODULE:NAME", help="Tools of your own, comma-separated (TOOLS).")
+@click.option("--name", metavar="TEXT", help="Who is on the line.")
+@click.option("--company", metavar="TEXT", help="Where they work.")
+@_config_option
+@_one_line_errors
+def chat(config: Path | None, name: str | None, company: str | None, **options: Any) -> None:
+    """Talk to the agent in text: prompts, script and tools as in a call, without audio."""
+    from vantum.chat import run_chat
+    from vantum.core.events import Prospect
+    from vantum.running import until_signal
+
+    overrides = {
+        "llm.provider": options["llm"],
+        "prompts.script_file": options["script"],
+        "tools.load": options["tools"],
+    }
+    loaded = _load(config, overrides)
+    if loaded.origins["log.level"] == "default":
+        # What is of interest here is what is said.
+        loaded = _load(config, {**overrides, "log.level": "warning"})
+    who = Prospect(name=name, company=company)
+    sys.exit(trio.run(until_signal, partial(run_chat, loaded, prospect=who, say=click.echo)))
+
+
+@commands.command()
 @click.option(
     "--host",
     default="127.0.0.1",

@@ -80,6 +80,19 @@ async def open_providers(settings: Settings) -> AsyncIterator[Providers]:
         yield Providers(stt, llm, tts, activity, detector, count_tokens)
 
 
+@asynccontextmanager
+async def open_model(settings: Settings) -> AsyncIterator[LanguageModelProvider]:
+    """Make the language model alone, as the settings say, for talks without audio.
+
+    Raises:
+        ConfigError: it is chosen and its key is missing.
+        ModelsMissing: weights or packages of the embedded one are not on this machine.
+    """
+    name = provider_choices(settings)["llm"].provider
+    async with AsyncExitStack() as stack:
+        yield await _llm(name, settings, Workers(settings.local.threads), stack)
+
+
 def _activity(settings: Settings) -> VoiceActivityProvider | None:
     if settings.turns.voice_activity == "off":
         return None
