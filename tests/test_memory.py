@@ -18,7 +18,7 @@ from vantum.core import events as e
 from vantum.core.history import History
 from vantum.core.scripts import Script, parse_script
 from vantum.core.variants import PromptVariant, choose_variant
-from vantum.testing import CartesiaScript, DeepgramScript, OpenAIScript
+from vantum.testing import CallTool, CartesiaScript, DeepgramScript, OpenAIScript, Reply
 from vantum.testing.openai_script import Fault
 from vantum.testing.openai_wire import Messages
 
@@ -275,8 +275,9 @@ next = []
 )
 
 
-def scripted(script: Script = SCRIPT) -> Settings:
-    return Settings(prompts=PromptSettings(script=script))
+def scripted(script: Script = SCRIPT, **more: Any) -> Settings:
+    more.setdefault("script_moves", "marker")
+    return Settings(prompts=PromptSettings(script=script, **more))
 
 
 def stages(caller: Caller) -> list[tuple[str | None, str]]:
@@ -373,3 +374,41 @@ async def test_without_a_script_brackets_are_text(autojump_clock: object) -> Non
         await caller.start()
         await caller.turn()
     assert caller.messages(e.ResponseCompleted)[0].text == "Take the [stage left] exit."
+
+
+async def test_a_model_with_tools_moves_on_by_one(autojump_clock: object) -> None:
+    go = Reply("We book meetings.", (CallTool("move_to_stage", {"stage": "pitch"}),))
+    nowhere = Reply("Well, well.", (CallTool("move_to_stage", {"stage": "intro"}),))
+    model = OpenAIScript(("Hi.", go, "Shall I go on?", nowhere, "As you wish."))
+    settings = scripted(script_moves="auto")
+    async with a_call(settings=settings, openai=model, deepgram=hears(9)) as caller:
+        await caller.start()
+        for _ in range(4):
+            await caller.turn()
+        assert caller.conductor is not None
+        assert caller.conductor.stage == "pitch"
+    assert stages(caller) == [(None, "intro"), ("intro", "pitch")]
+    requests = [chat.body for chat in caller.openai.chats]
+    tools = [tool["function"]["name"] for tool in requests[0]["tools"]]
+    assert "move_to_stage" in tools
+    system = str(requests[0]["messages"][0]["content"])
+    assert "call move_to_stage" in system
+    assert "[[" not in system
+    # What was said with a move is enough: nothing is asked a second time …
+    assert [m["role"] for m in requests[2]["messages"][-3:]] == ["tool", "user", "system"]
+    told = requests[2]["messages"][-3]["content"]
+    assert told == "The call is now at pitch. Goals: say what we do."
+    # … except if the script has no such move: then it is told so.
+    assert len(requests) == 5
+    assert "Not moved. The call is at pitch; it may go to: goodbye." in str(
+        requests[4]["messages"][-1]["content"]
+    )
+    assert requests[4]["messages"][-1]["role"] == "tool"
+
+
+async def test_a_model_without_tools_is_not_offered_one(autojump_clock: object) -> None:
+    async with a_call(settings=scripted()) as caller:
+        await caller.start()
+        await caller.turn()
+    tools = [tool["function"]["name"] for tool in caller.openai.chats[0].body.get("tools", [])]
+    assert "move_to_stage" not in tools

@@ -5,6 +5,8 @@ A call keeps its variant of the prompt and its place in the script here.
 
 from __future__ import annotations
 
+from typing import Annotated, Any
+
 import attrs
 from attrs import define, field
 
@@ -12,7 +14,8 @@ from vantum.actors.call import Call
 from vantum.actors.response import Response
 from vantum.core.events import Prospect, StageChanged
 from vantum.core.prompts import build_system_prompt
-from vantum.core.scripts import ScriptState
+from vantum.core.scripts import MOVE_TOOL, ScriptState
+from vantum.core.tools import Tool, ToolError, make_tool, parse_arguments
 from vantum.core.variants import PromptVariant, choose_variant
 
 
@@ -28,17 +31,20 @@ class Briefing:
     variant: PromptVariant | None
     place: ScriptState | None
     by_tool: bool = False
-    _followed: int = field(default=0, init=False)  # moves of the live answer that were carried out
+    # Which answer is followed, and how many of its calls and of its markers were.
     _utterance_id: str = field(default="", init=False)
+    _calls: int = field(default=0, init=False)
+    _marks: int = field(default=0, init=False)
 
     @classmethod
-    def of(cls, call: Call, *, by_tool: bool = False) -> Briefing:
+    def of(cls, call: Call) -> Briefing:
         """At the start of a call."""
         prompts = call.settings.prompts
         variant = choose_variant(prompts.variants, call.session_id)
         if variant is not None:
             call.log.info("prompt variant", variant=variant.name)
-        script = prompts.script
+        script, how = prompts.script, prompts.script_moves
+        by_tool = how == "tool" or (how == "auto" and call.provider_names["llm"] == "openai")
         return cls(call, variant, None if script is None else script.begin(), by_tool)
 
     @property
@@ -65,6 +71,25 @@ class Briefing:
         """What stands behind the latest message: where the call is in its script."""
         return "" if self.place is None else self.place.note(by_tool=self.by_tool)
 
+    @property
+    def tool(self) -> Tool | None:
+        """The tool with which the model moves on; None: it has none."""
+        if self.place is None or not self.by_tool:
+            return None
+
+        async def move_to_stage(
+            stage: Annotated[str, "The stage's name, as the script has it."],
+        ) -> str:
+            """Say that the conversation has come to another stage of the script. Do not speak of
+            it; go on with the conversation in the same answer."""
+            assert self.place is not None
+            move = self.place.move(stage)
+            if not move.changed and stage.strip().lower() != self.place.stage:
+                raise ToolError(move.told)
+            return move.told
+
+        return make_tool(move_to_stage, effect="pure", name=MOVE_TOOL, filler="", needs_reply=False)
+
     def begins(self) -> StageChanged | None:
         """What clients are told when the call begins."""
         stage = self.stage
@@ -78,11 +103,12 @@ class Briefing:
         if self.place is None or not response.playing.started:
             return []
         if response.answer.utterance_id != self._utterance_id:
-            self._utterance_id, self._followed = response.answer.utterance_id, 0
-        wanted = response.said.stages[self._followed :]
-        self._followed += len(wanted)
+            self._utterance_id, self._calls, self._marks = response.answer.utterance_id, 0, 0
+        called, marked = _called(response)[self._calls :], response.said.stages[self._marks :]
+        self._calls += len(called)
+        self._marks += len(marked)
         told = []
-        for name in wanted:
+        for name in (*called, *marked):
             old, move = self.place.stage, self.place.move(name)
             if move.changed:
                 self.place = move.state
@@ -91,3 +117,16 @@ class Briefing:
             elif name.strip().lower() != old:
                 self.call.log.info("no such move in the script", at=old, wanted=name[:40])
         return told
+
+
+def _called(response: Response) -> list[str]:
+    """The stages that an answer went to with the tool, in order."""
+    rounds = response.errands.rounds if response.errands is not None else []
+    found: list[str] = []
+    for this in rounds:
+        for call in this.calls:
+            outcome = this.results.get(call.id)
+            if call.name == MOVE_TOOL and outcome is not None and outcome.ok:
+                arguments: dict[str, Any] = parse_arguments(call.arguments_json) or {}
+                found.append(str(arguments["stage"]))
+    return found

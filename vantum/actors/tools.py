@@ -96,6 +96,7 @@ class Errands:
     hang_up: str | None = None
     _asked: list[ToolCall] = field(factory=list)
     _early: dict[str, trio.Event] = field(factory=dict)
+    _errands: dict[str, Errand] = field(factory=dict)
     _outcomes: dict[str, Outcome] = field(factory=dict)
     _nursery: trio.Nursery | None = None
     _filled: bool = False
@@ -130,6 +131,7 @@ class Errands:
             self._outcomes[call.id] = errand
         elif errand.tool.effect == "pure" and not errand.tool.after_speech:
             assert self._nursery is not None
+            self._errands[call.id] = errand
             done = self._early[call.id] = trio.Event()
             self._nursery.start_soon(self._run_early, errand, done)
 
@@ -150,6 +152,8 @@ class Errands:
         return call
 
     def _errand(self, call: ToolCall) -> Errand | Outcome:
+        if (begun := self._errands.get(call.id)) is not None:
+            return begun
         if (outcome := self._outcomes.get(call.id)) is not None:
             return outcome
         understood = self.toolbox.understand(call)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import attrs
 from attrs import frozen
@@ -51,6 +51,13 @@ class PromptSettings:
         "A TOML file with the stages of a call that the agent follows loosely; empty: no script. "
         "In the settings' file, a path is relative to that file.",
         env="SCRIPT_FILE",
+    )
+    script_moves: Literal["auto", "tool", "marker"] = setting(
+        "auto",
+        "How the model says that the call has come to another stage: by the tool `move_to_stage`, "
+        "or by a marker in its answer, which is never spoken; `auto`: by the tool with OpenAI.",
+        env="SCRIPT_MOVES",
+        choices=("auto", "tool", "marker"),
     )
     variants: tuple[PromptVariant, ...] = attrs.field(default=(), validator=_check_variants)
     script: Script | None = attrs.field(default=None, validator=_check_script)
