@@ -38,7 +38,7 @@ from vantum.core.fallbacks import FallbackTiers
 from vantum.core.history import History
 from vantum.core.latency import Marks
 from vantum.core.messages import ChatMessage, ChatRequest
-from vantum.core.playout import Playout
+from vantum.core.playout import Ledger, Playout
 from vantum.ports import LanguageModel
 
 
@@ -69,6 +69,7 @@ class Answering:
     latencies: Latencies
     briefing: Briefing
     summarising: Summarising
+    ledger: Ledger = field(factory=Ledger)
     response: Response | None = None
     cut: CutAnswer | None = None
     failures: int = 0
@@ -84,9 +85,7 @@ class Answering:
 
     def played(self, event: Played) -> None:
         """The client says how far its playback has come."""
-        response = self.response
-        if response is not None and response.answer.utterance_id == event.utterance_id:
-            response.playing.playout.played(trio.current_time(), event.played_ms / 1000)
+        self.ledger.played(event.utterance_id, trio.current_time(), event.played_ms / 1000)
 
     def floor(self) -> Floor | None:
         """What is being said right now; None: nothing."""
@@ -106,8 +105,10 @@ class Answering:
         """
         self.summarising.turn_begins()
         cut, model = self.cut, self.call.model
-        if turn.resumes and cut is not None:
-            if cut.is_whole and not cut.rest:
+        if turn.resumes:
+            # What is said from here on begins where it was cut by what is known now.
+            self.ledger.settle(trio.current_time())
+            if cut is None or (cut.is_whole and not cut.rest):
                 self.settle(interrupted=False)
                 return ResponseDone(turn.number)
             model = Recital(cut.rest) if cut.is_whole else Continuation(cut.rest, model)
@@ -120,6 +121,7 @@ class Answering:
             ahead.response.marks.at_s |= self.latencies.start(turn).at_s
             self._context(self.history, options)  # its window moves as it did for the request
             self.response = ahead.response
+            self.ledger.begin(self.response.playing.playout)
             await ahead.gate.open()
             return None
         if turn.say:
@@ -157,6 +159,7 @@ class Answering:
         """`own_text`: what `model` will say first; `begun`: what it must know of this answer."""
         call, marks = self.call, self.latencies.start(turn)
         self.response = response = self._new_response(turn.number, options, marks)
+        self.ledger.begin(response.playing.playout)
         response.is_own = is_own
         response.own_text = strip_markers(own_text, call.settings.streaming.break_marker)
         request = ChatRequest(self._context(self.history, options) + begun, call.session_id)
@@ -250,7 +253,8 @@ class Answering:
         response.cut_s, response.joins = trio.current_time(), command.joins
         response.scope.cancel()
         utterance_id = response.answer.utterance_id
-        await self._drop_audio(utterance_id)
+        unsent_s = await self._drop_audio(utterance_id)
+        response.playing.playout.end(response.cut_s, cut=True, unsent_s=unsent_s)
         # An answer that the client knows of must not just fall silent.
         if response.playing.started or response.said.begun:
             await self.out_tx.send(
@@ -260,19 +264,23 @@ class Answering:
             await self.out_tx.send(Interrupted(utterance_id, response.heard, wall_ms))
         return ResponseDone(command.turn, response.failed)
 
-    async def _drop_audio(self, utterance_id: str) -> None:
+    async def _drop_audio(self, utterance_id: str) -> float:
         """Take the utterance's chunks out of what waits for the writer, and those of a sender who
-        was about to put one there; all else keeps its order."""
+        was about to put one there; all else keeps its order. Gives how long they were."""
         kept: list[Outgoing] = []
+        dropped_s = 0.0
         while True:
             try:
                 message = self.out_rx.receive_nowait()
             except trio.WouldBlock:
                 break
-            if not (isinstance(message, OutputChunk) and message.utterance_id == utterance_id):
+            if isinstance(message, OutputChunk) and message.utterance_id == utterance_id:
+                dropped_s += len(message.audio) / (2 * message.sample_rate_hz)
+            else:
                 kept.append(message)
         for message in kept:
             await self.out_tx.send(message)
+        return dropped_s
 
     async def record(self, done: ResponseDone) -> None:
         """An answer is over. One that was cut may go on, and is written down when it cannot."""
@@ -282,6 +290,7 @@ class Answering:
         await self.follow_script(done.turn)
         self.response = None
         cancelled, heard = response.cut_s is not None, response.heard
+        response.playing.playout.end(trio.current_time(), cut=False)
         if response.joins and not heard:
             at_ms = self.call.wall_ms()
             record_rounds(self.history, response, "", "", whole=False, at_ms=at_ms)
@@ -307,6 +316,17 @@ class Answering:
 
     def settle(self, *, interrupted: bool = True) -> None:
         """The history gets what was heard, which is what the model will remember."""
+        self.ledger.settle(trio.current_time())
         cut, self.cut = self.cut, None
         if cut is not None:
             record_answer(self.history, cut, interrupted=interrupted, at_ms=self.call.wall_ms())
+
+    def close(self) -> None:
+        """The call is over: what is being said was heard as far as it was."""
+        now_s, response = trio.current_time(), self.response
+        if response is not None:
+            self.response, response.cut_s = None, now_s
+            before = self.cut.responses if self.cut is not None else ()
+            self.cut = CutAnswer((*before, response))
+        self.ledger.close(now_s)
+        self.settle()

@@ -53,6 +53,7 @@ from vantum.core.events import (
 from vantum.core.history import History
 from vantum.core.latency import TurnLatency
 from vantum.core.messages import SpeechStarted, SttFlushed, Transcript, VoiceEdge
+from vantum.core.playout import Ledger
 from vantum.core.speculation import Speculation
 from vantum.core.turn_marks import TurnMarks
 from vantum.errors import ProviderError
@@ -161,8 +162,19 @@ class Conductor:
     @property
     def history(self) -> History:
         """What was said and heard so far."""
-        self.answering.settle()
+        if self.conversation.bargein.stopped_s is None:  # else it is open what it will be
+            self.answering.settle()
         return self.answering.history
+
+    @property
+    def ledger(self) -> Ledger:
+        """What was heard, word by word."""
+        return self.answering.ledger
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What the agent has noted of the person on the line, by name (the tool `remember`)."""
+        return dict(self.answering.toolbox.memory.facts)
 
     @property
     def variant(self) -> str | None:
@@ -192,12 +204,15 @@ class Conductor:
 
     async def run(self) -> None:
         """Until the session has ended; the writer then closes the socket."""
-        while self.state != "ENDED":
-            event: Inbox | None = None
-            with trio.move_on_at(table.wake_at(self.conversation)):
-                event = await self.inbox_rx.receive()
-            await self._take(Tick(self._hearing) if event is None else event)
-        await trio.sleep_forever()
+        try:
+            while self.state != "ENDED":
+                event: Inbox | None = None
+                with trio.move_on_at(table.wake_at(self.conversation)):
+                    event = await self.inbox_rx.receive()
+                await self._take(Tick(self._hearing) if event is None else event)
+            await trio.sleep_forever()
+        finally:
+            self.answering.close()
 
     async def _take(self, event: Inbox) -> None:
         if isinstance(event, Played):

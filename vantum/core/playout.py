@@ -12,6 +12,9 @@ Two clocks run side by side, both on the caller's `now_s` (seconds on any steady
 What happened is kept as records that are only ever added; every answer is derived from them, so
 that a question about an earlier moment is answered as well as one about now.
 
+`Playout` is one utterance, `Ledger` the record of a call: an utterance that is over leaves what
+was said in it, word by word, and how far it was heard. Its chunks are forgotten then.
+
 Positions (`start_s`, `end_s`, `played_s`, `heard_s`) are seconds since the answer's first sample.
 """
 
@@ -19,7 +22,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from vantum.core.spoken import SpokenText
 
@@ -57,6 +60,62 @@ class Stretch:
     reported: bool = False
 
 
+@frozen
+class End:
+    """The utterance ended at `at_s`. `limit_s`: no more of it reached the client.
+
+    `cut`: before its end; the client then stops, and `final_s` is what it says it had played.
+    """
+
+    at_s: float
+    limit_s: float
+    cut: bool
+    final_s: float | None = None
+
+
+@frozen
+class PlacedWord:
+    """A word of an utterance, with its punctuation, and the position from which it is heard."""
+
+    text: str
+    at_s: float
+
+
+@frozen
+class Utterance:
+    """What is kept of an utterance that is over.
+
+    Attributes:
+        utterance_id: as the client knows it.
+        began_s, ended_s: when its first audio left (None: none did), and when it was over, on the
+            caller's clock. `cut`: it was stopped.
+        sent_s, heard_s: how much audio left, and how much was played.
+        reported: the client said how much.
+        words: its text, in order; those with `at_s` up to `heard_s` were heard.
+        underruns: how often audio came too late.
+    """
+
+    utterance_id: str
+    began_s: float | None
+    ended_s: float
+    cut: bool
+    sent_s: float
+    heard_s: float
+    reported: bool
+    words: tuple[PlacedWord, ...]
+    underruns: int
+
+    @property
+    def text(self) -> str:
+        """What was said, or was about to be."""
+        return " ".join(word.text for word in self.words)
+
+    @property
+    def heard_text(self) -> str:
+        """What was heard of it."""
+        return " ".join(word.text for word in self.words if word.at_s <= self.heard_s)
+
+
 def _at_s(record: Sent | Stretch) -> float:
     return record.at_s
 
@@ -84,6 +143,7 @@ class Playout:
     _sent_samples: int = field(default=0, init=False)
     _pace_start_s: float = field(default=0.0, init=False)
     _reported_s: float = field(default=0.0, init=False)
+    _end: End | None = field(default=None, init=False)
 
     @sample_rate_hz.validator
     @lead_s.validator
@@ -165,14 +225,28 @@ class Playout:
 
         A report beyond what was sent counts as all that was sent; one below an earlier report was
         overtaken on the way and is ignored (so is what is no number).
+
+        One that comes after the utterance was cut tells where the client stopped, or nearly: it was
+        sent at most the time there and back before that.
         """
         if not self._sent or not played_s >= self._reported_s:
+            return
+        if self._end is not None:
+            if self._end.cut:
+                self._reported_s = min(played_s, self._end.limit_s)
+                self._end = evolve(self._end, final_s=self._reported_s)
             return
         self._reported_s = min(played_s, self.sent_s)
         self._stretches.append(Stretch(max(now_s, self._last_s), self._reported_s, reported=True))
 
     def heard_s(self, now_s: float) -> float:
         """How much audio has come out of the client's speaker by then: never more than was sent."""
+        end = self._end
+        if end is None or now_s < end.at_s:
+            return self._played_s(now_s)
+        return min(self._played_s(end.at_s), end.limit_s) if end.final_s is None else end.final_s
+
+    def _played_s(self, now_s: float) -> float:
         stretch_count = bisect_right(self._stretches, now_s, key=_at_s)
         if not stretch_count:
             return 0.0
@@ -189,6 +263,36 @@ class Playout:
         this is exactly its `text`.
         """
         return self._text.heard(self.heard_s(now_s))
+
+    def end(self, now_s: float, *, cut: bool, unsent_s: float = 0.0) -> None:
+        """The utterance is over: heard to its end, or `cut`. Only the first end counts.
+
+        `unsent_s`: of what was sent so much was taken back on its way to the client.
+        """
+        if self._end is None:
+            limit_s = max(self.sent_s - unsent_s, 0.0)
+            self._end = End(max(now_s, self._last_s), limit_s, cut)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return self._end is not None
+
+    def ended(self, now_s: float) -> Utterance:
+        """What is kept of it; one that has not ended ends now, cut."""
+        self.end(now_s, cut=True)
+        assert self._end is not None
+        return Utterance(
+            self.utterance_id,
+            self._sent[0].at_s if self._sent else None,
+            self._end.at_s,
+            self._end.cut,
+            self.sent_s,
+            self.heard_s(self._end.at_s),
+            any(s.reported for s in self._stretches) or self._end.final_s is not None,
+            tuple(PlacedWord(text, at_s) for text, at_s in self._text.places()),
+            len(self._underruns),
+        )
 
     @property
     def reported_start_s(self) -> float | None:
@@ -209,3 +313,45 @@ class Playout:
             self._sent[-1].at_s if self._sent else float("-inf"),
             self._stretches[-1].at_s if self._stretches else float("-inf"),
         )
+
+
+@define
+class Ledger:
+    """The record of a call: what was said, word by word, and what was heard of it.
+
+    Utterances follow each other. One that is over can still be corrected by a late report of the
+    client's, until `settle`; then it is an `Utterance` and stays as it is.
+    """
+
+    _open: list[Playout] = field(factory=list, init=False)
+    _settled: list[Utterance] = field(factory=list, init=False)
+
+    def begin(self, playout: Playout) -> None:
+        """An utterance has begun; before that, nobody knows of it."""
+        self._open.append(playout)
+
+    def played(self, utterance_id: str, now_s: float, played_s: float) -> None:
+        """The client's report; one about an utterance that is unknown or settled is ignored."""
+        for playout in self._open:
+            if playout.utterance_id == utterance_id:
+                playout.played(now_s, played_s)
+
+    def settle(self, now_s: float) -> None:
+        """From now on what was heard of the utterances that are over is what it is."""
+        over = [playout for playout in self._open if playout.is_over]
+        self._settled.extend(playout.ended(now_s) for playout in over)
+        self._open = [playout for playout in self._open if not playout.is_over]
+
+    def close(self, now_s: float) -> None:
+        """The call is over, and whatever is being said with it."""
+        self._settled.extend(playout.ended(now_s) for playout in self._open)
+        self._open.clear()
+
+    @property
+    def utterances(self) -> tuple[Utterance, ...]:
+        """All that is settled, oldest first."""
+        return tuple(self._settled)
+
+    def since(self, index: int) -> tuple[Utterance, ...]:
+        """The record from its `index`-th utterance on: what a storage that has `index` lacks."""
+        return tuple(self._settled[index:])

@@ -79,6 +79,22 @@ class _Piece:
                 return
             at += 1
 
+    def places(self, end_s: float) -> list[float]:
+        """The positions from which on `heard` has each token of the text."""
+        last = self.words[-1] if self.words else None
+        from_s, from_chars = (last.end_s, last.text_end) if last else (self.start_s, 0)
+        ends = [word.text_end for word in self.words]
+        places = []
+        for middle, end in zip(self._middles, self._ends, strict=True):
+            if (timed := bisect_left(ends, end)) < len(ends):
+                places.append(self.words[timed].half_s)
+            elif end_s > from_s:
+                share = (middle - from_chars) / (len(self.text) - from_chars)
+                places.append(from_s + share * (end_s - from_s))
+            else:
+                places.append(end_s)
+        return places
+
     def heard(self, heard_s: float, end_s: float) -> str:
         """The text heard by `heard_s` if the piece ends, or is expected to end, at `end_s`."""
         count = bisect_right(self.words, heard_s, key=_half_s)
@@ -145,6 +161,21 @@ class SpokenText:
     def whole(self) -> str:
         """The pieces' texts, or the words' if there is no piece, joined with spaces."""
         return " ".join(part.text for part in self._pieces or self._loose if part.text)
+
+    def places(self) -> list[tuple[str, float]]:
+        """Each word of the text and the position from which on it counts as heard."""
+        if not self._pieces:
+            return [(word.text, word.half_s) for word in self._loose]
+        placed = []
+        # A piece is over when it has ended, or when the next one begins.
+        starts = [piece.start_s for piece in self._pieces[1:]]
+        for piece, next_s in zip(self._pieces, [*starts, float("inf")], strict=True):
+            latest_s = next_s if piece.end_s is None else min(next_s, piece.end_s)
+            for text, at_s in zip(
+                piece.text.split(), piece.places(self._expected_end_s(piece)), strict=True
+            ):
+                placed.append((text, min(max(at_s, piece.start_s), latest_s)))
+        return placed
 
     def heard(self, heard_s: float) -> str:
         """The text that was heard when so much audio was played."""
