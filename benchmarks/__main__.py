@@ -11,9 +11,11 @@ from pathlib import Path
 import click
 
 from benchmarks import scenarios
+from benchmarks.listening import detection_share
 from benchmarks.pure import pure
 from benchmarks.report import Row, machine, table
 from benchmarks.scenarios import Say, Scale
+from benchmarks.speculating import speculation
 
 PARTS: dict[str, list[Callable[[Scale, Say], list[Row]]]] = {
     "a": [scenarios.own_share],
@@ -22,6 +24,8 @@ PARTS: dict[str, list[Callable[[Scale, Say], list[Row]]]] = {
     "d": [scenarios.processor],
     "e": [scenarios.interrupt],
     "f": [lambda scale, _: pure(scale.runs, scale.quick)],
+    "s": [speculation],
+    "t": [detection_share],
 }
 
 

@@ -74,28 +74,34 @@ async def respond(
                     chunk, response.answer, said, token_rx, piece_tx, out_tx, inbox_tx
                 )
 
-    async def voice() -> None:
-        committed = response.committed
-        if not response.speaks_ahead:
-            await committed.wait()
-        async with speaking:
-            await speak(
-                call.synthesiser,
-                piece_rx,
-                speech_tx,
-                voice_id=response.options.voice_id,
-                language=response.options.language,
-                audio_timeout_s=call.settings.tts.audio_timeout_ms / 1000,
-                marks=response.marks,
-                committed=committed,
-            )
-
     with response.scope:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(think)
-            nursery.start_soon(voice)
+            nursery.start_soon(_voice, call, response, speaking, piece_rx, speech_tx)
             await play(response.playing, speech_rx, out_tx, inbox_tx)
             # A synthesis that broke off leaves a model that still speaks to nobody.
             thinking.cancel()
         # One that was made in secret and came to nothing is still to be taken or dropped.
         await response.committed.wait()
+
+
+async def _voice(
+    call: Call,
+    response: Response,
+    speaking: trio.Lock,
+    piece_rx: trio.MemoryReceiveChannel[TtsInput],
+    speech_tx: trio.MemorySendChannel[Speech],
+) -> None:
+    if not response.speaks_ahead:
+        await response.committed.wait()
+    async with speaking:
+        await speak(
+            call.synthesiser,
+            piece_rx,
+            speech_tx,
+            voice_id=response.options.voice_id,
+            language=response.options.language,
+            audio_timeout_s=call.settings.tts.audio_timeout_ms / 1000,
+            marks=response.marks,
+            committed=response.committed,
+        )

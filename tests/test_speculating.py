@@ -1,0 +1,349 @@
+"""Answers begun ahead of time, in whole calls: earlier by the exact time, or without a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import pytest
+import structlog.testing
+import trio
+
+from tests.in_memory import LOUD, Caller, LoudnessEar, a_call
+from vantum.config import Settings, SpeculationSettings
+from vantum.core import events as e
+from vantum.core.latency import TurnLatency
+from vantum.core.speculation import Speculation
+from vantum.testing import CartesiaScript, DeepgramScript, OpenAIScript
+from vantum.testing.openai_script import Fault
+
+SAID = "I would take the blue one."
+MORE = "But not today."
+TEXT = "Hi there, this is Alex. ||BREAK|| We help teams. ||BREAK|| Shall we talk?"
+SPOKEN = TEXT.replace(" ||BREAK||", "")
+#: The words are over 1.94 s after the first audio; their last transcript comes when asked for.
+HEARD = DeepgramScript((SAID,), repeat=False)
+GOES_ON = DeepgramScript((SAID, MORE), repeat=False, pause_s=0.6)
+MODEL = OpenAIScript((TEXT,), first_token_s=0.4, tokens_per_s=40)
+VOICE = CartesiaScript(first_audio_s=0.12)
+
+
+def chosen(mode: Any = "model", **options: Any) -> Settings:
+    return Settings(speculation=SpeculationSettings(mode=mode, **options))
+
+
+def state(caller: Caller) -> Speculation:
+    assert caller.conductor is not None
+    return caller.conductor.speculation
+
+
+def records(caller: Caller) -> tuple[TurnLatency, ...]:
+    assert caller.conductor is not None
+    return caller.conductor.latencies
+
+
+def history(caller: Caller) -> list[tuple[str, str]]:
+    assert caller.conductor is not None
+    return [(entry.role, entry.text) for entry in caller.conductor.history.entries]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    with trio.fail_after(60):
+        while not condition():  # noqa: ASYNC110 (virtual time)
+            await trio.sleep(0.01)
+
+
+async def one_turn(mode: str, **other: Any) -> tuple[TurnLatency, list[Any], Caller]:
+    """One turn of the same call: its record, what was sent to the client, and the rest."""
+    given: dict[str, Any] = {"openai": MODEL, "cartesia": VOICE, "deepgram": HEARD}
+    given |= {"settings": chosen(mode), "activity": LoudnessEar()} | other
+    async with a_call(**given) as caller:
+        await caller.start(turn_detection="auto", tokens=True)
+        async with trio.open_nursery() as nursery:
+
+            async def talk() -> None:
+                await caller.speak(2.0, LOUD)
+                await caller.speak(20.0)
+
+            nursery.start_soon(talk)
+            await caller.until(e.OutputCompleted)
+            await caller.until_state("LISTENING")
+            nursery.cancel_scope.cancel()
+        assert history(caller) == [("user", SAID), ("assistant", SPOKEN)]
+        return records(caller)[0], [x.message for _, x in caller.got], caller
+
+
+def without_times(messages: list[Any]) -> list[Any]:
+    """What a client got, but for when and under which number."""
+    same = {"timestamp_ms": 0, "utterance_id": ""}
+    return [
+        attrs.evolve(message, **{name: v for name, v in same.items() if hasattr(message, name)})
+        for message in messages
+    ]
+
+
+# ---------------------------------------------------------------- kept
+
+
+async def test_kept_it_comes_earlier_by_exactly_what_was_begun_ahead(
+    autojump_clock: object,
+) -> None:
+    late, _, caller = await one_turn("off")
+    assert state(caller).kept == 0
+    early, _, caller = await one_turn("model")
+    assert (state(caller).kept, state(caller).dropped, state(caller).wasted_tokens) == (1, 0, 0)
+    assert len(caller.openai.chats) == 1
+    # The voice stops, and the words known by then, or a moment later, make a whole sentence.
+    assert 390_000 < early.ahead_us <= late.owned_us("endpointing") + late.owned_us("stt")
+    assert late.ahead_us == 0
+    assert late.gap_us - early.gap_us == early.ahead_us
+    assert early.owned_us("llm") == late.owned_us("llm") - early.ahead_us
+    assert early.framework_us == 0
+
+
+async def test_speech_ahead_saves_synthesis_too(autojump_clock: object) -> None:
+    quick = OpenAIScript((TEXT,), first_token_s=0.05)
+    late, _, _ = await one_turn("off", openai=quick)
+    thought, _, _ = await one_turn("model", openai=quick)
+    spoken, _, caller = await one_turn("speech", openai=quick)
+    assert late.gap_us - thought.gap_us == 50_000, "all that the model takes"
+    assert thought.gap_us - spoken.gap_us == 120_000, "and all that the synthesis takes"
+    assert spoken.gap_us == spoken.owned_us("endpointing") + spoken.owned_us("stt")
+    (texts,) = caller.cartesia.transcripts.values()
+    assert " ".join(" ".join(texts).split()) == SPOKEN, "nothing is synthesised twice"
+
+
+async def test_the_client_gets_the_same(autojump_clock: object) -> None:
+    _, late, _ = await one_turn("off")
+    for mode in ("model", "speech"):
+        _, early, _ = await one_turn(mode)
+        assert without_times(early) == without_times(late)
+
+
+async def test_nothing_is_told_before_the_turn_is_committed(autojump_clock: object) -> None:
+    quick = OpenAIScript((TEXT,), first_token_s=0.01)
+    for mode in ("model", "speech"):
+        _, got, _ = await one_turn(mode, openai=quick)
+        thinking = next(n for n, m in enumerate(got) if getattr(m, "new", "") == "THINKING")
+        secret = e.ResponseStarted | e.ResponseToken | e.ResponseCompleted | e.OutputStarted
+        assert not [m for m in got[:thinking] if isinstance(m, secret)]
+        started = next(m for m in got if isinstance(m, e.ResponseStarted))
+        assert started.timestamp_ms >= got[thinking].timestamp_ms
+
+
+async def test_only_the_first_piece_is_synthesised_ahead(autojump_clock: object) -> None:
+    quick = OpenAIScript((TEXT,))
+    async with a_call(
+        openai=quick, deepgram=GOES_ON, settings=chosen("speech"), activity=LoudnessEar()
+    ) as caller:
+        await caller.start(turn_detection="auto")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(caller.speak, 2.0, LOUD)
+            await trio.sleep(2.0)
+            nursery.start_soon(caller.speak, 0.4)
+            await until(lambda: state(caller).live is not None)
+            await trio.sleep(0.2)
+            (texts,) = caller.cartesia.transcripts.values()
+            assert texts == ["Hi there, this is Alex. "]
+            nursery.cancel_scope.cancel()
+
+
+async def test_the_model_is_asked_what_it_would_have_been_asked(autojump_clock: object) -> None:
+    asked = []
+    for mode in ("off", "model"):
+        _, _, caller = await one_turn(mode)
+        asked.append(caller.openai.chats[0].body["messages"])
+    assert asked[0] == asked[1]
+
+
+# ---------------------------------------------------------------- dropped
+
+
+@pytest.mark.parametrize("mode", ["model", "speech"])
+async def test_dropped_it_leaves_no_trace(autojump_clock: object, mode: Any) -> None:
+    """The caller pauses after a whole sentence, and then goes on."""
+    with structlog.testing.capture_logs() as lines:
+        async with a_call(
+            openai=MODEL,
+            cartesia=VOICE,
+            deepgram=GOES_ON,
+            settings=chosen(mode),
+            activity=LoudnessEar(),
+        ) as caller:
+            await caller.start(turn_detection="auto", tokens=True, latency=True)
+            async with trio.open_nursery() as nursery:
+
+                async def talk() -> None:
+                    await caller.speak(2.0, LOUD)
+                    await caller.speak(0.4)
+                    await caller.speak(1.6, LOUD)
+                    await caller.speak(20.0)
+
+                nursery.start_soon(talk)
+                await until(lambda: state(caller).live is not None)
+                await until(lambda: state(caller).live is None)
+                assert caller.messages(e.StateChanged)[-1].new == "LISTENING"
+                assert history(caller) == []
+                await caller.until(e.OutputCompleted)
+                await caller.until_state("LISTENING")
+                nursery.cancel_scope.cancel()
+            assert history(caller) == [("user", f"{SAID} {MORE}"), ("assistant", SPOKEN)]
+            for kind in (
+                e.ResponseStarted,
+                e.ResponseCompleted,
+                e.OutputStarted,
+                e.OutputCompleted,
+                e.LatencyMeasured,
+            ):
+                assert len(caller.messages(kind)) == 1, kind
+            assert not caller.messages(e.OutputCancelled)
+            assert len(records(caller)) == 1
+            first, *_, last = [chat.body["messages"] for chat in caller.openai.chats]
+            assert first[-1]["content"] == SAID
+            assert last[-1]["content"] == f"{SAID} {MORE}"
+            assert state(caller).dropped >= 1
+            assert state(caller).wasted_tokens > 20, "its prompt counts"
+    assert len([line for line in lines if line["event"] == "answered"]) == 1
+    dropped = [line for line in lines if line["event"] == "answer ahead of time dropped"]
+    assert sum(line["tokens"] for line in dropped) == state(caller).wasted_tokens
+
+
+async def test_a_spare_connection_is_there_after_a_dropped_one(autojump_clock: object) -> None:
+    """A stream that is broken off takes its connection along; the next request must not wait for
+    another to be made."""
+    async with a_call(
+        openai=MODEL, deepgram=GOES_ON, settings=chosen(), activity=LoudnessEar()
+    ) as caller:
+        await caller.start(turn_detection="auto")
+        async with trio.open_nursery() as nursery:
+
+            async def talk() -> None:
+                await caller.speak(2.0, LOUD)
+                await caller.speak(0.4)
+                await caller.speak(1.6, LOUD)
+                await caller.speak(20.0)
+
+            nursery.start_soon(talk)
+            await until(lambda: state(caller).dropped == 1)
+            await until(lambda: caller.openai.connections == 2)
+            assert len(caller.openai.chats) == 1, "the spare is there before it is wanted"
+            await caller.until(e.OutputCompleted)
+            assert len(caller.openai.chats) == 2
+            assert caller.openai.connections == 2, "and used"
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_model_that_fails_in_secret_is_asked_again(autojump_clock: object) -> None:
+    failing = attrs.evolve(MODEL, faults=(Fault("bad_request"),))
+    record, got, caller = await one_turn("model", openai=failing)
+    assert len(caller.openai.chats) == 2
+    assert (state(caller).kept, state(caller).dropped) == (0, 1)
+    assert record.outcome == "answered"
+    assert not [m for m in got if isinstance(m, e.ErrorReply)]
+    (complete,) = (m for m in got if isinstance(m, e.ResponseCompleted))
+    assert not complete.is_fallback
+
+
+async def test_waste_is_bounded(autojump_clock: object) -> None:
+    """A caller who pauses after every sentence, and a limit that one dropped answer reaches."""
+    pausing = DeepgramScript((SAID,) * 6, repeat=False, pause_s=0.66)
+    counts = []
+    for limit in (20_000, 1, 0):
+        settings = chosen(max_per_turn=20, max_wasted_tokens=limit)
+        async with a_call(
+            openai=MODEL, deepgram=pausing, settings=settings, activity=LoudnessEar()
+        ) as caller:
+            await caller.start(turn_detection="auto")
+            for _ in range(4):
+                await caller.speak(2.2, LOUD)
+                await caller.speak(0.4)
+            counts.append(state(caller).dropped + (state(caller).live is not None))
+    assert counts[0] >= 3
+    assert counts[1:] == [1, 0]
+
+
+async def test_a_turn_has_so_many(autojump_clock: object) -> None:
+    pausing = DeepgramScript((SAID,) * 6, repeat=False, pause_s=0.66)
+    async with a_call(
+        openai=MODEL, deepgram=pausing, settings=chosen(max_per_turn=2), activity=LoudnessEar()
+    ) as caller:
+        await caller.start(turn_detection="auto")
+        for _ in range(4):
+            await caller.speak(2.2, LOUD)
+            await caller.speak(0.4)
+        assert len(caller.openai.chats) == 1, "the second is kept for the turn's end"
+
+
+# ---------------------------------------------------------------- ends
+
+
+async def hang_up(caller: Caller) -> None:
+    await caller.hang_up()
+
+
+async def end_call(caller: Caller) -> None:
+    await caller.send(e.EndCall(caller.request()))
+    await caller.over.wait()
+
+
+async def interrupt(caller: Caller) -> None:
+    await caller.send(e.Interrupt(caller.request()))
+    await caller.speak(0.6, LOUD)
+    await until(lambda: state(caller).live is None)
+
+
+async def speak_on(caller: Caller) -> None:
+    await caller.speak(0.2, LOUD)
+    await until(lambda: state(caller).live is None)
+
+
+@pytest.mark.parametrize("end", [hang_up, end_call, interrupt, speak_on])
+@pytest.mark.parametrize("mode", ["model", "speech"])
+@pytest.mark.parametrize("after_s", [0.0, 0.1, 0.3])
+async def test_whatever_ends_it_leaves_nothing_behind(
+    autojump_clock: object, end: Any, mode: Any, after_s: float
+) -> None:
+    quick = OpenAIScript((TEXT,), first_token_s=0.05, tokens_per_s=40)
+    async with a_call(
+        openai=quick,
+        cartesia=VOICE,
+        deepgram=GOES_ON,
+        settings=chosen(mode),
+        activity=LoudnessEar(),
+    ) as caller:
+        await caller.start(turn_detection="auto", tokens=True)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(caller.speak, 2.0, LOUD)
+            await trio.sleep(2.0)
+            nursery.start_soon(caller.speak, 0.5)
+            await until(lambda: state(caller).live is not None)
+            await trio.sleep(after_s)
+            assert state(caller).live is not None
+            await end(caller)
+            nursery.cancel_scope.cancel()
+        secret = (e.ResponseStarted, e.ResponseToken, e.OutputStarted, e.OutputChunk)
+        assert not [m for kind in secret for m in caller.messages(kind)]
+        assert history(caller) == []
+        await trio.sleep(0.1)
+        peer = caller.openai
+        assert len(peer.chats) == 1
+        assert (peer.completed, peer.abandoned) == (0, 1), "the model was stopped"
+    assert caller.failure is None
+
+
+async def test_not_in_manual_mode(autojump_clock: object) -> None:
+    async with a_call(openai=MODEL, deepgram=HEARD, settings=chosen()) as caller:
+        await caller.start()
+        await caller.speak(2.0, LOUD)
+        await trio.sleep(1.0)
+        await caller.end()
+        await caller.until(e.OutputCompleted)
+        assert records(caller)[0].ahead_us == 0
+        assert state(caller) == Speculation(state(caller).options)
+
+
+def test_a_model_that_all_share_is_left_alone_unless_asked_for() -> None:
+    assert SpeculationSettings().options(model="openai").mode == "model"
+    assert SpeculationSettings().options(model="local").mode == "off"
+    assert SpeculationSettings(local=True, mode="speech").options(model="local").mode == "speech"
