@@ -403,6 +403,7 @@ async def test_a_failure_while_much_is_waiting_is_still_one_error() -> None:
 
 
 def test_missing_weights_name_the_command(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
     with pytest.raises(ModelsMissing, match="run `vantum-actors models fetch`"):
         LocalSttProvider(LocalSettings(models_dir=str(tmp_path)), Workers(1))
 

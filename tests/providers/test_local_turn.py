@@ -200,6 +200,7 @@ async def test_a_failing_detector_says_so_in_one_safe_line(graph: object) -> Non
 
 
 def test_missing_weights_name_the_command(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
     elsewhere = LocalSettings(models_dir=str(tmp_path))
     with pytest.raises(ModelsMissing, match="vantum-actors models fetch"):
         LocalTurnDetector(elsewhere, Workers(1))
