@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -14,6 +15,7 @@ from tests.patience import connect
 from tests.test_server import a_server, heard
 from vantum.actors.summarising import Summarising
 from vantum.config import LlmSettings, LocalSettings, PromptSettings, Settings
+from vantum.config.prompts import read_script
 from vantum.core import events as e
 from vantum.core.history import History
 from vantum.core.scripts import Script, parse_script
@@ -319,6 +321,14 @@ async def test_a_call_moves_through_its_script(autojump_clock: object) -> None:
     assert third[-1]["role"] == "system"
     assert third[: len(second) - 1] == second[:-1]
     assert third[4]["content"] == answers[1]
+
+
+def test_the_example_is_a_script() -> None:
+    script = read_script(Path(__file__).parents[1] / "examples" / "cold_outreach.toml")
+    assert script.name == "cold outreach"
+    assert script.begin().stage == "intro"
+    # Somebody who wants to end the call always can.
+    assert all("goodbye" in script.after(name) for name in script.names if name != "goodbye")
 
 
 async def test_a_move_that_the_script_does_not_have_is_none(autojump_clock: object) -> None:

@@ -3,7 +3,7 @@
 An encoding's table is megabytes that no package brings which may be downloaded by nobody at run
 time (`tiktoken` fetches it). So characters are counted by their kind, each with the tokens it takes
 on average. The shares were fitted to o200k_base, the encoding of OpenAI's models since GPT-4o, on
-spoken sentences in fifteen languages, numbers and JSON: of those, none is estimated more than a
+spoken sentences in sixteen languages, numbers and JSON: of those, none is estimated more than a
 tenth too low, and most are a few per cent too high, which is the side to err on with a limit.
 `tests/core/test_tokens.py` has the sentences and their true counts.
 
