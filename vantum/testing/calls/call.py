@@ -187,7 +187,7 @@ async def simulated_call(setup: CallSetup | None = None) -> AsyncIterator[Simula
     """
     setup = setup or CallSetup()
     async with trio.open_nursery() as nursery:
-        call = _new_call(setup, nursery)
+        call = new_call(setup, nursery)
         began_s, ids = call.log.began_s, itertools.count(1)
 
         def new_id() -> str:
@@ -196,7 +196,7 @@ async def simulated_call(setup: CallSetup | None = None) -> AsyncIterator[Simula
         def wall_ms() -> int:
             return setup.wall_ms + round((trio.current_time() - began_s) * 1000)
 
-        async with _providers(call) as providers:
+        async with providers_of(call) as providers:
             server = Server(
                 setup.settings, providers, tools=setup.tools, new_id=new_id, wall_ms=wall_ms
             )
@@ -221,7 +221,8 @@ async def simulated_call(setup: CallSetup | None = None) -> AsyncIterator[Simula
 
 
 @asynccontextmanager
-async def _providers(call: SimulatedCall) -> AsyncIterator[Providers]:
+async def providers_of(call: SimulatedCall) -> AsyncIterator[Providers]:
+    """What the server of this call is given."""
     setup = call.setup
     activity = None if setup.ear is None else Ears(setup.ear)
     detector = None if setup.detector is None else Detector(setup.detector)
@@ -235,19 +236,21 @@ async def _providers(call: SimulatedCall) -> AsyncIterator[Providers]:
         call.deepgram,
         call.openai,
         call.cartesia,
-        new_id=_ids("context"),
+        new_id=new_ids("context"),
         activity=activity,
         detector=detector,
     ) as providers:
         yield providers
 
 
-def _ids(kind: str) -> Any:
+def new_ids(kind: str) -> Callable[[], str]:
+    """Gives kind-1, kind-2, …"""
     numbers = itertools.count(1)
     return lambda: f"{kind}-{next(numbers)}"
 
 
-def _new_call(setup: CallSetup, nursery: trio.Nursery) -> SimulatedCall:
+def new_call(setup: CallSetup, nursery: trio.Nursery) -> SimulatedCall:
+    """Everything of a call but the server. `nursery`: where the simulated peers live."""
     options = e.InputOptions(**setup.options)
     said, log = Said(), CallLog()
     line = Line.over(setup.network, random.Random(setup.seed), window=setup.window)  # noqa: S311

@@ -17,6 +17,7 @@ from attrs import define, field
 from vantum.core.messages import (
     ChatRequest,
     EndOfPieces,
+    ModelOutput,
     PieceSpoken,
     SpeechAudio,
     SpeechFinished,
@@ -28,6 +29,8 @@ from vantum.core.messages import (
     SttEvent,
     SttFlushed,
     SttInput,
+    ToolCall,
+    ToolCallBegun,
     Transcript,
     TtsInput,
     TtsOutput,
@@ -161,27 +164,45 @@ class DirectModel(_Provider):
         return self
 
     @asynccontextmanager
-    async def stream(self, request: ChatRequest) -> AsyncIterator[AsyncGenerator[str, None]]:
+    async def stream(
+        self, request: ChatRequest
+    ) -> AsyncIterator[AsyncGenerator[ModelOutput, None]]:
         """See `vantum.ports.LanguageModel`."""
         number = len(self.requests)
         self.requests.append(request)
         messages = [{"role": m.role, "content": m.content} for m in request.messages]
-        tokens = split_tokens(self.script.text(number, messages), self.script.split_seed)
-        pieces = self._pieces(tokens)
+        reply = self.script.reply(number, messages)
+        told_not_to = request.tool_choice == "none" and self.script.heeds_tool_choice
+        calls = () if told_not_to or not request.tools else reply.calls
+        pieces = self._pieces(
+            split_tokens(reply.text, self.script.split_seed),
+            [
+                ToolCall(c.id or f"call_{number}_{i}", c.name, c.arguments)
+                for i, c in enumerate(calls)
+            ],
+        )
         try:
             yield pieces
         finally:
             await pieces.aclose()
 
-    async def _pieces(self, tokens: list[str]) -> AsyncGenerator[str, None]:
+    async def _pieces(
+        self, tokens: list[str], calls: list[ToolCall]
+    ) -> AsyncGenerator[ModelOutput, None]:
         due_s = trio.current_time() + self.script.first_token_s
         pace = self.script.tokens_per_s
         await trio.sleep_until(due_s)
-        for token in tokens if pace else ["".join(tokens)]:
+        for token in tokens if pace else [text for text in ("".join(tokens),) if text]:
             yield token
             if pace:
                 due_s += 1 / pace
                 await trio.sleep_until(due_s)
+        for call in calls:
+            yield ToolCallBegun(call.id, call.name)
+            if pace:
+                due_s += 1 / pace
+                await trio.sleep_until(due_s)
+            yield call
 
 
 # ---------------------------------------------------------------- speaking
