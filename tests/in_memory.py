@@ -18,6 +18,7 @@ from vantum.config import Settings
 from vantum.core import events as e
 from vantum.core.audio import dbfs
 from vantum.core.messages import VoiceEdge
+from vantum.core.tools import Tool
 from vantum.ports import TurnDetector, VoiceActivity
 from vantum.testing import (
     CartesiaScript,
@@ -158,6 +159,8 @@ async def a_call(
     cartesia: CartesiaScript | None = None,
     activity: VoiceActivity | None = None,
     detector: TurnDetector | None = None,
+    tools: tuple[Tool, ...] = (),
+    direct: bool = False,
 ) -> AsyncIterator[Caller]:
     """A call whose client is in the test's hands; it is hung up when the body is over."""
     setup = CallSetup(
@@ -169,6 +172,8 @@ async def a_call(
         cartesia=cartesia or CartesiaScript(),
         ear=None if activity is None else lambda: activity,
         detector=detector,
+        tools=tools,
+        direct=direct,
         wall_ms=0,
         window=1,
     )

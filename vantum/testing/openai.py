@@ -249,7 +249,8 @@ class SimulatedOpenAI:
     def _answer(self, number: int, body: Mapping[str, Any], fault: Fault | None) -> Answer:
         reply, seed = self.script.reply(number, body["messages"]), self.script.split_seed
         tokens, calls = split_tokens(reply.text, seed), reply.calls
-        if not body.get("tools") or body.get("tool_choice") == "none":
+        told_not_to = body.get("tool_choice") == "none" and self.script.heeds_tool_choice
+        if not body.get("tools") or told_not_to:
             calls = ()
         asked = [
             AskedTool(c.id or f"call_{number}_{i}", c.name, split_tokens(c.arguments, seed))

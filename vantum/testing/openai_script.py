@@ -86,6 +86,7 @@ class OpenAIScript:
         api_key: the only key that is let in; None: any key.
         models: what `/v1/models` lists.
         check_model: answer 404 to a model that is not listed, as the real one does.
+        heeds_tool_choice: do not ask for tools when it is told not to.
     """
 
     answers: tuple[str | Reply, ...] | Callable[[Messages], str | Reply] = (
@@ -98,6 +99,7 @@ class OpenAIScript:
     api_key: str | None = None
     models: tuple[str, ...] = ("gpt-4.1-2025-04-14", "gpt-4.1-mini-2025-04-14")
     check_model: bool = False
+    heeds_tool_choice: bool = True
 
     def reply(self, number: int, messages: Messages) -> Reply:
         """The answer to chat request `number`, counted from 0."""
