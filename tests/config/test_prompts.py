@@ -88,7 +88,7 @@ def test_the_script_of_the_environment_is_where_the_server_starts(
     given = {"prompts.script_file": str(home / "script.toml")}
     assert load_settings({}, None, given).settings.prompts.script is not None
     monkeypatch.chdir(home / "prompts")
-    with pytest.raises(ConfigError, match=r"^script.toml: cannot be read: No such file"):
+    with pytest.raises(ConfigError, match=r"\(environment SCRIPT_FILE\).*script.toml: cannot be read: No such file"):
         load_settings(env, elsewhere)
 
 

@@ -251,7 +251,12 @@ def _script(settings: Settings, origins: Mapping[str, str], path: Path | None) -
         return None
     is_ours = path is not None and origins["prompts.script_file"].startswith("file ")
     home = path.parent if is_ours and path is not None else Path()
-    return read_script(home / Path(name).expanduser())
+    try:
+        return read_script(home / Path(name).expanduser())
+    except ConfigError as error:
+        raise ConfigError(
+            f"prompts.script_file ({origins['prompts.script_file']}): {error}"
+        ) from None
 
 
 def _from_file(content: Mapping[str, Any], path: Path) -> dict[str, _Given]:
