@@ -88,7 +88,7 @@ def test_the_script_of_the_environment_is_where_the_server_starts(
     given = {"prompts.script_file": str(home / "script.toml")}
     assert load_settings({}, None, given).settings.prompts.script is not None
     monkeypatch.chdir(home / "prompts")
-    with pytest.raises(ConfigError, match=r"\(environment SCRIPT_FILE\).*script.toml: cannot be read: No such file"):
+    with pytest.raises(ConfigError, match=r"\(environment SCRIPT_FILE\): script.toml: cannot be "):
         load_settings(env, elsewhere)
 
 
@@ -148,7 +148,7 @@ def test_the_script_of_the_environment_is_where_the_server_starts(
 def test_a_wrong_file_is_one_line(home: Path, text: str, fault: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_settings({}, settings_file(home, text))
-    assert str(caught.value).startswith(str(home))
+    assert str(home) in str(caught.value)
     assert fault in str(caught.value)
     assert "\n" not in str(caught.value)
 
