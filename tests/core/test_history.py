@@ -286,6 +286,44 @@ def test_a_call_without_its_result_is_refused(messages: tuple[ChatMessage, ...])
     assert history.context("") == ()
 
 
+def test_a_result_may_come_later() -> None:
+    history = History(max_context_tokens=10_000)
+    history.add_user("Book it.")
+    history.add_tool_use(use_of("look", "book"), at_ms=1)
+    history.add_assistant("It is being booked.")
+    before = sum(map(message_tokens, history.context("")))
+    entry = history.tool_finished("id-book", "booked for Monday at ten", at_ms=9)
+    assert entry == Entry("tool", "booked for Monday at ten", 9, tool_call_id="id-book")
+    assert history.entries[-1] is entry
+    assert [m.content for m in history.context("")[2:4]] == ["look: done", entry.text]
+    assert sum(map(message_tokens, history.context(""))) > before
+    history.tool_finished("id-nobody", "late")
+    assert len(history.context("")) == 5
+
+
+def test_what_was_said_with_the_calls_stands_with_them() -> None:
+    history = History()
+    history.add_assistant("Let me see.")
+    history.add_tool_use(use_of("look"))
+    history.add_tool_use(use_of("book"))
+    assert [m.content for m in history.context("")] == [
+        "Let me see.",
+        "look: done",
+        "",
+        "book: done",
+    ]
+
+
+def test_what_might_be_said_changes_nothing() -> None:
+    history = History(max_messages=4)
+    talk(history, 2)
+    plain = history.context(SYSTEM)
+    twin = history.imagined("What if?")
+    assert twin.context(SYSTEM)[-1] == ChatMessage("user", "What if?")
+    assert history.context(SYSTEM) == plain
+    assert len(history) == 4
+
+
 def test_an_empty_result_stays_with_its_call() -> None:
     history = History()
     use = (use_of("look")[0], ChatMessage("tool", "", tool_call_id="id-look"))

@@ -35,6 +35,7 @@ class Briefing:
     _utterance_id: str = field(default="", init=False)
     _calls: int = field(default=0, init=False)
     _marks: int = field(default=0, init=False)
+    _prompt: tuple[Prospect, str] | None = field(default=None, init=False)
 
     @classmethod
     def of(cls, call: Call) -> Briefing:
@@ -55,6 +56,11 @@ class Briefing:
     def prompt(self, told: Prospect) -> str:
         """The system prompt. `told`: what the client says of the person; where the server's own
         records say something (`Call.prospect`), that counts."""
+        if self._prompt is None or self._prompt[0] != told:
+            self._prompt = told, self._new_prompt(told)
+        return self._prompt[1]
+
+    def _new_prompt(self, told: Prospect) -> str:
         settings = self.call.settings
         own = self.variant.system_prompt if self.variant is not None else ""
         known = {k: v for k, v in attrs.asdict(self.call.prospect).items() if v}

@@ -92,6 +92,10 @@ class _Summary:
         return f"\n\n{summary_block(self.text)}" if self.text else ""
 
 
+def _no_tokens(_text: str) -> int:
+    return 0
+
+
 class History:
     """The record of one call and the context made from it.
 
@@ -107,13 +111,13 @@ class History:
     __slots__ = (
         "_begin",
         "_count",
+        "_counted",
         "_entries",
         "_last_user",
         "_max_messages",
         "_max_tokens",
         "_messages",
         "_summary",
-        "_system_tokens",
         "_tokens_before",
         "_waiting",
     )
@@ -129,7 +133,9 @@ class History:
             raise ValueError("the limits of a context must be 0 (none) or more")
         self._max_messages = max_messages
         self._max_tokens = max_context_tokens
-        self._count = count
+        # Nobody asks how many they are without a limit.
+        self._count = count if max_context_tokens else _no_tokens
+        self._counted = (0, "", "")  # tokens of what stood around the window at last
         self._entries: list[Entry] = []
         # The context without a window: turns merged, those that nobody heard left out …
         self._messages: list[ChatMessage] = []
@@ -138,11 +144,9 @@ class History:
         # … where the latest of a user's is, and where the window begins.
         self._last_user = 0
         self._begin = 0
-        # The summary in use, one that waits for the window to move, and what all that is not
-        # window took at last.
+        # The summary in use, and one that waits for the window to move.
         self._summary = _Summary()
         self._waiting = _Summary()
-        self._system_tokens = 0
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -202,8 +206,8 @@ class History:
     def add_tool_use(self, messages: Sequence[ChatMessage], *, at_ms: int = 0) -> tuple[Entry, ...]:
         """The model used tools: its message with the calls and the results, one for each call.
 
-        What it said before the calls is not taken from here: it is part of the answer that is
-        recorded as heard. A call whose result nobody waited for needs one that says so.
+        What it said with the calls is not taken from here but from the answer that was recorded
+        before, as it was heard; in the context they are one message. A call whose result nobody waited for needs one that says so.
 
         Raises:
             ValueError: there is no call, a result is missing, or one belongs to no call.
@@ -216,10 +220,8 @@ class History:
         entries = [Entry("assistant", "", at_ms, tool_calls=first.tool_calls)]
         said = ""
         if self._messages and self._messages[-1].role == "assistant":
-            last = self._messages[-1]
-            if not last.tool_calls:  # what was said with the calls stands with them
-                said = self._messages.pop().content
-                self._tokens_before.pop()
+            said = self._messages.pop().content
+            self._tokens_before.pop()
         self._put(evolve(first, content=said))
         for result in results:
             entries.append(Entry("tool", result.content, at_ms, tool_call_id=result.tool_call_id))
@@ -247,8 +249,8 @@ class History:
     def _add(self, entry: Entry, content: str) -> Entry:
         self._entries.append(entry)
         if content := content.strip():
-            last = self._messages[-1] if self._messages else None
-            if last is not None and last.role == entry.role and not last.tool_calls:
+            # Calls have their results behind them, so what is last was said.
+            if self._messages and self._messages[-1].role == entry.role:
                 glue = " " if entry.continued else "\n"
                 content = f"{self._messages.pop().content}{glue}{content}"
                 self._tokens_before.pop()
@@ -291,7 +293,9 @@ class History:
         beginning = (system_prompt + self._summary.block).strip()
         system = (ChatMessage("system", beginning),) if beginning else ()
         late = (ChatMessage("system", note),) if note else ()
-        self._system_tokens = sum(message_tokens(m, self._count) for m in (*system, *late))
+        if self._counted[1:] != (beginning, note):
+            tokens = sum(message_tokens(m, self._count) for m in (*system, *late))
+            self._counted = (tokens, beginning, note)
         return system, late
 
     def _slide(self) -> None:
@@ -314,7 +318,7 @@ class History:
     def _exceeds(self, begin: int, less: int = 0) -> bool:
         """Whether a window from `begin` on is over the limits, or over them less a fraction."""
         count = len(self._messages) - begin
-        tokens = self._tokens_before[-1] - self._tokens_before[begin] + self._system_tokens
+        tokens = self._tokens_before[-1] - self._tokens_before[begin] + self._counted[0]
         limits = ((count, self._max_messages), (tokens, self._max_tokens))
         return any(
             most and taken > (most - most // less if less else most) for taken, most in limits
