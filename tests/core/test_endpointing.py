@@ -95,6 +95,22 @@ def test_complete_words_shorten_the_wait_and_incomplete_ones_lengthen_it() -> No
     assert (whole.reason, half.reason) == ("complete", "incomplete")
 
 
+def test_words_that_are_not_read_say_nothing() -> None:
+    deaf = evolve(PLAIN, reads_words=False)
+    assert end_of(spoken(WHOLE, options=deaf)) == end_of(spoken(HALF, options=deaf))
+    at_s, verdict = end_of(spoken(HALF, options=deaf))
+    assert (at_s, verdict.reason) == (2.7, "silence")
+
+
+def test_whoever_is_sure_enough_waits_no_shorter() -> None:
+    easily, hardly = (evolve(ASKING, sure=sure) for sure in (0.6, 0.95))
+    ends = [
+        end_of(spoken(OPEN, options=options).take(CheckAnswered(1, 0.8), 2.2))[0]
+        for options in (easily, hardly)
+    ]
+    assert ends[0] < ends[1]
+
+
 def test_while_a_voice_is_heard_the_turn_goes_on() -> None:
     policy = after(PLAIN, (0, BEGAN), (1, said(WHOLE)))
     assert policy.decide(2) == Verdict(False, "voice", probability=0.8)

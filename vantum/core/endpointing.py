@@ -26,7 +26,7 @@ happens before. The policy drops no words: it holds only what it needs to judge 
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from attrs import evolve, frozen
 
@@ -118,7 +118,10 @@ class EndpointingOptions:
 
     Attributes:
         has_detector: somebody answers checks.
+        reads_words: what was said counts, by rules for English (`vantum.core.completeness`).
         adapts: the caller's pauses count.
+        sure: from this probability on (or from one less it, downwards) nobody waits for a surer
+            one.
         late_s: words this long after the voice fell silent were not spoken before it.
     """
 
@@ -129,7 +132,9 @@ class EndpointingOptions:
     check_s: float = 0.2
     deadline_s: float = 8.0
     has_detector: bool = False
+    reads_words: bool = True
     adapts: bool = True
+    sure: float = 0.85
     late_s: float = 1.0
 
     def __attrs_post_init__(self) -> None:
@@ -137,9 +142,6 @@ class EndpointingOptions:
         if not 0 < self.min_wait_s <= self.silence_s <= self.max_wait_s <= self.deadline_s:
             raise ValueError("waits must be 0 < min_wait <= silence <= max_wait <= deadline")
 
-
-#: From this probability on (or from one less it, downwards) nobody waits for a surer one.
-_SURE: Final = 0.85
 
 # ---------------------------------------------------------------- the policy
 
@@ -187,7 +189,8 @@ class Endpointing:
     @property
     def probability(self) -> float | None:
         """That the turn is complete; None if neither words nor the detector have said anything."""
-        text = completeness(self.text) if self.text else None
+        reads = self.options.reads_words and self.text
+        text = completeness(self.text) if reads else None
         if self._is_answer_due and text is not None:
             # The detector will know better: until then words may only lengthen the wait.
             return min(text, 0.5)
@@ -355,7 +358,7 @@ class Endpointing:
         if options.adapts:
             adapted_s = self.pauses.wait_s(middle_s)
             middle_s = min(max(adapted_s, options.min_wait_s), options.max_wait_s)
-        surety = min(max((surest - 0.5) / (_SURE - 0.5), -1.0), 1.0)
+        surety = min(max((surest - 0.5) / (options.sure - 0.5), -1.0), 1.0)
         if surety > 0:
             return middle_s + surety * (options.min_wait_s - middle_s), "complete"
         if surety < 0:

@@ -1,0 +1,171 @@
+"""`python -m benchmarks.turns [--small] [--half test|train|all] [--json FILE]`: the scorecard.
+
+Prints Markdown, as it stands in docs/benchmarks.md. What is fetched and what the models said is
+kept in a folder, so that a second run takes a minute.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks.turns.agent import speaker
+from benchmarks.turns.card import (
+    Curve,
+    curve,
+    play_overlaps,
+    shipped,
+    shipped_interruption,
+)
+from benchmarks.turns.hearing import Models
+from benchmarks.turns.items import Item, turns
+from benchmarks.turns.overlaps import overlaps
+from benchmarks.turns.scores import Interruptions, Share, quantile
+from benchmarks.turns.sources import fetch, small
+from vantum.config.providers import LocalSettings
+from vantum.providers.local.weights import fetch_weights
+
+_FOLDER = Path.home() / ".cache" / "vantum" / "turns"
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def _ms(seconds: float) -> str:
+    return "–" if math.isnan(seconds) else f"{seconds * 1000:.0f} ms"
+
+
+# ---------------------------------------------------------------- tables
+
+
+def describe(items: list[Item]) -> str:
+    """What the set is made of."""
+    rows = ["| what | items | recordings | speakers |", "|---|---|---|---|"]
+    for role in dict.fromkeys(item.role for item in items):
+        own = [item for item in items if item.role == role]
+        speakers = {item.speaker for item in own if item.speaker}
+        rows.append(
+            f"| {role} | {len(own)} | {len({i.base for i in own})} | {len(speakers) or '–'} |"
+        )
+    pauses = [p for item in items for p in item.pauses]
+    made = sum(p.made_s > 0 for p in pauses)
+    rows.append(
+        f"\n{len(pauses)} inner pauses from 200 ms on, {made} of them made longer; lengths "
+        + ", ".join(
+            f"p{q * 100:.0f} {_ms(quantile([p.length_s for p in pauses], q))}"
+            for q in (0.1, 0.5, 0.9)
+        )
+        + "."
+    )
+    return "\n".join(rows)
+
+
+def ends_table(curves: list[Curve]) -> str:
+    """The variants beside each other."""
+    rows = [
+        "| policy | false cut-offs at 300 ms | at 600 ms | mean wait at 5 % | median there | p90 |",
+        "|---|---|---|---|---|---|",
+    ]
+    for one in curves:
+        five = one.at_share(0.05)
+        rows.append(
+            f"| {one.title} | {one.cutoffs_at(0.3):.1%} | {one.cutoffs_at(0.6):.1%} "
+            f"| {_ms(five[0])} | {_ms(five[1])} | {_ms(five[2])} |"
+        )
+    return "\n".join(rows)
+
+
+def curve_table(curves: list[Curve]) -> str:
+    """False cut-offs against the added wait."""
+    rows = ["| policy | setting | false cut-offs | mean | median | p90 | unanswered |"]
+    rows.append("|---|---|---|---|---|---|---|")
+    for one in curves:
+        for setting_s, found in one.points:
+            rows.append(
+                f"| {one.title} | {_ms(setting_s)} | {found.false_cutoffs} | {_ms(found.mean_s)} "
+                f"| {_ms(found.median_s)} | {_ms(found.p90_s)} | {found.missed.count} |"
+            )
+    return "\n".join(rows)
+
+
+def interruptions_table(found: Interruptions) -> str:
+    """Of what sounds while the agent speaks."""
+    stops = found.stop_s
+    rows = ["| over the agent | stopped at all | answer lost |", "|---|---|---|"]
+    rows += [f"| {role} | {found.stops[role]} | {found.losses[role]} |" for role in found.stops]
+    return "\n".join(
+        [
+            *rows,
+            "",
+            "| real interruptions | |",
+            "|---|---|",
+            f"| missed | {found.missed} |",
+            f"| stopped, but spoken over again | {found.unheard} |",
+            f"| first sound to cancel, p50 | {_ms(quantile(stops, 0.5))} |",
+            f"| p90 | {_ms(quantile(stops, 0.9))} |",
+            f"| within 250 ms | {Share(sum(s <= 0.25 for s in stops), len(stops))} |",
+        ]
+    )
+
+
+# ---------------------------------------------------------------- the command
+
+
+def _half(items: list[Item], half: str) -> list[Item]:
+    if half == "all":
+        return items
+    return [item for item in items if item.is_test == (half == "test")]
+
+
+@click.command()
+@click.option("--small", "is_small", is_flag=True, help="What is in the repository; no network.")
+@click.option("--half", type=click.Choice(["test", "train", "all"]), default="test")
+@click.option("--only", type=click.Choice(["ends", "overlaps"]), help="One of the two parts.")
+@click.option("--folder", type=click.Path(path_type=Path), default=_FOLDER, show_default=True)
+@click.option("--json", "file", type=click.Path(path_type=Path), help="Also write figures here.")
+@click.option("--verbose", is_flag=True, help="Print each sound over the agent and its effect.")
+def main(
+    is_small: bool, half: str, only: str | None, folder: Path, file: Path | None, verbose: bool
+) -> None:
+    """When turns end, and what stops the agent, on recorded voices."""
+    began_s = time.monotonic()
+    folder.mkdir(parents=True, exist_ok=True)
+    fetch_weights(LocalSettings(), _say)
+    voices = small() if is_small else fetch(folder, _say)
+    models = Models.load(folder / ("said-small.pkl" if is_small else "said.pkl"))
+    figures: dict[str, Any] = {"half": half}
+    if only != "overlaps":
+        items = _half(turns(voices), half)
+        print(f"{describe(items)}\n")
+        curves = curve(items, models, _say)
+        print(f"{ends_table(curves)}\n")
+        print(f"{curve_table([*curves, shipped(items, models)])}\n")
+        figures["ends"] = [one.figures() for one in curves]
+    if only != "ends":
+        items = _half(overlaps(voices, None if is_small else speaker(folder)), half)
+        print(f"{describe(items)}\n")
+        found, each = play_overlaps(items, models, shipped_interruption(), _say)
+        print(interruptions_table(found))
+        for condition, count in Counter(i.condition for i in items).items():
+            _, own = count, [o for o in each if o.item.condition == condition]
+            stopped = [o for o in own if o.item.role == "backchannel" and o.stop_s is not None]
+            figures[f"backchannels stopped, {condition}"] = len(stopped)
+        if verbose:
+            for o in each:
+                print(o.item.name, o.item.role, o.stop_s, o.early, o.resumed, o.lost)
+    models.save()
+    _say(f"{time.monotonic() - began_s:.0f} s, {models.runs} model runs")
+    if file is not None:
+        file.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

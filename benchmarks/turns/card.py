@@ -1,0 +1,171 @@
+"""The variants that are compared, and the played items behind the scorecard."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, Final
+
+from attrs import evolve, frozen
+
+from benchmarks.turns.hearing import Hearing, Models
+from benchmarks.turns.items import Item
+from benchmarks.turns.playing import Play
+from benchmarks.turns.scores import (
+    Ending,
+    Interruptions,
+    Overlap,
+    Turns,
+    ending,
+    overlap,
+    sum_up,
+    sum_up_overlaps,
+)
+from vantum.config.providers import LocalSettings
+from vantum.config.turns import TurnSettings
+from vantum.core.bargein import BargeIn, BargeInOptions
+from vantum.core.endpointing import EndpointingOptions
+
+Say = Callable[[str], None]
+
+#: The shortest wait of each point of a curve.
+WAITS_S: Final = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2, 1.5)
+# Interim texts of a turn say nothing that the text of its last pause does not say, and cost most of
+# the models' time. Over the agent they stop it: there they come as often as in the server.
+_QUIET = LocalSettings(interim_ms=5000)
+
+
+def defaults() -> EndpointingOptions:
+    """What is shipped."""
+    return TurnSettings().endpointing(has_detector=True)
+
+
+def silence_only(wait_s: float) -> EndpointingOptions:
+    """Every silence of this length ends the turn."""
+    return evolve(
+        defaults(),
+        min_wait_s=wait_s,
+        silence_s=wait_s,
+        max_wait_s=wait_s,
+        has_detector=False,
+        reads_words=False,
+        adapts=False,
+    )
+
+
+def both(wait_s: float) -> EndpointingOptions:
+    """The shipped policy with another shortest wait."""
+    options = defaults()
+    return evolve(
+        options,
+        min_wait_s=wait_s,
+        silence_s=max(wait_s, options.silence_s),
+        max_wait_s=max(wait_s, options.max_wait_s),
+    )
+
+
+VARIANTS: Final[dict[str, Callable[[float], EndpointingOptions]]] = {
+    "silence only": silence_only,
+    "detector": lambda wait_s: evolve(both(wait_s), reads_words=False),
+    "words": lambda wait_s: evolve(both(wait_s), has_detector=False),
+    "detector and words": both,
+}
+
+
+def play_ends(items: Sequence[Item], models: Models, options: EndpointingOptions) -> list[Ending]:
+    """How these options end the turns."""
+    barge = BargeIn(BargeInOptions(mode="off"))
+    return [
+        ending(item, Play.of(item, Hearing.of(models, item.pcm, _QUIET), options, barge).run())
+        for item in items
+    ]
+
+
+def play_overlaps(
+    items: Sequence[Item], models: Models, options: BargeInOptions, say: Say
+) -> tuple[Interruptions, list[Overlap]]:
+    """What these options make of sounds over the agent."""
+    each = []
+    for number, item in enumerate(items, 1):
+        hearing = Hearing.of(models, item.pcm, LocalSettings())
+        each.append(overlap(item, Play.of(item, hearing, defaults(), BargeIn(options)).run()))
+        if number % 50 == 0:
+            models.save()
+            say(f"{number} of {len(items)} sounds over the agent")
+    return sum_up_overlaps(each), each
+
+
+def shipped_interruption() -> BargeInOptions:
+    """What is shipped."""
+    return TurnSettings().bargein()
+
+
+@frozen
+class Curve:
+    """One variant at several waits: setting → figures."""
+
+    title: str
+    points: tuple[tuple[float, Turns], ...]
+
+    def cutoffs_at(self, mean_s: float) -> float:
+        """The share of false cut-offs where the mean wait is this; NaN if it is never so short."""
+        known = [(t.mean_s, t.false_cutoffs.value) for _, t in self.points]
+        return between(known, mean_s)
+
+    def at_share(self, share: float) -> tuple[float, float, float]:
+        """Mean, median and 90 % wait where so many pauses are cut; NaN: it never gets as low."""
+        cuts = [t.false_cutoffs.value for _, t in self.points]
+        return (
+            between([(-c, t.mean_s) for c, (_, t) in zip(cuts, self.points, strict=True)], -share),
+            between(
+                [(-c, t.median_s) for c, (_, t) in zip(cuts, self.points, strict=True)], -share
+            ),
+            between([(-c, t.p90_s) for c, (_, t) in zip(cuts, self.points, strict=True)], -share),
+        )
+
+    def figures(self) -> dict[str, Any]:
+        """For a file."""
+        return {
+            "policy": self.title,
+            "points": [
+                {
+                    "setting_ms": round(setting_s * 1000),
+                    "false_cutoffs": [t.false_cutoffs.count, t.false_cutoffs.of],
+                    "mean_ms": round(t.mean_s * 1000),
+                    "median_ms": round(t.median_s * 1000),
+                    "p90_ms": round(t.p90_s * 1000),
+                    "unanswered": t.missed.count,
+                }
+                for setting_s, t in self.points
+            ],
+        }
+
+
+def between(points: Sequence[tuple[float, float]], at: float) -> float:
+    """The value at `at`, on straight lines between points whose first number grows."""
+    for (low, value), (high, next_value) in pairwise(points):
+        if low <= at <= high:
+            share = (at - low) / (high - low) if high > low else 0.0
+            return value + share * (next_value - value)
+    return math.nan
+
+
+def curve(items: Sequence[Item], models: Models, say: Say) -> list[Curve]:
+    """All variants at all waits."""
+    found = []
+    for title, options in VARIANTS.items():
+        points = []
+        for wait_s in WAITS_S:
+            points.append((wait_s, sum_up(play_ends(items, models, options(wait_s)))))
+            models.save()
+        say(f"{title}: played at {len(points)} waits")
+        found.append(Curve(title, tuple(points)))
+    return found
+
+
+def shipped(items: Sequence[Item], models: Models) -> Curve:
+    """The defaults."""
+    options = defaults()
+    point = (options.min_wait_s, sum_up(play_ends(items, models, options)))
+    return Curve("**the default**", (point,))

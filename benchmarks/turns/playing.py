@@ -1,0 +1,178 @@
+"""One item played to the server's table (`vantum.core.conversation`), offline.
+
+Everything that judges is the server's own; what is simulated is the time that the models take, the
+agent's playback, and that nobody answers: an answer that begins is over at once, unless the agent
+speaks in the item.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import Final, TypeAlias
+
+from attrs import define, field, frozen
+
+from benchmarks.turns.hearing import DETECTION_S, FRAME_S, Hearing
+from benchmarks.turns.items import Item
+from vantum.config.turns import TurnSettings
+from vantum.core import conversation as table
+from vantum.core.bargein import BargeIn, Floor
+from vantum.core.decisions import (
+    AskDetector,
+    CancelResponse,
+    Command,
+    Conversation,
+    Event,
+    FirstAudio,
+    FlushRecogniser,
+    Limits,
+    ResponseDone,
+    RoleReady,
+    StartResponse,
+    Tick,
+    TurnEnding,
+)
+from vantum.core.endpointing import CheckAnswered, Endpointing, EndpointingOptions
+from vantum.core.events import InputOptions, Request, StartInput
+
+#: The agent's pace, and how soon an answer that was stopped goes on.
+WORDS_PER_S: Final = 2.7
+_AUDIBLE_S, _RESUMES_S, _STOPS_S = 0.1, 0.1, 0.002
+
+
+@frozen
+class Ended:
+    """The policy called a turn over at `at_s`, `judged_s` before its last words were known."""
+
+    at_s: float
+    judged_s: float
+    reason: str
+    text: str
+
+
+@frozen
+class Stopped:
+    """The agent was stopped."""
+
+    at_s: float
+
+
+@frozen
+class Resumed:
+    """It went on."""
+
+    at_s: float
+
+
+Happening: TypeAlias = Ended | Stopped | Resumed
+
+
+@define
+class Play:
+    """One item and one setting; `run` gives what happened, in order."""
+
+    item: Item
+    hearing: Hearing
+    conversation: Conversation
+    happened: list[Happening] = field(factory=list)
+    _later: list[tuple[float, int, Event]] = field(factory=list)
+    _count: int = 0
+    _judged: tuple[float, str] = (0.0, "")
+    _flushes: int = 0
+    _heard_s: float = 0.0  # of the agent, before it was stopped last
+    _audible_s: float | None = None
+
+    @classmethod
+    def of(cls, item: Item, hearing: Hearing, options: EndpointingOptions, barge: BargeIn) -> Play:
+        """A fresh call."""
+        limits = Limits(max_duration_s=1e6)
+        conversation = Conversation(
+            limits, 0.0, {}, endpointing=Endpointing(options), bargein=barge, greeting=item.agent
+        )
+        return cls(item, hearing, conversation)
+
+    def run(self) -> list[Happening]:
+        """To the item's end."""
+        language = InputOptions().language
+        self._take(StartInput(Request(), InputOptions()), 0.0)
+        self._take(RoleReady("stt", language), 0.0)
+        self._take(RoleReady("tts"), 0.0)
+        for _ in range(self.hearing.frames):
+            now_s = self.hearing.now_s + FRAME_S
+            self._until(now_s)
+            for edge in self.hearing.step():
+                self._take(edge, now_s)
+        self._until(self.hearing.now_s + 1)
+        return self.happened
+
+    # ------------------------------------------------------------ time
+
+    def _until(self, now_s: float) -> None:
+        """All that happens before this time, in order."""
+        while True:
+            wake_s = table.wake_at(self.conversation)
+            later_s = self._later[0][0] if self._later else float("inf")
+            due_s = self.hearing.next_s()
+            next_s = min(wake_s, later_s, due_s)
+            if next_s > now_s:
+                return
+            if due_s == next_s:
+                for event in self.hearing.take_due(next_s):
+                    self._take(event, next_s)
+            elif later_s == next_s:
+                self._take(heapq.heappop(self._later)[2], next_s)
+            else:
+                self._take(Tick(hearing=True), next_s)
+
+    def _soon(self, at_s: float, event: Event) -> None:
+        self._count += 1
+        heapq.heappush(self._later, (at_s, self._count, event))
+
+    def _take(self, event: Event, now_s: float) -> None:
+        if self._audible_s is not None:
+            heard_s = self._heard_s + now_s - self._audible_s
+            words = tuple(self.item.agent.split())
+            position = min(int(heard_s * WORDS_PER_S), len(words))
+            self._step(Floor(words, position, whole=True), now_s)
+        if isinstance(event, FirstAudio):
+            self._audible_s = now_s
+        self._step(event, now_s)
+
+    def _step(self, event: Event, now_s: float) -> None:
+        self.conversation, commands = table.step(self.conversation, event, now_s)
+        for command in commands:
+            self._carry_out(command, now_s)
+
+    # ------------------------------------------------------------ commands
+
+    def _carry_out(self, command: Command, now_s: float) -> None:
+        match command:
+            case FlushRecogniser(reason=reason):
+                self._judged = now_s, reason
+                self._flushes += 1
+                self._step(TurnEnding(self._flushes), now_s)
+                self.hearing.flush(self._flushes, now_s)
+            case AskDetector(pause=pause):
+                probability = self.hearing.complete()
+                self._soon(now_s + DETECTION_S, CheckAnswered(pause, probability))
+            case StartResponse(turn=turn) if turn.say:
+                self._soon(now_s + _AUDIBLE_S, FirstAudio(turn.number))
+            case StartResponse(turn=turn) if turn.resumes:
+                self.happened.append(Resumed(now_s))
+                self._soon(now_s + _RESUMES_S, FirstAudio(turn.number))
+            case StartResponse(turn=turn):
+                self.happened.append(Ended(now_s, *self._judged, turn.text))
+                self._soon(now_s, ResponseDone(turn.number))
+            case CancelResponse(turn=turn):
+                self.happened.append(Stopped(now_s))
+                if self._audible_s is not None:
+                    self._heard_s += now_s - self._audible_s
+                    self._audible_s = None
+                self._soon(now_s + _STOPS_S, ResponseDone(turn))
+            case _:
+                pass
+
+
+def settings_options(settings: TurnSettings) -> EndpointingOptions:
+    """The server's own options, with the detector."""
+    return settings.endpointing(has_detector=True)

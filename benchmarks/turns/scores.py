@@ -1,0 +1,203 @@
+"""Figures of the scorecard, out of what happened. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from attrs import frozen
+
+from benchmarks.turns.items import Item
+from benchmarks.turns.playing import Ended, Happening, Resumed, Stopped
+
+
+@frozen
+class Share:
+    """So many of so many."""
+
+    count: int
+    of: int
+
+    @property
+    def value(self) -> float:
+        """0..1; of nothing: 0."""
+        return self.count / self.of if self.of else 0.0
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95 % interval (Wilson 1927); it takes the cases for independent."""
+        if not self.of:
+            return 0.0, 1.0
+        z, p, n = 1.96, self.value, self.of
+        centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+        half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+        return max(0.0, centre - half), min(1.0, centre + half)
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return f"{self.value:.1%} ({self.count}/{self.of}; {low:.1%}–{high:.1%})"
+
+    def __add__(self, other: Share) -> Share:
+        return Share(self.count + other.count, self.of + other.of)
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """By linear interpolation; NaN of nothing."""
+    if not values:
+        return math.nan
+    ordered = sorted(values)
+    at = share * (len(ordered) - 1)
+    low = math.floor(at)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (at - low)
+
+
+@frozen
+class Ending:
+    """How one item's turn was ended.
+
+    Attributes:
+        cuts: inner pauses in which, or sounds behind which, the turn was called over.
+        pauses: inner pauses.
+        wait_s: from the last sound to the decision; None: no end is labelled, or none came.
+        missed: an end is labelled and none came.
+    """
+
+    item: Item
+    cuts: int
+    pauses: int
+    wait_s: float | None
+    missed: bool
+
+
+#: An end so shortly before the last sound is the last sound's own length in the label.
+_SLACK_S = 0.05
+
+
+def ending(item: Item, happened: Sequence[Happening]) -> Ending:
+    """Judge an item of turn-taking."""
+    ends = [h.judged_s for h in happened if isinstance(h, Ended)]
+    last_s = item.end_s - _SLACK_S
+    cuts = sum(end_s < last_s for end_s in ends)
+    after = [end_s for end_s in ends if end_s >= last_s]
+    if item.role == "talk":
+        return Ending(item, cuts, len(item.pauses), None, False)
+    wait_s = max(after[0] - item.end_s, 0.0) if after else None
+    # Who was cut off at the very last pause and said no more that was understood was answered.
+    return Ending(item, cuts, len(item.pauses), wait_s, not after and not cuts)
+
+
+@frozen
+class Turns:
+    """The figures of one setting."""
+
+    false_cutoffs: Share
+    missed: Share
+    waits_s: tuple[float, ...]
+
+    @property
+    def median_s(self) -> float:
+        """Added wait, in the middle."""
+        return quantile(self.waits_s, 0.5)
+
+    @property
+    def mean_s(self) -> float:
+        """Added wait, on average: whoever waits for the longest counts."""
+        return sum(self.waits_s) / len(self.waits_s) if self.waits_s else math.nan
+
+    @property
+    def p90_s(self) -> float:
+        """What nine of ten wait at most."""
+        return quantile(self.waits_s, 0.9)
+
+
+def sum_up(endings: Sequence[Ending]) -> Turns:
+    """Over all items."""
+    return Turns(
+        Share(sum(e.cuts for e in endings), sum(e.pauses for e in endings)),
+        Share(sum(e.missed for e in endings), sum(e.item.role != "talk" for e in endings)),
+        tuple(e.wait_s for e in endings if e.wait_s is not None),
+    )
+
+
+# ---------------------------------------------------------------- over the agent
+
+
+@frozen
+class Overlap:
+    """What one sound did to the agent.
+
+    Attributes:
+        stop_s: from the first sound to the stop; None: it was not stopped.
+        early: it was stopped before there was a sound.
+        resumed: it went on after a stop.
+        lost: an answer that was stopped did not go on, or the sound was answered as a turn.
+    """
+
+    item: Item
+    stop_s: float | None
+    early: bool
+    resumed: bool
+    lost: bool
+
+
+#: A stop belongs to a sound up to so long after its end: words come late.
+_BELONGS_S = 1.0
+
+
+def overlap(item: Item, happened: Sequence[Happening]) -> Overlap:
+    """Judge an item in which the agent speaks."""
+    stops = [h.at_s for h in happened if isinstance(h, Stopped)]
+    last_s = item.end_s + _BELONGS_S if item.role == "interruption" else math.inf
+    belonging = [at_s for at_s in stops if item.start_s - _SLACK_S <= at_s <= last_s]
+    resumed = [h.at_s for h in happened if isinstance(h, Resumed)]
+    answered = any(isinstance(h, Ended) for h in happened)
+    return Overlap(
+        item,
+        max(belonging[0] - item.start_s, 0.0) if belonging else None,
+        bool(stops) and stops[0] < item.start_s - _SLACK_S,
+        bool(resumed),
+        answered or (bool(stops) and (not resumed or resumed[-1] < stops[-1])),
+    )
+
+
+@frozen
+class Interruptions:
+    """The figures of one setting.
+
+    Attributes:
+        missed: real interruptions that did not stop the agent.
+        unheard: those that did, but it went on over the caller's words.
+        stops: by role, sounds that should not have stopped it and did, if only for a moment.
+        losses: those after which it did not go on.
+        stop_s: from the first sound of an interruption to the stop.
+    """
+
+    missed: Share
+    unheard: Share
+    stops: dict[str, Share]
+    losses: dict[str, Share]
+    stop_s: tuple[float, ...]
+
+
+def sum_up_overlaps(found: Sequence[Overlap]) -> Interruptions:
+    """Over all items."""
+    real = [o for o in found if o.item.role == "interruption"]
+    others = [o for o in found if o.item.role != "interruption"]
+    roles: list[str] = sorted({o.item.role for o in others})
+    stops = {
+        role: _share([o.stop_s is not None or o.early for o in others if o.item.role == role])
+        for role in roles
+    }
+    losses = {role: _share([o.lost for o in others if o.item.role == role]) for role in roles}
+    return Interruptions(
+        _share([o.stop_s is None for o in real]),
+        _share([o.stop_s is not None and o.resumed and not o.early for o in real]),
+        stops,
+        losses,
+        tuple(o.stop_s for o in real if o.stop_s is not None),
+    )
+
+
+def _share(cases: Sequence[bool]) -> Share:
+    return Share(sum(cases), len(cases))
