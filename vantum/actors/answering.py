@@ -110,7 +110,8 @@ class Answering:
             self.ledger.settle(trio.current_time())
             if cut is None or (cut.is_whole and not cut.rest):
                 self.settle(interrupted=False)
-                return ResponseDone(turn.number)
+                hangs_up = cut is not None and cut.responses[-1].hangs_up
+                return ResponseDone(turn.number, hangs_up=hangs_up)
             model = Recital(cut.rest) if cut.is_whole else Continuation(cut.rest, model)
             self._begin(turn, options, model, cut.rest, cut.begun, is_own=cut.is_whole)
             return None

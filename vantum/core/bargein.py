@@ -80,6 +80,7 @@ class BargeInOptions:
     """Times in seconds; `TurnSettings` explains them.
 
     Attributes:
+        settle_s: with words that are none, so much silence is enough for a false stop.
         voice_limit_s: a voice without words is no reason to be silent for longer.
         echo_memory_s: for so long after an echo, and with `duds` false stops in a row, a voice
             alone stops nothing.
@@ -90,6 +91,7 @@ class BargeInOptions:
     words: int = 1
     false_stop_s: float = 1.0
     backchannels: frozenset[str] = frozenset(BACKCHANNELS)
+    settle_s: float = 0.4
     voice_limit_s: float = 5.0
     echo_memory_s: float = 60.0
     duds: int = 2
@@ -207,7 +209,7 @@ class BargeIn:
             case AnswerAudible(words=before):
                 known = evolve(self, before=before)
                 return known if self.voice_s is None else known._began(Floor(), 0)
-            case WordsTaken():
+            case _:
                 return evolve(self, onset=None, asked=False, before=0)
 
     def _voice(self, at_s: float) -> BargeIn:
@@ -301,8 +303,13 @@ class BargeIn:
         While the caller is heard it waits for his words, and when there are some, for his turn to
         end: its words may still turn out to be none.
         """
-        if self.stopped_s is None or self.kind(text, floor) == "words":
+        kind = self.kind(text, floor)
+        if self.stopped_s is None or kind == "words":
             return None
+        options = self.options
         if self.voice_s is not None:
-            return self.stopped_s + self.options.voice_limit_s
-        return max(self.stopped_s, self.quiet_s) + self.options.false_stop_s
+            return self.stopped_s + options.voice_limit_s
+        wait_s = options.false_stop_s
+        if kind != "nothing":
+            wait_s = min(wait_s, options.settle_s)
+        return max(self.stopped_s, self.quiet_s) + wait_s

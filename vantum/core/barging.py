@@ -63,6 +63,8 @@ def barge(c: Conversation, now_s: float, commands: list[Command]) -> Conversatio
         return c
     if c.state == "THINKING":
         return _join(c, c.turn, now_s, commands)
+    if c.state == "RESPONDING" and c.bargein.kind(" ".join(c.words), c.floor) == "echo":
+        c = _drop_words(evolve(c, interim=""), now_s)  # or it would outgrow what is compared with
     if c.state != "RESPONDING" or not c.bargein.stops(_text(c), c.floor, now_s):
         return c
     commands.append(CancelResponse(c.turn.number, "user_interrupt", interrupted=True))
@@ -96,8 +98,6 @@ def _look_back(c: Conversation, now_s: float, commands: list[Command]) -> Conver
 def _resume(c: Conversation, now_s: float, commands: list[Command]) -> Conversation:
     """The stop was false: what was taken for words is none, and the answer goes on."""
     c = _drop_words(c, now_s)
-    if c.closing is not None:
-        return go_on(c, commands)
     turn = Turn(c.next_turn, "", c.start_request, resumes=True)
     return go_on(evolve(c, next_turn=c.next_turn + 1, queue=(turn, *c.queue)), commands)
 

@@ -1,0 +1,265 @@
+"""Which of the caller's sounds stop the agent, and whether that was right."""
+
+from __future__ import annotations
+
+import attrs
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given, settings
+
+from vantum.core.bargein import (
+    BACKCHANNELS,
+    AnswerAudible,
+    BargeIn,
+    BargeInOptions,
+    Floor,
+    Kind,
+    WordsTaken,
+    is_backchannel,
+    tokens,
+)
+from vantum.core.messages import (
+    SpeechStarted,
+    SttFlushed,
+    Transcript,
+    UtteranceEnded,
+    VoiceEdge,
+)
+
+TEXT = "Our platform answers every call within a second and it never forgets what was said"
+SAYING = tuple(TEXT.split())
+MIDDLE = Floor(SAYING, 7)
+ON, OFF = VoiceEdge(True, 0.0), VoiceEdge(False, 0.0)
+
+
+def said(text: str, *, final: bool = True) -> Transcript:
+    return Transcript(text, final, 0.9, 0.0, 1.0)
+
+
+def over(floor: Floor = MIDDLE, **known: object) -> BargeIn:
+    """A voice that began over the agent, at 10 s."""
+    return attrs.evolve(BargeIn(), **known).take(ON, floor, 10.0)
+
+
+# ---------------------------------------------------------------- words
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mm-hmm",
+        "Mm hmm.",
+        "Yeah.",
+        "right",
+        "Okay, right.",
+        "I see",
+        "uh-huh, got it",
+        "All right!",
+    ],
+)
+def test_listening_noises(text: str) -> None:
+    assert is_backchannel(tokens(text), frozenset(BACKCHANNELS))
+
+
+@pytest.mark.parametrize("text", ["no", "yeah but", "right now", "I", "wait", "", "..."])
+def test_words_that_want_to_be_heard(text: str) -> None:
+    assert not is_backchannel(tokens(text), frozenset(BACKCHANNELS))
+
+
+@pytest.mark.parametrize(
+    ("words", "position", "whole", "wants"),
+    [
+        ("Do you use a dialler today? And", 6, False, True),
+        ("Do you use a dialler today? We do and it is very good indeed", 13, False, False),
+        ("We can start on Monday or on any other day of the week", 3, True, False),
+        ("We can start on Monday or on any other day of the week", 10, True, True),
+        ("We can start on Monday or on any other day of the week", 10, False, False),
+    ],
+)
+def test_where_a_short_word_is_an_answer(
+    words: str, position: int, whole: bool, wants: bool
+) -> None:
+    assert Floor(tuple(words.split()), position, whole).wants_answer == wants
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("", "nothing"),
+        ("...", "nothing"),
+        ("mm-hmm", "backchannel"),
+        ("a second and", "echo"),
+        ("call within a second and it never", "echo"),
+        ("call within a segment and it", "echo"),
+        ("wait", "words"),
+        ("call me back", "words"),
+        ("our platform", "words"),  # said before he began: he is repeating us
+    ],
+)
+def test_what_the_words_are(text: str, kind: Kind) -> None:
+    policy = over(Floor(SAYING, 5))
+    assert policy.kind(text, Floor(SAYING, 8)) == kind
+
+
+def test_words_that_did_not_begin_over_the_agent_are_no_echo() -> None:
+    policy = BargeIn().take(ON, None, 10.0)
+    assert policy.kind("a second and", MIDDLE) == "words"
+
+
+def test_yes_to_a_question_is_an_answer() -> None:
+    asking = Floor(("Shall", "we", "begin?"), 3)
+    policy = over(asking)
+    assert policy.kind("yes", asking) == "words"
+    assert policy.has_words("yes", asking)
+    # The voice began there: what the agent says by the time the word is known does not matter.
+    assert policy.take(said("yes"), MIDDLE, 10.6).kind("yes", MIDDLE) == "words"
+    assert over(MIDDLE).take(said("yes"), asking, 10.6).kind("yes", asking) == "backchannel"
+
+
+# ---------------------------------------------------------------- voice
+
+
+def test_a_voice_that_lasts_stops_and_one_that_does_not_does_not() -> None:
+    policy = over()
+    assert policy.voice_due_s == pytest.approx(10.2)
+    assert not policy.stops("", MIDDLE, 10.19)
+    assert policy.stops("", MIDDLE, 10.2)
+    assert not policy.take(OFF, MIDDLE, 10.15).stops("", MIDDLE, 11.0)
+
+
+def test_the_detectors_own_delay_counts_as_voice() -> None:
+    policy = BargeIn().take(VoiceEdge(True, 0.0, late_s=0.13), MIDDLE, 10.0)
+    assert policy.voice_due_s == pytest.approx(10.07)
+
+
+def test_a_voice_that_began_before_the_answer_stops_nothing_but_its_words_do() -> None:
+    policy = over().answer_started()
+    assert policy.voice_due_s is None
+    assert policy.stops("but wait", MIDDLE, 11.0)
+    again = policy.take(OFF, MIDDLE, 12.0).take(ON, MIDDLE, 13.0)
+    assert again.voice_due_s == pytest.approx(13.2)
+
+
+def test_a_voice_that_began_while_we_thought_counts_from_the_first_audio_on() -> None:
+    policy = BargeIn().answer_started().take(ON, None, 10.0).take(AnswerAudible(), MIDDLE, 10.5)
+    assert policy.onset == 0
+    assert policy.stops("", MIDDLE, 10.5)
+    assert BargeIn().take(AnswerAudible(), MIDDLE, 10.5).onset is None
+
+
+def test_words_before_the_first_audio_are_no_interruption() -> None:
+    policy = BargeIn().take(AnswerAudible(2), MIDDLE, 10.0)
+    assert not policy.stops("hello there", MIDDLE, 10.1)
+    assert policy.stops("hello there wait", MIDDLE, 10.2)
+    assert policy.take(WordsTaken(), MIDDLE, 10.3).before == 0
+
+
+def test_words_alone_stop_as_many_as_are_wanted() -> None:
+    policy = BargeIn(BargeInOptions(mode="words", words=2)).take(ON, MIDDLE, 10.0)
+    assert policy.voice_due_s is None
+    assert not policy.stops("wait", MIDDLE, 12.0)
+    assert policy.stops("wait please", MIDDLE, 12.0)
+    assert not policy.stops("yeah okay", MIDDLE, 12.0)
+
+
+def test_off_is_off() -> None:
+    policy = BargeIn(BargeInOptions(mode="off")).take(ON, MIDDLE, 10.0)
+    assert not policy.stops("stop it now please", MIDDLE, 20.0)
+
+
+def test_without_an_ear_the_recogniser_counts() -> None:
+    policy = BargeIn().take(SpeechStarted(0.0), MIDDLE, 10.0)
+    assert policy.stops("", MIDDLE, 10.2)
+    assert policy.take(SpeechStarted(0.0), MIDDLE, 10.1) == policy
+    for over_sign in (UtteranceEnded(1.0), SttFlushed(1)):
+        ended = policy.take(over_sign, MIDDLE, 10.1)
+        assert ended.voice_s is None
+        assert ended.take(over_sign, MIDDLE, 11.0) == ended
+    eared = policy.take(OFF, MIDDLE, 10.1)
+    assert eared.take(SpeechStarted(0.0), MIDDLE, 10.2) == eared
+    assert over().take(UtteranceEnded(1.0), MIDDLE, 10.1).voice_s == 10.0
+
+
+def test_words_of_a_voice_that_nobody_heard_are_placed_before_they_came() -> None:
+    policy = BargeIn().take(said("a b c"), MIDDLE, 10.0)
+    assert policy.onset == 4
+    assert policy.take(said(""), MIDDLE, 10.0) == policy
+    assert BargeIn().take(said("x"), None, 10.0).onset is None
+    # So an echo is known without an ear too.
+    assert policy.kind("platform answers every call", MIDDLE) == "echo"
+
+
+# ---------------------------------------------------------------- was it right?
+
+
+def test_a_stop_without_words_is_false_after_a_while() -> None:
+    policy = over().stopped(10.2)
+    assert policy.resumes_at("", MIDDLE) == pytest.approx(15.2), "while he is heard"
+    quiet = policy.take(VoiceEdge(False, 0.0, late_s=0.1), None, 10.5)
+    assert quiet.resumes_at("", MIDDLE) == pytest.approx(11.4)
+    assert quiet.resumes_at("mm-hmm", MIDDLE) == pytest.approx(10.8)
+    assert quiet.resumes_at("within a second", MIDDLE) == pytest.approx(10.8)
+    assert quiet.resumes_at("what does it cost", MIDDLE) is None
+    assert quiet.confirmed().resumes_at("", MIDDLE) is None
+
+
+def test_after_several_false_stops_a_voice_proves_nothing_until_he_speaks() -> None:
+    policy = BargeIn()
+    for at_s in (10.0, 20.0):
+        policy = policy.take(ON, MIDDLE, at_s)
+        assert policy.trusts_voice
+        policy = policy.stopped(at_s + 0.2).take(OFF, None, at_s + 0.4)
+        policy = policy.refuted("nothing", at_s + 1.4)
+    policy = policy.take(ON, MIDDLE, 30.0)
+    assert not policy.trusts_voice
+    assert policy.stops("wait", MIDDLE, 30.5)
+    assert policy.confirmed().trusts_voice
+
+
+def test_after_an_echo_only_words_that_are_not_ours_stop_for_a_while() -> None:
+    policy = over().refuted("echo", 11.0)
+    assert policy.duds == 0, "no answer was stopped"
+    assert policy.voice_due_s is None
+    late = Floor(SAYING, 14)
+    assert policy.kind("platform answers every call within a second", late) == "echo"
+    assert not policy.stops("platform answers every uh call", late, 12.0)
+    assert not policy.stops("wait", late, 12.0), "one word may be misheard"
+    assert policy.stops("what was said wait hold on", late, 12.0)
+    assert policy.take(ON, late, 40.0).voice_due_s is None
+    assert policy.take(ON, late, 80.0).voice_due_s is not None
+
+
+signs = st.one_of(
+    st.builds(VoiceEdge, st.booleans(), st.just(0.0), st.floats(0, 0.2)),
+    st.builds(SpeechStarted, st.just(0.0)),
+    st.builds(UtteranceEnded, st.just(0.0)),
+    st.builds(SttFlushed, st.integers(0, 3)),
+    st.builds(AnswerAudible, st.integers(0, 3)),
+    st.builds(WordsTaken),
+    st.sampled_from(["", "mm-hmm", "wait", "a second and it", "yes"]).map(said),
+)
+
+
+@given(
+    steps=st.lists(st.tuples(signs, st.floats(0, 2), st.booleans()), max_size=20),
+    mode=st.sampled_from(["auto", "words", "off"]),
+    text=st.sampled_from(["", "yeah", "wait a moment", "answers every call"]),
+)
+@settings(max_examples=150, deadline=None)
+def test_any_signs_in_any_order(
+    steps: list[tuple[object, float, bool]], mode: str, text: str
+) -> None:
+    """A stop that waits for words always comes to an end, and off is off."""
+    policy, now_s = BargeIn(BargeInOptions(mode=mode)), 0.0  # type: ignore[arg-type]
+    for sign, wait_s, audible in steps:
+        now_s += wait_s
+        policy = policy.take(sign, MIDDLE if audible else None, now_s)  # type: ignore[arg-type]
+        stops = policy.stops(text, MIDDLE, now_s)
+        assert not (stops and mode == "off")
+        if stops and policy.kind(text, MIDDLE) != "words":
+            assert mode == "auto"
+            assert policy.voice_s is not None
+        stopped = policy.stopped(now_s)
+        at_s = stopped.resumes_at(text, MIDDLE)
+        assert (at_s is None) == (stopped.kind(text, MIDDLE) == "words")
+        assert at_s is None or now_s <= at_s <= now_s + stopped.options.voice_limit_s

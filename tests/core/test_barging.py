@@ -1,0 +1,311 @@
+"""Interruption in the table: what the caller's sounds do to an answer."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from tests.core.test_conversation import Call, ending, final, interim, moves, of, sent
+from vantum.core import conversation as table
+from vantum.core import decisions as d
+from vantum.core import events as e
+from vantum.core.bargein import BargeIn, BargeInOptions, Floor
+from vantum.core.messages import SttFlushed, VoiceEdge
+
+TEXT = "Our platform answers every call within a second and it never forgets what was said"
+ON, OFF = VoiceEdge(True, 0.0), VoiceEdge(False, 0.0)
+
+
+def answering(mode: str = "auto", *, auto: bool = True) -> Call:
+    """An answer to "Hello." that can be heard, in the middle of it."""
+    call = Call().listening("auto" if auto else "manual")
+    options = BargeInOptions(mode=mode)  # type: ignore[arg-type]
+    call.c = attrs.evolve(call.c, bargein=BargeIn(options))
+    call.turn("Hello.", 1)
+    call.feed(d.FirstAudio(0), Floor(tuple(TEXT.split()), 7))
+    assert call.c.state == "RESPONDING"
+    return call
+
+
+def cancelled(commands: list[d.Command]) -> list[d.CancelResponse]:
+    return [c for c in commands if isinstance(c, d.CancelResponse)]
+
+
+def begun(commands: list[d.Command]) -> list[d.Turn]:
+    return [c.turn for c in commands if isinstance(c, d.StartResponse)]
+
+
+def stopped(call: Call) -> Call:
+    """A voice has stopped the answer, and goes on."""
+    call.feed(ON)
+    assert table.wake_at(call.c) == pytest.approx(call.now_s + 0.2)
+    said = call.wait(0.2)
+    assert cancelled(said) == [d.CancelResponse(0, "user_interrupt", interrupted=True)]
+    said = call.feed(d.ResponseDone(0))
+    assert moves(said) == [("INTERRUPTED", "LISTENING")]
+    return call
+
+
+def ended_turn(call: Call, flush_id: int = 1001) -> list[d.Command]:
+    while not of(call.wait(0.1), d.FlushRecogniser):
+        assert call.c.endpointing.began_s is not None
+    return call.feed(SttFlushed(flush_id))
+
+
+def until_begun(call: Call) -> list[d.Command]:
+    """Ten seconds at most in which nothing happens."""
+    said: list[d.Command] = []
+    for _ in range(100):
+        if begun(said):
+            break
+        said = call.wait(0.1)
+    return said
+
+
+# ---------------------------------------------------------------- a real one
+
+
+def test_words_after_a_stop_are_the_next_turn() -> None:
+    call = stopped(answering())
+    call.feed(final("Wait, what is it?"), OFF)
+    assert call.c.bargein.stopped_s is None
+    (turn,) = begun(ended_turn(call))
+    assert turn == d.Turn(1, "Wait, what is it?", e.Request("audio.input.start", "s"))
+
+
+def test_words_stop_without_a_voice() -> None:
+    call = answering("words")
+    assert not cancelled(call.feed(ON))
+    assert not cancelled(call.wait(3))
+    assert not cancelled(call.feed(interim("yeah")))
+    assert cancelled(call.feed(interim("yeah but")))
+
+
+def test_interim_words_that_vanish_were_none() -> None:
+    call = stopped(answering())
+    call.feed(interim("the"), OFF)
+    assert table.wake_at(call.c) < call.now_s + 5
+    assert call.c.bargein.stopped_s is not None
+    call.feed(final(""))
+    assert begun(until_begun(call))[0].resumes
+
+
+def test_turns_that_waited_wait_on_until_it_is_clear_who_speaks() -> None:
+    call = answering("auto")
+    call.feed(ending(2), final("Mm-hmm."), SttFlushed(2))  # he has ended it himself
+    assert [turn.text for turn in call.c.queue] == ["Mm-hmm."]
+    stopped(call)
+    assert call.c.queue
+    assert [turn.text for turn in begun(call.feed(final("Stop it.")))] == ["Mm-hmm."]
+
+
+def test_an_explicit_end_is_a_turn_whatever_was_said() -> None:
+    call = stopped(answering())
+    (turn,) = begun(call.feed(OFF, ending(2), final("okay"), SttFlushed(2)))
+    assert turn.text == "okay"
+
+
+# ---------------------------------------------------------------- a false one
+
+
+def test_a_cough_resumes() -> None:
+    call = stopped(answering())
+    call.feed(OFF)
+    assert table.wake_at(call.c) <= call.now_s + 1.0
+    said = until_begun(call)
+    assert begun(said) == [d.Turn(1, "", e.Request("audio.input.start", "s"), resumes=True)]
+    assert call.now_s <= 101.5
+    assert moves(said) == [("LISTENING", "THINKING")]
+    call.feed(d.FirstAudio(1))
+    assert moves(call.feed(d.ResponseDone(1))) == [("RESPONDING", "LISTENING")]
+
+
+@pytest.mark.parametrize("words", ["Mm-hmm.", "a second and it"])
+def test_listening_noises_and_echoes_resume_sooner_and_are_no_turn(words: str) -> None:
+    call = stopped(answering())
+    call.feed(final(words), OFF)
+    (turn,) = begun(call.wait(0.41))
+    assert turn.resumes
+    assert call.c.words == ()
+    call.feed(d.FirstAudio(1))
+    said = call.wait(9)
+    assert not begun(said)
+    assert not cancelled(said)
+    assert call.c.queue == ()
+
+
+def test_an_answer_of_the_recognisers_that_there_is_nothing_resumes_at_once() -> None:
+    options = BargeInOptions(false_stop_s=5.0)
+    call = answering()
+    call.c = attrs.evolve(call.c, bargein=attrs.evolve(call.c.bargein, options=options))
+    stopped(call).feed(OFF)
+    (turn,) = begun(ended_turn(call))
+    assert turn.resumes
+
+
+def test_a_flush_while_the_voice_goes_on_decides_nothing() -> None:
+    call = stopped(answering())
+    call.feed(d.TurnEnding(50))
+    assert not begun(call.feed(SttFlushed(50)))
+    assert call.c.bargein.stopped_s is not None
+
+
+def test_a_stop_in_the_last_moment_of_a_call_that_ends() -> None:
+    call = stopped(answering())
+    call.feed(OFF)
+    said = call.feed(d.CloseRequested(1000, "time up"))
+    assert of(said, d.EndSession)
+
+
+def test_an_interrupt_after_a_stop_keeps_it_stopped() -> None:
+    call = stopped(answering())
+    assert not begun(call.feed(OFF, e.Interrupt(e.Request())))
+    assert not begun(call.wait(5))
+
+
+def test_a_noise_that_is_no_stop_is_no_turn() -> None:
+    call = answering()
+    call.feed(ON)
+    call.now_s += 0.15
+    call.feed(OFF, final("mm-hmm"))
+    assert not begun(ended_turn(call))
+    assert not call.c.queue
+    assert call.c.state == "RESPONDING"
+
+
+def test_a_listening_noise_in_the_last_words_is_no_turn_but_an_answer_is() -> None:
+    for floor, queued in ((Floor(tuple(TEXT.split()), 7), 0), (Floor(("Shall", "we?"), 1), 1)):
+        call = answering()
+        call.feed(floor, ON)
+        call.now_s += 0.1
+        call.feed(OFF, d.ResponseDone(0))
+        call.feed(final("yes"))
+        assert len(begun(ended_turn(call))) == queued
+
+
+def test_echoes_are_dropped_as_they_come() -> None:
+    call = answering("words")
+    call.feed(ON, final("within a second and it"))
+    assert call.c.words == ()
+    assert call.c.bargein.echoing
+    assert call.c.state == "RESPONDING"
+
+
+def test_the_agent_does_not_hang_up_on_who_speaks_during_its_goodbye() -> None:
+    for words, ends in (((), True), ((interim("wait"),), False)):
+        call = answering("off")
+        call.feed(*words)
+        assert bool(of(call.feed(d.ResponseDone(0, (), True)), d.EndSession)) == ends
+
+
+def test_off_is_as_it_was() -> None:
+    call = answering("off")
+    call.feed(ON, final("yes"))
+    assert not cancelled(call.wait(1))
+    call.feed(OFF)
+    ended_turn(call)
+    assert [turn.text for turn in call.c.queue] == ["yes"]
+
+
+def test_manual_mode_knows_no_interruption_by_voice() -> None:
+    call = answering(auto=False)
+    call.feed(ON, final("stop it now"))
+    assert not cancelled(call.wait(3))
+
+
+def test_a_goodbye_is_not_stopped() -> None:
+    call = answering()
+    call.feed(d.CloseRequested(1000, "time up"), ON, interim("but wait a moment"))
+    assert not cancelled(call.wait(1))
+
+
+def test_a_resumed_answer_is_stopped_like_any_other() -> None:
+    call = stopped(answering())
+    call.feed(final("okay"), OFF)
+    (turn,) = begun(call.wait(0.5))
+    call.feed(d.FirstAudio(turn.number), Floor(tuple(TEXT.split()), 3), ON)
+    (cut,) = cancelled(call.wait(0.2))
+    assert cut.turn == turn.number
+    call.feed(d.ResponseDone(turn.number), final("I do not want it."), OFF)
+    assert [t.text for t in begun(ended_turn(call))] == ["I do not want it."]
+
+
+# ---------------------------------------------------------------- while we think
+
+
+def thinking() -> Call:
+    call = Call().listening("auto")
+    call.turn("I would like", 1)
+    assert call.c.state == "THINKING"
+    return call
+
+
+def test_who_goes_on_while_we_think_has_one_turn() -> None:
+    call = thinking()
+    (cut,) = cancelled(call.feed(ON, interim("to know")))
+    assert cut == d.CancelResponse(0, "user_interrupt", interrupted=True, joins=True)
+    assert moves(call.feed(d.ResponseDone(0))) == [("THINKING", "LISTENING")]
+    call.feed(final("to know the price."), OFF)
+    (turn,) = begun(ended_turn(call))
+    assert (turn.text, turn.joins) == ("to know the price.", True)
+    assert not call.c.joins
+
+
+def test_words_that_vanish_while_we_think_leave_the_turn_as_it_was() -> None:
+    call = thinking()
+    call.feed(ON, interim("the"), d.ResponseDone(0), final(""), OFF)
+    (turn,) = begun(ended_turn(call))
+    assert (turn.text, turn.joins) == ("", True)
+
+
+def test_a_listening_noise_while_we_think_is_nothing() -> None:
+    call = thinking()
+    assert not cancelled(call.feed(ON, final("okay"), OFF))
+    assert not begun(ended_turn(call))
+    assert not call.c.queue
+
+
+def test_with_turns_waiting_more_words_are_one_more() -> None:
+    call = thinking()
+    call.feed(ending(2), interim("one"))
+    call.c = attrs.evolve(call.c, queue=(d.Turn(7, "earlier", e.Request()),))
+    assert not cancelled(call.feed(final("one more")))
+
+
+def test_a_greeting_in_the_making_is_said_whatever_comes() -> None:
+    call = Call()
+    call.c = attrs.evolve(call.c, greeting="Hello, this is Alex.")
+    call.feed(e.StartInput(e.Request(), e.InputOptions()), d.RoleReady("stt"), d.RoleReady("tts"))
+    assert not cancelled(call.feed(ON, interim("hello who is")))
+    assert not cancelled(call.feed(d.FirstAudio(0))), "that was said before it"
+    assert cancelled(call.feed(interim("hello who is there")))
+
+
+def test_words_before_a_resumed_answer_sounds_keep_it_stopped() -> None:
+    call = stopped(answering())
+    call.feed(final("okay"), OFF)
+    (turn,) = begun(call.wait(0.5))
+    assert call.c.state == "THINKING"
+    (cut,) = cancelled(call.feed(interim("but tell me")))
+    assert cut.joins
+    call.feed(d.ResponseDone(turn.number))
+    call.feed(final("but tell me more."))
+    assert [(t.text, t.joins) for t in begun(ended_turn(call))] == [("but tell me more.", False)]
+
+
+# ---------------------------------------------------------------- explicit interrupts
+
+
+def test_a_second_interrupt_does_not_hit_the_answer_behind() -> None:
+    call = answering("off")
+    call.feed(ending(2), final("two"), SttFlushed(2), ending(3), final("three"), SttFlushed(3))
+    interrupt = e.Interrupt(e.Request())
+    assert cancelled(call.feed(interrupt))
+    (turn,) = begun(call.feed(d.ResponseDone(0)))
+    assert not cancelled(call.feed(interrupt)), "nothing of it can be heard yet"
+    call.feed(d.FirstAudio(turn.number))
+    call.now_s += 0.1
+    assert not cancelled(call.feed(interrupt)), "nobody is so quick"
+    call.now_s += 0.3
+    assert [cut.turn for cut in cancelled(call.feed(interrupt))] == [turn.number]
+    assert not sent(call.commands, e.ErrorReply)
