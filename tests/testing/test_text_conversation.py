@@ -12,6 +12,7 @@ import pytest
 import trio
 from attrs import define, field
 
+from tests.patience import HANG_S
 from vantum.config import Settings, TurnSettings
 from vantum.core.events import InputOptions, Prospect
 from vantum.core.messages import ChatRequest, ModelOutput, ToolCall
@@ -191,14 +192,16 @@ async def test_the_command_works_in_a_pipe() -> None:
             "OPENAI_BASE_URL": peer.base_url,
             "TURN_GREETING": "Good day.",
         }
-        done = await trio.run_process(
-            [sys.executable, "-c", "from vantum.cli import main; main()", "chat", "--name", "Ada"],
-            stdin=b"Hello\n\n  And you?\n",
-            env=environment,
-            capture_stdout=True,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
+        program = [sys.executable, "-c", "from vantum.cli import main; main()"]
+        with trio.fail_after(HANG_S):
+            done = await trio.run_process(
+                [*program, "chat", "--name", "Ada"],
+                stdin=b"Hello\n\n  And you?\n",
+                env=environment,
+                capture_stdout=True,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
     lines = done.stdout.decode().splitlines()
     said = [line for line in lines if line.startswith(("you>", "agent>"))]
     assert said == [
