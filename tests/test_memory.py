@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import pytest
 import trio
+from structlog.testing import capture_logs
 
 from tests.in_memory import FRAME, Caller, a_call
 from tests.patience import connect
@@ -354,6 +355,22 @@ async def test_an_answer_that_was_not_heard_moves_nothing(autojump_clock: object
         assert stages(caller) == [(None, "intro")]
         await caller.turn()
     assert stages(caller) == [(None, "intro"), ("intro", "goodbye")]
+
+
+async def test_the_log_has_what_became_of_a_call() -> None:
+    variants = (PromptVariant("kind", 1, "Be kind."),)
+    with capture_logs() as logs:
+        async with a_server() as running:
+            prompts = PromptSettings(script=SCRIPT, variants=variants)
+            running.server.settings = attrs.evolve(running.server.settings, prompts=prompts)
+            async with connect(running.url) as client:
+                await client.start(e.InputOptions(turn_detection="manual"))
+                await client.end_call()
+            await running.no_sessions()
+    assert [line["variant"] for line in logs if line["event"] == "prompt variant"] == ["kind"]
+    closed = next(line for line in logs if line["event"] == "session closed")
+    assert (closed["variant"], closed["stage"]) == ("kind", "intro")
+    assert closed["reason"] == "call ended by the client"
 
 
 async def test_an_answer_that_was_cut_short_has_moved_on(autojump_clock: object) -> None:

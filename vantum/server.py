@@ -213,7 +213,7 @@ class Server:
         server = self.settings.server
         with bound_contextvars(session=session_id):
             _log.info("session opened", vocabulary=vocabulary, active=len(self.sessions))
-            reason = "internal error"
+            reason, record = "internal error", {}
             try:
                 call = self.new_call(vocabulary, session_id, self._known_of(about))
                 async with trio.open_nursery() as nursery:
@@ -225,14 +225,14 @@ class Server:
                     self.sessions[session_id] = conductor
                     if self.draining:  # it began too late to be asked with the others
                         nursery.start_soon(_ask_to_close, conductor)
-                    reason = conductor.ended_because
+                reason, record = conductor.ended_because, _record(conductor)
             except* ClientTooSlow as group:
                 reason = str(group.exceptions[0])
             except* Exception:
                 _log.exception("session failed")
                 with trio.move_on_after(server.send_timeout_ms / 1000):
                     await socket.close(1011, "internal error")
-            _log.info("session closed", reason=reason)
+            _log.info("session closed", reason=reason, **record)
 
     def _known_of(self, about: Mapping[str, str]) -> Prospect:
         if self.prospect is None:
@@ -309,6 +309,12 @@ class Server:
         with trio.move_on_after(self.settings.server.send_timeout_ms / 1000):
             await socket.send(data)
             await socket.close(code)
+
+
+def _record(conductor: Conductor) -> dict[str, str]:
+    """What is known of a call besides what was said, as far as there is any."""
+    found = {"variant": conductor.variant, "stage": conductor.stage}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _address(request: h11.Request) -> tuple[str, dict[str, list[str]]]:

@@ -33,6 +33,7 @@ from vantum.providers.local.playbook import (
 from vantum.providers.local.smollm import (
     SYSTEM,
     estimate_tokens,
+    first_prompt,
     fit,
     opening_of,
     plan_answer,
@@ -45,6 +46,33 @@ BUILT_IN = build_system_prompt("", Prospect(), "||BREAK||")
 def ask(*turns: str, system: str = BUILT_IN) -> ChatRequest:
     said = [ChatMessage("assistant" if at % 2 else "user", text) for at, text in enumerate(turns)]
     return ChatRequest((ChatMessage("system", system), *said))
+
+
+def test_a_note_stands_at_the_end() -> None:
+    """Where the call is in its script changes; what is before it must not."""
+    asked = ask("Hello?", "Hi.", "Go on.", system="Be kind.")
+    noted = ChatRequest((*asked.messages, ChatMessage("system", "The call is at pitch.")))
+    plan = plan_answer(noted, LlmSettings(), small=False)
+    plain = plan_answer(asked, LlmSettings(), small=False)
+    assert plan.messages[:-1] == plain.messages[:-1]
+    assert plan.messages[-1] == {"role": "user", "content": "Go on.\n\n(The call is at pitch.)"}
+    # SmolLM2 would answer to it.
+    assert plan_answer(noted, LlmSettings(), small=True).messages[-1]["content"] == "Go on."
+    alone = ChatRequest((ChatMessage("system", "Be kind."), ChatMessage("system", "A note.")))
+    assert plan_answer(alone, LlmSettings(), small=False).messages == [
+        {"role": "system", "content": "Be kind."}
+    ]
+
+
+def test_only_what_all_calls_share_is_read_ahead() -> None:
+    for text, shared in (
+        ("Be kind.", "Be kind."),
+        ("Call {{prospect.name}} now.", "Call "),
+        (r"Braces: \{{x}}", "Braces: "),
+        ("{{prospect.name}}", None),
+    ):
+        first = first_prompt(LlmSettings(system_prompt=text), small=True)[0]["content"]
+        assert first == (shared or first_prompt(LlmSettings(), small=True)[0]["content"])
 
 
 # ---------------------------------------------------------------- finding an example

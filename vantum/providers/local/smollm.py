@@ -66,8 +66,7 @@ class Plan:
 
 def plan_answer(request: ChatRequest, settings: LlmSettings, *, small: bool) -> Plan:
     """What the model is asked for `request`. `small`: it is SmolLM2, not a model of the user's."""
-    system = "\n\n".join(m.content for m in request.messages if m.role == "system")
-    turns = [m for m in request.messages if m.role != "system"]
+    system, turns = _parted(request.messages, with_notes=not small)
     if small and system.startswith(_BUILT_IN):
         return _sales(system, turns, settings)
     if small:
@@ -86,6 +85,26 @@ def plan_answer(request: ChatRequest, settings: LlmSettings, *, small: bool) -> 
     known = " ".join([system, *(turn.content for turn in turns)])
     guard = Guard(sentences=SENTENCES if small else tokens, strict=small, known=known)
     return Plan(messages, sampling, guard)
+
+
+def _parted(
+    messages: tuple[ChatMessage, ...], *, with_notes: bool
+) -> tuple[str, list[ChatMessage]]:
+    """The system prompt and the turns.
+
+    Chat templates have a place for one system message, at the beginning. A later one is a note that
+    may change from turn to turn: at the beginning it would cost the slot all that it has read, so
+    it joins the message before it, or is left out: SmolLM2 would take it for what was said.
+    """
+    system = messages[0].content if messages and messages[0].role == "system" else ""
+    turns: list[ChatMessage] = []
+    for message in messages[1:] if system else messages:
+        if message.role != "system":
+            turns.append(message)
+        elif with_notes and turns:
+            last = turns[-1]
+            turns[-1] = ChatMessage(last.role, f"{last.content}\n\n({message.content})")
+    return system, turns
 
 
 def _sales(system: str, turns: list[ChatMessage], settings: LlmSettings) -> Plan:
@@ -130,8 +149,9 @@ def facts_in(system: str) -> str:
 
 def first_prompt(settings: LlmSettings, *, small: bool) -> list[Message]:
     """The beginning that all answers share, to be read before the first call."""
-    if settings.system_prompt.strip():
-        return [_message("system", settings.system_prompt.strip())]
+    # Behind the first variable each call's prompt is another.
+    if shared := settings.system_prompt.strip().partition("{{")[0].removesuffix("\\"):
+        return [_message("system", shared)]
     return [_message("system", SYSTEM if small else _BUILT_IN)]
 
 

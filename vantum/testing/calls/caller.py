@@ -218,6 +218,8 @@ class Caller:
                 add("heard", quoted(text))
             case e.StateChanged(old=old, new=new):
                 add("state", f"{old} → {new}")
+            case e.StageChanged(new=stage):
+                add("stage", stage)
             case e.OutputChunk(utterance_id=utterance_id) if utterance_id not in self._lines:
                 self._lines[utterance_id] = add("agent", "")
             case e.OutputCancelled(utterance_id=utterance_id, reason=reason):
