@@ -11,11 +11,13 @@ import structlog.testing
 import trio
 
 from tests.in_memory import LOUD, Caller, LoudnessEar, a_call
-from vantum.config import Settings, SpeculationSettings
+from vantum.config import LlmSettings, Settings, SpeculationSettings
 from vantum.core import events as e
 from vantum.core.latency import TurnLatency
-from vantum.core.speculation import Speculation
+from vantum.core.speculation import Speculation, normalised
 from vantum.testing import CartesiaScript, DeepgramScript, OpenAIScript
+from vantum.testing.calls import CallSetup, simulated_call
+from vantum.testing.cartesia_script import Fault as TtsFault
 from vantum.testing.openai_script import Fault
 
 SAID = "I would take the blue one."
@@ -347,3 +349,80 @@ def test_a_model_that_all_share_is_left_alone_unless_asked_for() -> None:
     assert SpeculationSettings().options(model="openai").mode == "model"
     assert SpeculationSettings().options(model="local").mode == "off"
     assert SpeculationSettings(local=True, mode="speech").options(model="local").mode == "speech"
+
+
+# ---------------------------------------------------------------- once it is kept
+
+
+@pytest.mark.parametrize("mode", ["model", "speech"])
+async def test_a_kept_answer_is_paced_like_any_other(autojump_clock: object, mode: str) -> None:
+    quick = OpenAIScript((TEXT,))
+    _, _, caller = await one_turn(mode, openai=quick, cartesia=CartesiaScript())
+    at_s = caller.when(e.OutputChunk)
+    sent_s = 0.0
+    for when_s, chunk in zip(at_s, caller.messages(e.OutputChunk), strict=True):
+        sent_s += len(chunk.audio) / 32_000
+        assert sent_s <= when_s - at_s[0] + 0.2 + 1e-6
+    assert caller.when(e.StateChanged)[-1] == pytest.approx(at_s[0] + sent_s, abs=0.01)
+
+
+async def test_a_synthesis_that_fails_is_told_once_and_after_the_commit(
+    autojump_clock: object,
+) -> None:
+    down = CartesiaScript(faults=(TtsFault("error"),) * 50)
+    async with a_call(
+        openai=OpenAIScript((TEXT,)),
+        cartesia=down,
+        deepgram=HEARD,
+        settings=chosen("speech"),
+        activity=LoudnessEar(),
+    ) as caller:
+        await caller.start(turn_detection="auto")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(caller.speak, 2.0, LOUD)
+            await trio.sleep(2.0)
+            nursery.start_soon(caller.speak, 20.0)
+            error = await caller.until(e.ErrorReply)
+            await caller.until_state("LISTENING")
+            nursery.cancel_scope.cancel()
+        assert error.case == "tts_unavailable"
+        assert len(caller.messages(e.ErrorReply)) == 1
+        kinds = [type(x.message) for _, x in caller.got]
+        assert kinds.index(e.ResponseStarted) < kinds.index(e.ErrorReply), "after the commit"
+        assert len(records(caller)) == 1
+
+
+def _by_turn(requests: list[Any]) -> list[tuple[int, Any]]:
+    """Each request with the number of its turn: it changes when the last question does."""
+    found: list[tuple[int, Any]] = []
+    for request in requests:
+        question = normalised(request[-1]["content"])
+        same = found and normalised(found[-1][1][-1]["content"]) in question
+        found.append((found[-1][0] + (not same) if found else 0, request))
+    return found
+
+
+async def test_the_context_moves_on_as_it_does_without(autojump_clock: object) -> None:
+    """A window that slides with every other request: what is asked is the same for every turn."""
+    asked = []
+    for mode in ("off", "model"):
+        settings = attrs.evolve(
+            chosen(mode), llm=LlmSettings(max_messages=5, summary="off", max_context_tokens=0)
+        )
+        setup = CallSetup(
+            settings=settings,
+            deepgram=DeepgramScript(()),
+            openai=OpenAIScript((TEXT,)),
+            cartesia=CartesiaScript(),
+        )
+        async with simulated_call(setup) as call:
+            await call.caller.start()
+            for text in ("Who is this?", "What does it cost?", "How long does it take?") * 2:
+                await call.caller.say(text)
+                await call.caller.answered()
+            assert call.conductor is not None
+            assert (call.conductor.speculation.kept > 0) == (mode == "model")
+            # Of the requests for a turn the last one is that of its answer.
+            kept = dict(_by_turn(call.asked))
+            asked.append(list(kept.values()))
+    assert asked[0] == asked[1]

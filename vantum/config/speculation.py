@@ -10,8 +10,7 @@ from vantum.core.speculation import Mode, SpeculationOptions
 
 @frozen
 class SpeculationSettings:
-    """Answering ahead of time, with `turnDetection: auto`: the model is asked while the server
-    still waits whether the user goes on."""
+    """Answering while the server still waits whether the user goes on (`turnDetection: auto`)."""
 
     mode: Mode = setting(
         "model",
