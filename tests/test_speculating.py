@@ -15,10 +15,11 @@ from vantum.config import LlmSettings, Settings, SpeculationSettings
 from vantum.core import events as e
 from vantum.core.latency import TurnLatency
 from vantum.core.speculation import Speculation, normalised
-from vantum.testing import CartesiaScript, DeepgramScript, OpenAIScript
+from vantum.testing import CallTool, CartesiaScript, DeepgramScript, OpenAIScript, Reply
 from vantum.testing.calls import CallSetup, simulated_call
 from vantum.testing.cartesia_script import Fault as TtsFault
 from vantum.testing.openai_script import Fault
+from vantum.tools import Tool, ToolContext, tool
 
 SAID = "I would take the blue one."
 MORE = "But not today."
@@ -47,7 +48,8 @@ def records(caller: Caller) -> tuple[TurnLatency, ...]:
 
 def history(caller: Caller) -> list[tuple[str, str]]:
     assert caller.conductor is not None
-    return [(entry.role, entry.text) for entry in caller.conductor.history.entries]
+    entries = caller.conductor.history.entries
+    return [(entry.role, entry.text) for entry in entries if entry.text and entry.role != "tool"]
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -426,3 +428,62 @@ async def test_the_context_moves_on_as_it_does_without(autojump_clock: object) -
             kept = dict(_by_turn(call.asked))
             asked.append(list(kept.values()))
     assert asked[0] == asked[1]
+
+
+# ---------------------------------------------------------------- tools
+
+
+def notebook(effect: Any, begun: list[tuple[float, str]]) -> Tool:
+    @tool(effect=effect)
+    async def note(context: ToolContext, what: str) -> str:
+        """Note something."""
+        begun.append((trio.current_time(), what))
+        return "noted"
+
+    return note
+
+
+@pytest.mark.parametrize("effect", ["pure", "idempotent", "irreversible"])
+async def test_only_a_pure_tool_runs_ahead(autojump_clock: object, effect: Any) -> None:
+    begun: list[tuple[float, str]] = []
+    script = OpenAIScript((Reply("", (CallTool("note", {"what": "x"}),)), TEXT))
+    _, _, caller = await one_turn("model", openai=script, tools=(notebook(effect, begun),))
+    assert state(caller).kept == 1
+    thinking_s = next(at_s for at_s, x in caller.got if getattr(x.message, "new", "") == "THINKING")
+    ((begun_s, _),) = begun
+    assert (begun_s < thinking_s - 0.3) == (effect == "pure")
+    assert effect == "pure" or begun_s == thinking_s
+
+
+@pytest.mark.parametrize("effect", ["idempotent", "irreversible"])
+async def test_nothing_is_done_for_a_turn_that_is_dropped(
+    autojump_clock: object, effect: Any
+) -> None:
+    begun: list[tuple[float, str]] = []
+
+    def answer(messages: Any) -> str | Reply:
+        if messages[-1]["role"] == "tool":
+            return TEXT
+        return Reply("", (CallTool("note", {"what": messages[-1]["content"]}),))
+
+    async with a_call(
+        openai=OpenAIScript(answer),
+        deepgram=GOES_ON,
+        settings=chosen(),
+        activity=LoudnessEar(),
+        tools=(notebook(effect, begun),),
+    ) as caller:
+        await caller.start(turn_detection="auto")
+        async with trio.open_nursery() as nursery:
+
+            async def talk() -> None:
+                await caller.speak(2.0, LOUD)
+                await caller.speak(0.4)
+                await caller.speak(1.6, LOUD)
+                await caller.speak(20.0)
+
+            nursery.start_soon(talk)
+            await caller.until(e.OutputCompleted)
+            nursery.cancel_scope.cancel()
+        assert state(caller).dropped >= 1
+        assert [what for _, what in begun] == [f"{SAID} {MORE}"]
