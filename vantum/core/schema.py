@@ -229,7 +229,7 @@ def schema_of(form: Form) -> dict[str, Any]:
             return {"type": "object", "additionalProperties": schema_of(value)}
         case Either(options=options):
             return {"anyOf": [schema_of(option) for option in options]}
-        case Record():
+        case _:
             return _record_schema(form)
 
 
@@ -296,7 +296,7 @@ def take(form: Form, value: Any, where: str) -> Any:
             return {key: take(inner, one, f"{where}.{key}") for key, one in value.items()}
         case Either(options=options):
             return _take_either(options, value, where)
-        case Record():
+        case _:
             return _take_record(form, value, where)
 
 
