@@ -48,6 +48,13 @@ def properties(session: nox.Session) -> None:
 
 
 @nox.session
+def hangup(session: nox.Session) -> None:
+    """End a reference call at every point there is, and see that nothing remains."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "tests.hang_up", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Write the generated reference pages; the tests check that they are up to date."""
     session.install("-e", ".")

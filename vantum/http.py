@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import h11
 import trio
-from attrs import define
+from attrs import define, field
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
 from hypercorn.trio.tcp_server import TCPServer
@@ -29,13 +29,20 @@ if TYPE_CHECKING:
 #: A request's head that is larger is refused by Hypercorn; we only need to see the head.
 MAX_HEAD_BYTES = 65_536
 
+#: For what is still to be done when nothing more comes of a connection.
+_FAREWELL_S = 1.0
+
 
 @define
 class ReplayStream(trio.abc.HalfCloseableStream):
-    """A TCP stream from which some bytes were read already: they are read again first."""
+    """A TCP stream from which some bytes were read already: they are read again first.
+
+    `over`: nothing more will come of it, because the peer has gone or it was closed.
+    """
 
     stream: trio.SocketStream
     seen: bytes
+    over: trio.Event = field(factory=trio.Event)
 
     @property
     def socket(self) -> trio.socket.SocketType:
@@ -48,7 +55,14 @@ class ReplayStream(trio.abc.HalfCloseableStream):
             size = len(self.seen) if max_bytes is None else max_bytes
             data, self.seen = self.seen[:size], self.seen[size:]
             return data
-        return bytes(await self.stream.receive_some(max_bytes))
+        try:
+            data = bytes(await self.stream.receive_some(max_bytes))
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self.over.set()
+            raise
+        if not data:
+            self.over.set()
+        return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Pass on."""
@@ -64,6 +78,7 @@ class ReplayStream(trio.abc.HalfCloseableStream):
 
     async def aclose(self) -> None:
         """Pass on."""
+        self.over.set()
         await self.stream.aclose()
 
 
@@ -151,4 +166,14 @@ async def serve_http(app: Starlette, config: Config, stream: ReplayStream) -> No
     """Serve one connection until it is closed or idle for too long."""
     # TCPServer only uses the stream's methods and `.socket`, which `ReplayStream` has.
     connection = cast(Any, stream)
-    await TCPServer(ASGIWrapper(cast(Any, app)), config, WorkerContext(None), {}, connection)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_leave_with_peer, stream, nursery.cancel_scope)
+        await TCPServer(ASGIWrapper(cast(Any, app)), config, WorkerContext(None), {}, connection)
+        nursery.cancel_scope.cancel()
+
+
+async def _leave_with_peer(stream: ReplayStream, serving: trio.CancelScope) -> None:
+    """Hypercorn would wait out its keep-alive time for a peer that has gone without a request."""
+    await stream.over.wait()
+    await trio.sleep(_FAREWELL_S)
+    serving.cancel()
