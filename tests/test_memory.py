@@ -11,11 +11,17 @@ import pytest
 import trio
 from structlog.testing import capture_logs
 
-from tests.in_memory import FRAME, Caller, a_call
+from tests.in_memory import FRAME, LOUD, Caller, LoudnessEar, a_call
 from tests.patience import connect
 from tests.test_server import a_server, heard
 from vantum.actors.summarising import Summarising
-from vantum.config import LlmSettings, LocalSettings, PromptSettings, Settings
+from vantum.config import (
+    LlmSettings,
+    LocalSettings,
+    PromptSettings,
+    Settings,
+    SpeculationSettings,
+)
 from vantum.config.prompts import read_script
 from vantum.core import events as e
 from vantum.core.history import History
@@ -439,3 +445,48 @@ async def test_a_model_without_tools_is_not_offered_one(autojump_clock: object) 
         await caller.turn()
     tools = [tool["function"]["name"] for tool in caller.openai.chats[0].body.get("tools", [])]
     assert "move_to_stage" not in tools
+
+
+@pytest.mark.parametrize("how", ["marker", "tool"])
+@pytest.mark.parametrize("goes_on", [False, True])
+async def test_an_answer_begun_ahead_moves_only_if_it_is_kept(
+    goes_on: bool, how: str, autojump_clock: object
+) -> None:
+    said, more = "I would take the blue one.", "But not today."
+
+    def answer(messages: Messages) -> str | Reply:
+        heard = next(str(m["content"]) for m in reversed(messages) if m["role"] == "user")
+        stage = "goodbye" if more in heard else "pitch"
+        text = f"So you said, {heard}"
+        if how == "marker":
+            return f"[[stage:{stage}]] {text}"
+        return Reply(text, (CallTool("move_to_stage", {"stage": stage}),))
+
+    words = DeepgramScript((said, more) if goes_on else (said,), repeat=False, pause_s=0.6)
+    settings = attrs.evolve(
+        scripted(script_moves=how), speculation=SpeculationSettings(mode="speech")
+    )
+    model = OpenAIScript(answer, first_token_s=0.05)
+    async with a_call(
+        settings=settings, openai=model, deepgram=words, activity=LoudnessEar()
+    ) as caller:
+        await caller.start(turn_detection="auto")
+        async with trio.open_nursery() as nursery:
+
+            async def talk() -> None:
+                await caller.speak(2.0, LOUD)
+                if goes_on:
+                    await caller.speak(0.4)
+                    await caller.speak(1.6, LOUD)
+                await caller.speak(20.0)
+
+            nursery.start_soon(talk)
+            await caller.until(e.OutputCompleted)
+            await caller.until_state("LISTENING")
+            nursery.cancel_scope.cancel()
+        assert caller.conductor is not None
+        assert caller.conductor.speculation.kept == 1
+        assert caller.conductor.speculation.dropped == goes_on
+    asked_for = [str(chat.body["messages"]) for chat in caller.openai.chats]
+    assert any(said in text and more not in text for text in asked_for)
+    assert stages(caller) == [(None, "intro"), ("intro", "goodbye" if goes_on else "pitch")]
