@@ -130,7 +130,7 @@ def prove_hang_up(
 def _leaks() -> Iterator[Callable[..., list[str]]]:
     """Gives a function that tells what the process holds more than at the beginning."""
     unraisable: list[str] = []
-    files, threads = _files(), threading.active_count()
+    least = {"open files or sockets": _files(), "threads": threading.active_count()}
     hook, sys.unraisablehook = sys.unraisablehook, lambda u: unraisable.append(repr(u.exc_value))
 
     def look(*, collect: bool) -> list[str]:
@@ -138,10 +138,12 @@ def _leaks() -> Iterator[Callable[..., list[str]]]:
             gc.collect()
         found = [f"unraisable: {what}" for what in unraisable]
         unraisable.clear()
-        if (now := _files()) != files:
-            found.append(f"{now - files} more open files or sockets")
-        if (now := threading.active_count()) != threads:
-            found.append(f"{now - threads} more threads")
+        there = {"open files or sockets": _files(), "threads": threading.active_count()}
+        for what, now in there.items():
+            if now > least[what]:
+                found.append(f"{now - least[what]} more {what}")
+            # What others left behind before may go meanwhile.
+            least[what] = min(least[what], now)
         found += [f"warning: {w.message}" for w in caught]
         caught.clear()
         return found
