@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from benchmarks import scenarios
+from benchmarks.barging import barge_in
 from benchmarks.listening import detection_share
 from benchmarks.pure import pure
 from benchmarks.report import Row, machine, table
@@ -24,6 +25,7 @@ PARTS: dict[str, list[Callable[[Scale, Say], list[Row]]]] = {
     "d": [scenarios.processor],
     "e": [scenarios.interrupt],
     "f": [lambda scale, _: pure(scale.runs, scale.quick)],
+    "i": [barge_in],
     "s": [speculation],
     "t": [detection_share],
 }
