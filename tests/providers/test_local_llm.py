@@ -18,6 +18,7 @@ from vantum.config.providers import LocalSettings
 from vantum.core.events import Prospect
 from vantum.core.messages import ChatMessage, ChatRequest
 from vantum.core.prompts import build_system_prompt
+from vantum.core.scripts import Script, Stage
 from vantum.errors import ConfigError, ModelsMissing, ProviderError
 from vantum.providers.local.choosing import nearest
 from vantum.providers.local.guard import split_sentences
@@ -31,6 +32,7 @@ from vantum.providers.local.playbook import (
     STATEMENTS,
 )
 from vantum.providers.local.smollm import (
+    SHORT,
     SYSTEM,
     estimate_tokens,
     first_prompt,
@@ -62,6 +64,17 @@ def test_a_note_stands_at_the_end() -> None:
     assert plan_answer(alone, LlmSettings(), small=False).messages == [
         {"role": "system", "content": "Be kind."}
     ]
+
+
+def test_a_script_is_for_larger_models() -> None:
+    script = Script((Stage("intro", ("a", "b"), "One.\n\nTwo."), Stage("pitch")), "intro")
+    outline = script.outline()
+    system = build_system_prompt("Be kind.", Prospect(name="Ann"), "||BREAK||", script=outline)
+    asked = ask("Hello?", system=system)
+    large = plan_answer(asked, LlmSettings(), small=False).messages[0]["content"]
+    small = plan_answer(asked, LlmSettings(), small=True).messages[0]["content"]
+    assert large == system
+    assert small == build_system_prompt("Be kind.", Prospect(name="Ann"), "||BREAK||") + SHORT
 
 
 def test_only_what_all_calls_share_is_read_ahead() -> None:

@@ -35,11 +35,13 @@ MAX_GOAL_CHARS: Final = 500
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _NAME_RULE: Final = "a small letter, then small letters, digits, - and _, at most 40"
 
-_OUTLINE: Final = """\
-The script of this call. Follow it loosely: what the person says comes first, and a stage may be \
+#: How the outline begins; it is one paragraph, so that it can be found in a prompt.
+OUTLINE_BEGINS: Final = "The script of this call."
+_OUTLINE: Final = f"""\
+{OUTLINE_BEGINS} Follow it loosely: what the person says comes first, and a stage may be \
 over in one sentence. Never name the stages or the script.
-{stages}
-{moving}\
+{{stages}}
+{{moving}}\
 """
 _BY_TOOL: Final = (
     f"When the talk has come to another stage, call {MOVE_TOOL} with its name, at the most once in "

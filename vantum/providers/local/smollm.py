@@ -21,6 +21,7 @@ from vantum.config.call import LlmSettings
 from vantum.core.events import Prospect
 from vantum.core.messages import ChatMessage, ChatRequest
 from vantum.core.prompts import build_system_prompt
+from vantum.core.scripts import OUTLINE_BEGINS
 from vantum.providers.local.choosing import nearest
 from vantum.providers.local.guard import Guard
 from vantum.providers.local.llama import SLOT_TOKENS, Message, Sampling
@@ -70,7 +71,7 @@ def plan_answer(request: ChatRequest, settings: LlmSettings, *, small: bool) -> 
     if small and system.startswith(_BUILT_IN):
         return _sales(system, turns, settings)
     if small:
-        system += SHORT
+        system = _without_script(system) + SHORT
     tokens = min(settings.max_tokens, _ANSWER_TOKENS if small else SLOT_TOKENS // 4)
     sampling = Sampling(
         temperature=settings.temperature * (_COOLER if small else 1),
@@ -105,6 +106,12 @@ def _parted(
             last = turns[-1]
             turns[-1] = ChatMessage(last.role, f"{last.content}\n\n({message.content})")
     return system, turns
+
+
+def _without_script(system: str) -> str:
+    """It takes seconds to read, and is beyond it."""
+    parts = system.split("\n\n")
+    return "\n\n".join(part for part in parts if not part.startswith(OUTLINE_BEGINS))
 
 
 def _sales(system: str, turns: list[ChatMessage], settings: LlmSettings) -> Plan:
