@@ -108,22 +108,22 @@ class WebSocket:
     def _take_in(self) -> None:
         for event in self._protocol.events_received():
             assert isinstance(event, Frame)
-            match event.opcode:
-                case Opcode.BINARY | Opcode.TEXT if event.fin:
-                    self._deliver(event.data, event.opcode is Opcode.TEXT)
-                case Opcode.BINARY | Opcode.TEXT:
-                    self._is_text = event.opcode is Opcode.TEXT
+            opcode = event.opcode
+            if opcode is Opcode.PONG:
+                self._ponged(bytes(event.data))
+            elif opcode is Opcode.BINARY or opcode is Opcode.TEXT:
+                if event.fin:
+                    self._deliver(event.data, opcode is Opcode.TEXT)
+                else:
+                    self._is_text = opcode is Opcode.TEXT
                     self._fragments.append(bytes(event.data))
-                case Opcode.CONT:
-                    self._fragments.append(bytes(event.data))
-                    if event.fin:
-                        whole, self._fragments = b"".join(self._fragments), []
-                        self._deliver(whole, self._is_text)
-                case Opcode.PONG:
-                    self._ponged(bytes(event.data))
-        if self._protocol.state is not OPEN and (
-            self._protocol.close_rcvd is not None or self._protocol.parser_exc is not None
-        ):
+            elif opcode is Opcode.CONT:
+                self._fragments.append(bytes(event.data))
+                if event.fin:
+                    whole, self._fragments = b"".join(self._fragments), []
+                    self._deliver(whole, self._is_text)
+        protocol = self._protocol
+        if protocol.state is not OPEN and (protocol.close_rcvd or protocol.parser_exc) is not None:
             self._end()
 
     def _deliver(self, data: bytes | bytearray | memoryview, is_text: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from attrs import define, field
+from attrs import define, field, setters
 
 #: `ok`: take the message. `warn`: too many, and it is time to say so. `over`: too many, said
 #: already. `close`: it goes on; close the connection with 4429.
@@ -14,7 +14,8 @@ Verdict: TypeAlias = Literal["ok", "warn", "over", "close"]
 _WARNING_S = 1.0
 
 
-@define
+# Set for each message of a client: attrs' hooks on that would cost more than the arithmetic.
+@define(on_setattr=setters.NO_OP)
 class RateLimit:
     """At most `limit_per_s` messages a second, with bursts of one second's worth.
 
@@ -28,6 +29,8 @@ class RateLimit:
     limit_per_s: float = field()
     # Room for so many messages: from limit_per_s (rested) through 0 to -limit_per_s (to be closed).
     _room: float = field(init=False)
+    #: At limits below one a second, one message must still fit.
+    _burst: float = field(init=False)
     _counted_at_s: float | None = field(default=None, init=False)
     _warned_at_s: float | None = field(default=None, init=False)
 
@@ -37,23 +40,20 @@ class RateLimit:
             raise ValueError(f"limit_per_s is {value}; it must be above 0")
 
     def __attrs_post_init__(self) -> None:
-        # At limits below one a second, one message must still fit.
-        self._room = self._burst
-
-    @property
-    def _burst(self) -> float:
-        return max(1.0, self.limit_per_s)
+        self._room = self._burst = max(1.0, self.limit_per_s)
 
     def arrived(self, now_s: float) -> Verdict:
         """A message arrived at `now_s`: what to do about it."""
-        elapsed_s = 0.0 if self._counted_at_s is None else max(0.0, now_s - self._counted_at_s)
-        self._counted_at_s = now_s if self._counted_at_s is None else max(now_s, self._counted_at_s)
+        burst, room = self._burst, self._room
+        if self._counted_at_s is None or now_s > self._counted_at_s:
+            if self._counted_at_s is not None:
+                room = min(burst, room + (now_s - self._counted_at_s) * self.limit_per_s)
+            self._counted_at_s = now_s
         # The debt is bounded: even a flood is forgiven after little more than a second's rest.
-        self._room = min(self._burst, self._room + elapsed_s * self.limit_per_s)
-        self._room = max(self._room - 1, -self._burst - 1)
-        if self._room >= 0:
+        self._room = room = max(room - 1, -burst - 1)
+        if room >= 0:
             return "ok"
-        if self._room < -self._burst:
+        if room < -burst:
             return "close"
         if self._warned_at_s is None or self._counted_at_s - self._warned_at_s >= _WARNING_S:
             self._warned_at_s = self._counted_at_s
