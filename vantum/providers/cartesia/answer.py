@@ -45,9 +45,11 @@ from vantum.providers.cartesia.protocol import (
     speakable,
 )
 
-#: Text that may be under way at once, in characters: about a minute of speech (2 MB of audio),
-#: which bounds memory without ever letting the caller wait.
-MAX_CHARS_UNDER_WAY = 840
+#: Text that may be under way at once, in characters: about 20 s of speech (640 KB of audio), which
+#: bounds memory without ever letting the caller wait. Most answers are shorter, and all of such an
+#: answer is spoken in one context: a context that fell silent while the caller listens would end,
+#: and the next piece would not follow in the same tone.
+MAX_CHARS_UNDER_WAY = 280
 
 #: A resumed take waits so long for its first timestamp before its audio is used without one.
 _HOLD_SAMPLES = SAMPLE_RATE_HZ // 2

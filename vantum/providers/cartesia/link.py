@@ -43,7 +43,7 @@ _HANG_UP_WITHIN_S = 0.1
 #: Messages to Cartesia that may wait: an answer has at most some dozens of pieces, two each.
 _OUTBOX = 256
 
-#: Audio of a context that nobody has taken yet: four times what is ever asked for ahead.
+#: Audio of a context that nobody has taken yet: much more than is ever asked for ahead.
 _MAX_INBOX_BYTES = 8 * 1024 * 1024
 
 _MAX_MESSAGE_BYTES = 4 * 1024 * 1024

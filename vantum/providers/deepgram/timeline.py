@@ -23,8 +23,8 @@ from vantum.core.audio import to_int16
 from vantum.core.messages import SpeechStarted, SttEvent, Transcript, UtteranceEnded, Word
 from vantum.ports import STT_RATE_HZ
 from vantum.providers.deepgram.protocol import Results, ResultWord, UtteranceEnd, VoiceStarted
+from vantum.providers.deepgram.ring import Ring
 
-_SAMPLE_BYTES = 2
 #: Covered audio that a new connection hears again before the first uncovered sample.
 RUN_UP = STT_RATE_HZ // 2
 #: A transcript without word times counts as one word; this much of it is enough.
@@ -64,8 +64,7 @@ class Timeline:
     sent: int = 0
     covered: int = 0
     lost: int = 0
-    _ring: bytearray = Factory(bytearray)
-    _base: int = 0  # position of the ring's first sample
+    _ring: Ring = Factory(Ring)
     _counted: int = 0  # losses before it are already in `lost`
     _connection: int = 0  # samples sent on the current connection, padding included
     _segments: list[_Segment] = Factory(list)
@@ -81,16 +80,16 @@ class Timeline:
 
     def hear(self, pcm: bytes) -> None:
         """Take in 16 kHz PCM; past the ring's capacity the oldest goes."""
-        self._ring += pcm
-        self.heard += len(pcm) // _SAMPLE_BYTES
-        if self.heard - self._base > self.capacity:
+        self._ring.add(pcm)
+        self.heard = self._ring.end
+        if self.heard - self._ring.base > self.capacity:
             self._lose_until(self.heard - self.capacity)
 
     def _lose_until(self, position: int) -> None:
         if position > self.sent:
             self._count_loss(self.sent, position)
             self.sent = position
-        self._forget_until(position)
+        self._ring.forget_until(position)
 
     def _count_loss(self, start: int, end: int) -> None:
         start = max(start, self._counted)
@@ -98,19 +97,14 @@ class Timeline:
             self.lost += end - start
             self._counted = end
 
-    def _forget_until(self, position: int) -> None:
-        if position > self._base:
-            del self._ring[: (position - self._base) * _SAMPLE_BYTES]
-            self._base = position
-
     def connect(self) -> float:
         """A new connection is open: go back to what no final result covers.
 
         Returns:
             Seconds of audio waiting to be sent.
         """
-        start = max(self._base, self._replay_from())
-        self._count_loss(self.covered, self._base)
+        start = max(self._ring.base, self._replay_from())
+        self._count_loss(self.covered, self._ring.base)
         self._replay_until = max(self._replay_until, self.sent)
         self._border = self._last_word
         self.sent = start
@@ -136,8 +130,7 @@ class Timeline:
         last = self._segments[-1] if self._segments else None
         if last is None or self.sent - last.session != self._connection - last.connection:
             self._segments.append(_Segment(self._connection, self.sent))
-        start = (self.sent - self._base) * _SAMPLE_BYTES
-        pcm = bytes(memoryview(self._ring)[start : start + (end - self.sent) * _SAMPLE_BYTES])
+        pcm = self._ring.read(self.sent, end)
         self._connection += end - self.sent
         self.sent = end
         return pcm
@@ -155,8 +148,7 @@ class Timeline:
         """Whether no word can come of the audio that no final result covers yet."""
         if self._interim is not None:
             return False
-        start = (max(self.covered, self._base) - self._base) * _SAMPLE_BYTES
-        samples = to_int16(bytes(memoryview(self._ring)[start:]))
+        samples = to_int16(self._ring.read(max(self.covered, self._ring.base), self.heard))
         return not samples.size or (samples.max() <= _SILENCE and samples.min() >= -_SILENCE)
 
     # ------------------------------------------------------------ one axis
@@ -210,7 +202,7 @@ class Timeline:
             self.close_utterance()
         elif results.speech_final and self._words_open:
             events.append(self._end_utterance())
-        self._forget_until(self._replay_from())
+        self._ring.forget_until(self._replay_from())
         return events
 
     def _fresh_interim(self, transcript: Transcript) -> list[SttEvent]:
