@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import datetime
 from itertools import pairwise
@@ -13,9 +14,11 @@ import trio.testing
 from attrs import define, field
 
 from tests.in_memory import Caller, a_call
+from tests.patience import HANG_S
 from vantum.config import PlayoutSettings, Settings, ToolSettings
 from vantum.core import events as e
 from vantum.testing import CallTool, CartesiaScript, OpenAIScript, Reply
+from vantum.testing.calls import CallSetup, simulated_call
 from vantum.testing.openai_script import Fault
 from vantum.tools import Effect, Meeting, Tool, ToolContext, ToolError, book_meeting, tool
 
@@ -764,3 +767,80 @@ async def test_booking_a_meeting_with_a_hook(autojump_clock: object) -> None:
         datetime.fromisoformat("2026-03-31T14:30:00+02:00"), 30, "demo", "", None
     )
     assert key.startswith("session/0/book_meeting/")
+
+
+# ---------------------------------------------------------------- the caller's own voice
+
+
+def _closing() -> CallSetup:
+    ends = Reply(GOODBYE, (CallTool("end_call"),))
+    script = OpenAIScript((ends, "Yes, what else?"), first_token_s=0.3, tokens_per_s=60.0)
+    return CallSetup(settings=settings(built_in="end_call"), openai=script, direct=True)
+
+
+async def test_a_goodbye_that_a_noise_has_stopped_goes_on_and_then_the_line_closes(
+    autojump_clock: object,
+) -> None:
+    async with simulated_call(_closing()) as call:
+        await call.caller.start()
+        await call.caller.say("That is all, thank you.")
+        await call.caller.hear(0.8)
+        await call.caller.noise(0.8, dbfs=-10)
+        with trio.fail_after(30):
+            await call.over.wait()
+        assert call.socket.closed_with == (1000, "the agent ended the call")
+        assert " ".join(call.heard()) == GOODBYE
+        assert len(call.heard()) == 2
+        assert len(call.asked) == 1
+
+
+async def test_a_goodbye_that_words_have_stopped_is_not_the_end(autojump_clock: object) -> None:
+    async with simulated_call(_closing()) as call:
+        await call.caller.start()
+        await call.caller.say("That is all, thank you.")
+        await call.caller.hear(0.8)
+        await call.caller.say("Wait, I have got one more question.")
+        await call.caller.pause(20.0)
+        assert not call.over.is_set()
+        assert call.heard()[-1] == "Yes, what else?"
+        (told,) = [m for m in call.asked[1] if m["role"] == "tool"]
+        assert "unless they go on speaking" in told["content"]
+
+
+# ---------------------------------------------------------------- blocking functions, real time
+
+
+async def test_blocking_tools_run_in_threads_of_their_own_number() -> None:
+    loop = threading.get_ident()
+    running, most = 0, 0
+    lock, pair = threading.Lock(), threading.Barrier(2)
+
+    @tool(effect="pure")
+    def work(context: ToolContext, number: int) -> str:
+        nonlocal running, most
+        assert threading.get_ident() != loop
+        with lock:
+            running += 1
+            most = max(most, running)
+        pair.wait(HANG_S)  # until another one runs too
+        with lock:
+            running -= 1
+        return f"{context.call_id} {number}"
+
+    calls = tuple(CallTool("work", {"number": number}) for number in range(6))
+    told = await talk(Reply("", calls), "Done.", tools=(work,), max_threads=2)
+    assert told == [f"session {number}" for number in range(6)]
+    assert most == 2
+
+
+async def test_a_thread_is_left_alone_at_its_deadline() -> None:
+    go_on = threading.Event()
+
+    @tool(effect="irreversible", timeout_s=0.02)
+    def work() -> str:
+        go_on.wait(HANG_S)
+        return "late"
+
+    (told,) = await talk(asks("work"), "Sorry.", tools=(work,))
+    go_on.set()
+    assert "no result within 0.02 s; it may or may not have been carried out" in told

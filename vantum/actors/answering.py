@@ -114,6 +114,8 @@ class Answering:
                 return ResponseDone(turn.number, hangs_up=hangs_up)
             model = Recital(cut.rest) if cut.is_whole else Continuation(cut.rest, model)
             self._begin(turn, options, model, cut.rest, cut.begun, is_own=cut.is_whole)
+            if self.response is not None:
+                self.response.ends_call = cut.responses[-1].hangs_up
             return None
         self.settle()
         if turn.text:

@@ -30,7 +30,8 @@ class Response:
     `is_own`: no model was asked; a text of our own is spoken. `own_text`: what was known of it from
     the start. `cut_s`: when it was cancelled, on trio's clock; `joins`: because the user went on
     with his turn. `committed`: set when it is certain that there is a turn to answer; what has an
-    effect waits for it. `errands`: the tools it asks for, if there are any.
+    effect waits for it. `errands`: the tools it asks for, if there are any. `ends_call`: it goes on
+    with a goodbye that was cut.
     """
 
     answer: Answer
@@ -45,6 +46,7 @@ class Response:
     joins: bool = False
     committed: trio.Event = field(factory=_certain)
     errands: Errands | None = None
+    ends_call: bool = False
     speaks_ahead: bool = False
 
     @property
@@ -68,8 +70,8 @@ class Response:
     @property
     def hangs_up(self) -> bool:
         """Whether the call is to end with this answer: not if it broke off into a fallback."""
-        errands = self.errands
-        return errands is not None and errands.hang_up is not None and not self.failed
+        asked = self.errands is not None and self.errands.hang_up is not None
+        return (asked or self.ends_call) and not self.failed
 
     def quiet_since(self, rounds: int) -> float | None:
         """Since when, on trio's clock, the caller has heard all that the first `rounds` wrote.
