@@ -425,6 +425,15 @@ def test_without_a_summary_the_window_is_all_there_is() -> None:
     assert digest.messages[0].content == "u0"
 
 
+def test_a_note_counts() -> None:
+    history = History(max_messages=0, max_context_tokens=120)
+    talk(history, 6)
+    assert len(history.context(SYSTEM, "Now.")) == 1 + 12 + 1
+    longer = history.context(SYSTEM, "now " * 60)
+    assert sum(map(message_tokens, longer)) <= 120
+    assert len(longer) < 1 + 12 + 1
+
+
 def test_a_summary_counts_and_may_move_the_window() -> None:
     history = History(max_messages=0, max_context_tokens=300)
     n = 0
