@@ -92,7 +92,7 @@ class _Piece:
                 share = (middle - from_chars) / (len(self.text) - from_chars)
                 places.append(from_s + share * (end_s - from_s))
             else:
-                places.append(end_s)
+                places.append(from_s)
         return places
 
     def heard(self, heard_s: float, end_s: float) -> str:
@@ -103,7 +103,7 @@ class _Piece:
             return self.text[: last.text_end] if last else ""
         # Behind the last timed word, or without any: in proportion to the characters left.
         from_s, from_chars = (last.end_s, last.text_end) if last else (self.start_s, 0)
-        share = (heard_s - from_s) / (end_s - from_s) if end_s > from_s else 0.0
+        share = (heard_s - from_s) / (end_s - from_s) if end_s > from_s else heard_s >= from_s
         chars = from_chars + (len(self.text) - from_chars) * min(max(share, 0.0), 1.0)
         tokens = bisect_right(self._middles, chars)
         return self.text[: max(from_chars, self._ends[tokens - 1] if tokens else 0)]
