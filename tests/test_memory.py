@@ -496,3 +496,20 @@ async def test_an_answer_begun_ahead_moves_only_if_it_is_kept(
     asked_for = [str(chat.body["messages"]) for chat in caller.openai.chats]
     assert any(said in text and more not in text for text in asked_for)
     assert stages(caller) == [(None, "intro"), ("intro", "goodbye" if goes_on else "pitch")]
+
+
+@pytest.mark.parametrize("how", ["marker", "tool"])
+async def test_two_moves_in_an_answer_are_made_once_each(how: str, autojump_clock: object) -> None:
+    script = parse_script("[stages.intro]\n[stages.pitch]\n[stages.close]\n", "script.toml")
+    moves = tuple(CallTool("move_to_stage", {"stage": stage}) for stage in ("pitch", "close"))
+    answers: dict[str, str | Reply] = {
+        "marker": "[[stage:pitch]] We book meetings. [[stage:close]] On Monday?",
+        "tool": Reply("We book meetings. On Monday?", moves),
+    }
+    settings = scripted(script, script_moves=how)
+    async with a_call(settings=settings, openai=OpenAIScript((answers[how], "Good."))) as caller:
+        await caller.start()
+        await caller.turn()
+        assert stages(caller) == [(None, "intro"), ("intro", "pitch"), ("pitch", "close")]
+        await caller.turn()
+    assert len(stages(caller)) == 3
