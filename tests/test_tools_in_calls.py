@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from datetime import datetime
 from itertools import pairwise
@@ -14,7 +13,6 @@ import trio.testing
 from attrs import define, field
 
 from tests.in_memory import Caller, a_call
-from tests.patience import HANG_S
 from vantum.config import PlayoutSettings, Settings, ToolSettings
 from vantum.core import events as e
 from vantum.testing import CallTool, CartesiaScript, OpenAIScript, Reply
@@ -805,42 +803,3 @@ async def test_a_goodbye_that_words_have_stopped_is_not_the_end(autojump_clock: 
         assert call.heard()[-1] == "Yes, what else?"
         (told,) = [m for m in call.asked[1] if m["role"] == "tool"]
         assert "unless they go on speaking" in told["content"]
-
-
-# ---------------------------------------------------------------- blocking functions, real time
-
-
-async def test_blocking_tools_run_in_threads_of_their_own_number() -> None:
-    loop = threading.get_ident()
-    running, most = 0, 0
-    lock, pair = threading.Lock(), threading.Barrier(2)
-
-    @tool(effect="pure")
-    def work(context: ToolContext, number: int) -> str:
-        nonlocal running, most
-        assert threading.get_ident() != loop
-        with lock:
-            running += 1
-            most = max(most, running)
-        pair.wait(HANG_S)  # until another one runs too
-        with lock:
-            running -= 1
-        return f"{context.call_id} {number}"
-
-    calls = tuple(CallTool("work", {"number": number}) for number in range(6))
-    told = await talk(Reply("", calls), "Done.", tools=(work,), max_threads=2)
-    assert told == [f"session {number}" for number in range(6)]
-    assert most == 2
-
-
-async def test_a_thread_is_left_alone_at_its_deadline() -> None:
-    go_on = threading.Event()
-
-    @tool(effect="irreversible", timeout_s=0.02)
-    def work() -> str:
-        go_on.wait(HANG_S)
-        return "late"
-
-    (told,) = await talk(asks("work"), "Sorry.", tools=(work,))
-    go_on.set()
-    assert "no result within 0.02 s; it may or may not have been carried out" in told

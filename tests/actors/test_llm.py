@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Self
 
+import attrs
 import pytest
 import trio
 import trio.testing
@@ -22,7 +23,11 @@ from vantum.core.messages import (
     LlmFailed,
     LlmFinished,
     LlmOutput,
+    LlmPaused,
     LlmToken,
+    ModelOutput,
+    ToolCall,
+    ToolCallBegun,
 )
 from vantum.errors import ErrorKind, ProviderError
 
@@ -35,7 +40,7 @@ class After:
     """A step of an answer: some time, then text or a failure."""
 
     wait_s: float
-    then: str | ProviderError
+    then: ModelOutput | ProviderError
 
 
 NEVER = After(float("inf"), "")
@@ -45,7 +50,7 @@ NEVER = After(float("inf"), "")
 class ScriptedAnswer:
     """One answer: `open_s` until it is open, then its steps."""
 
-    steps: Sequence[str | After | ProviderError]
+    steps: Sequence[ModelOutput | After | ProviderError]
     open_s: float = 0.0
     was_left: bool = False
     _next: int = field(default=0, init=False)
@@ -62,10 +67,10 @@ class ScriptedAnswer:
     ) -> None:
         self.was_left = True
 
-    def __aiter__(self) -> AsyncIterator[str]:
+    def __aiter__(self) -> AsyncIterator[ModelOutput]:
         return self
 
-    async def __anext__(self) -> str:
+    async def __anext__(self) -> ModelOutput:
         if self._next == len(self.steps):
             raise StopAsyncIteration
         step = self.steps[self._next]
@@ -87,13 +92,15 @@ class ScriptedModel:
     asked_at_s: list[float] = field(factory=list)
     requests: list[ChatRequest] = field(factory=list)
 
-    def stream(self, request: ChatRequest) -> AbstractAsyncContextManager[AsyncIterator[str]]:
+    def stream(
+        self, request: ChatRequest
+    ) -> AbstractAsyncContextManager[AsyncIterator[ModelOutput]]:
         self.asked_at_s.append(trio.current_time())
         self.requests.append(request)
         return self.answers[len(self.requests) - 1]
 
 
-def says(*steps: str | After | ProviderError, open_s: float = 0.0) -> ScriptedAnswer:
+def says(*steps: ModelOutput | After | ProviderError, open_s: float = 0.0) -> ScriptedAnswer:
     return ScriptedAnswer(steps, open_s)
 
 
@@ -309,3 +316,93 @@ async def test_a_receiver_that_has_gone_is_not_a_failure_of_the_model(
     token_rx.close()
     with pytest.raises(trio.BrokenResourceError):
         await generate(ScriptedModel([says("One")]), REQUEST, token_tx, limits=LIMITS)
+
+
+# ---------------------------------------------------------------- rounds
+
+
+@define
+class Clerk:
+    """Goes so many rounds and notes what it heard of each."""
+
+    rounds: int
+    heeded: list[ToolCallBegun | ToolCall] = field(factory=list)
+    texts: list[str] = field(factory=list)
+
+    def heed(self, piece: ToolCallBegun | ToolCall) -> None:
+        self.heeded.append(piece)
+
+    async def carry_out(
+        self, request: ChatRequest, text: str, filler_tx: trio.MemorySendChannel[LlmOutput]
+    ) -> ChatRequest | None:
+        self.texts.append(text)
+        return request if len(self.texts) <= self.rounds else None
+
+
+CALL = ToolCall("id", "book", "{}")
+
+
+async def in_rounds(
+    clerk: Clerk | None, *answers: ScriptedAnswer, limits: LlmLimits = LIMITS
+) -> list[LlmOutput]:
+    model = ScriptedModel(list(answers))
+    token_tx, token_rx = trio.open_memory_channel[LlmOutput](100)
+    await generate(model, REQUEST, token_tx, limits=limits, provider="scripted", errands=clerk)
+    messages = [message async for message in token_rx]
+    assert len(model.requests) == len(answers)
+    return messages
+
+
+async def test_a_model_that_calls_is_asked_again(autojump_clock: object) -> None:
+    clerk = Clerk(2)
+    calls: list[ModelOutput] = [ToolCallBegun("id", "book"), CALL]
+    messages = await in_rounds(clerk, says(" ", "Hm, ", *calls), says(*calls), says("done."))
+    assert messages == [
+        LlmToken(" Hm, "),
+        LlmPaused(),
+        LlmPaused(),
+        LlmToken("done."),
+        LlmFinished(),
+    ]
+    assert clerk.texts == [" Hm, ", ""]
+    assert clerk.heeded == calls * 2
+
+
+async def test_rounds_end_when_nothing_follows(autojump_clock: object) -> None:
+    assert await in_rounds(Clerk(0), says("Bye.", CALL)) == [
+        LlmToken("Bye."),
+        LlmPaused(),
+        LlmFinished(),
+    ]
+
+
+async def test_an_empty_round_behind_words_is_an_end(autojump_clock: object) -> None:
+    messages = await in_rounds(Clerk(1), says("Hm.", CALL), says())
+    assert messages == [LlmToken("Hm."), LlmPaused(), LlmFinished()]
+    messages = await in_rounds(Clerk(1), says(CALL), says())
+    assert messages[0] == LlmPaused()
+    assert isinstance(messages[1], LlmFailed)
+
+
+async def test_without_tools_calls_are_passed_over(autojump_clock: object) -> None:
+    assert await in_rounds(None, says("Hm.", CALL)) == [LlmToken("Hm."), LlmFinished()]
+
+
+async def test_a_call_has_the_deadline_of_a_token_and_is_not_asked_for_twice(
+    autojump_clock: object,
+) -> None:
+    retry = attrs.evolve(LIMITS, retry=Schedule((0.1,)))
+    slow = says(ToolCallBegun("id", "book"), After(1.5, "late"))
+    (failure,) = await in_rounds(Clerk(0), slow, limits=retry)
+    assert isinstance(failure, LlmFailed)
+    assert failure.message == "no further text within 1 s"
+    quick = says(After(1.9, ToolCallBegun("id", "book")), After(0.9, CALL))
+    assert await in_rounds(Clerk(0), quick) == [LlmPaused(), LlmFinished()]
+
+
+async def test_each_round_has_its_own_deadlines(autojump_clock: object) -> None:
+    slow = [After(1.9, "a "), *[After(0.9, "b ")] * 7]
+    clerk = Clerk(1)
+    messages = await in_rounds(clerk, says(*slow, CALL), says(*slow))
+    assert messages[-1] == LlmFinished()
+    assert trio.current_time() > LIMITS.total_s

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx2
 import openai
@@ -19,9 +19,11 @@ from hypothesis import strategies as st
 
 from tests.patience import HANG_S, until
 from vantum.testing.openai import (
+    CallTool,
     Fault,
     FaultKind,
     OpenAIScript,
+    Reply,
     SimulatedOpenAI,
     serve_openai,
     simulated_openai,
@@ -323,3 +325,89 @@ def test_tokens_join_to_the_text(text: str, seed: int | None) -> None:
     tokens = split_tokens(text, seed)
     assert "".join(tokens) == text
     assert all(tokens)
+
+
+# ---------------------------------------------------------------- tools
+
+TOOLS: list[Any] = [
+    {
+        "type": "function",
+        "function": {
+            "name": "book",
+            "description": "Book it.",
+            "parameters": {"type": "object", "properties": {"what": {"type": "string"}}},
+        },
+    }
+]
+ASKED = Reply(
+    "Let me see.",
+    (CallTool("book", {"what": "a table"}), CallTool("book", "{oops", id="own")),
+)
+QUESTION: list[Any] = [{"role": "user", "content": "A table, please."}]
+
+
+async def test_tools_are_asked_for_in_a_stream(peer: SimulatedOpenAI) -> None:
+    """Put together by the package's own helper."""
+    peer.script = OpenAIScript((ASKED,))
+
+    def use(client: openai.OpenAI) -> Any:
+        with client.chat.completions.stream(model=MODEL, messages=QUESTION, tools=TOOLS) as stream:
+            events = [event.type for event in stream]
+            return events, stream.get_final_completion()
+
+    events, completion = await with_client(peer, use)
+    choice = completion.choices[0]
+    assert choice.finish_reason == "tool_calls"
+    assert choice.message.content == "Let me see."
+    calls = [(c.id, c.function.name, c.function.arguments) for c in choice.message.tool_calls]
+    assert calls == [("call_0_0", "book", '{"what": "a table"}'), ("own", "book", "{oops")]
+    assert events.count("tool_calls.function.arguments.delta") > 4
+    assert events.count("tool_calls.function.arguments.done") == 2
+
+
+async def test_tools_are_asked_for_in_one_piece(peer: SimulatedOpenAI) -> None:
+    peer.script = OpenAIScript((Reply("", (CallTool("book"),)),))
+
+    def use(client: openai.OpenAI, **options: Any) -> Any:
+        return client.chat.completions.create(model=MODEL, messages=QUESTION, **options).choices[0]
+
+    choice = await with_client(peer, lambda client: use(client, tools=TOOLS))
+    assert choice.finish_reason == "tool_calls"
+    assert choice.message.content is None
+    assert choice.message.tool_calls[0].function.arguments == "{}"
+    none = await with_client(peer, lambda client: use(client, tools=TOOLS, tool_choice="none"))
+    assert (none.finish_reason, none.message.tool_calls) == ("stop", None)
+    without = await with_client(peer, use)
+    assert without.message.tool_calls is None
+
+
+WRONG: list[tuple[Any, Any, str]] = [
+    ([{"type": "custom"}], QUESTION, "Expected a function"),
+    ([{"type": "function", "function": {"name": "a b"}}], QUESTION, "does not match pattern"),
+    ([{"type": "function", "function": {"name": "a"}}], QUESTION, "Invalid schema for function"),
+    (TOOLS, [{"role": "tool", "content": "x", "tool_call_id": "1"}], "must be a response to"),
+    (
+        TOOLS,
+        [
+            {
+                "role": "assistant",
+                "tool_calls": [
+                    {"id": "1", "type": "function", "function": {"name": "a", "arguments": ""}}
+                ],
+            },
+            {"role": "user", "content": "Hello?"},
+        ],
+        "must be followed by tool messages",
+    ),
+]
+
+
+@pytest.mark.parametrize(("tools", "messages", "why"), WRONG)
+async def test_wrong_tools_and_results_are_refused(
+    peer: SimulatedOpenAI, tools: Any, messages: Any, why: str
+) -> None:
+    def use(client: openai.OpenAI) -> object:
+        return client.chat.completions.create(model=MODEL, messages=messages, tools=tools)
+
+    with pytest.raises(openai.BadRequestError, match=why):
+        await with_client(peer, use)
