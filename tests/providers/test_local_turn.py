@@ -92,8 +92,8 @@ class BrokenGraph:
         raise RuntimeError("with /a/secret/path in it")
 
 
-def scripted(probabilities: list[float]) -> bytes:
-    frames = np.full((len(probabilities), FRAME_SAMPLES), 100, "<i2")
+def scripted(probabilities: list[float], level: int = 100) -> bytes:
+    frames = np.full((len(probabilities), FRAME_SAMPLES), level, "<i2")
     frames[:, 0] = [round(1000 * probability) for probability in probabilities]
     return frames.tobytes()
 
@@ -123,6 +123,19 @@ def test_edges_say_where_they_were_and_how_long_ago() -> None:
 def test_a_click_and_a_stop_consonant_are_no_edges() -> None:
     assert ear().feed(scripted([0.9, 0.9, 0.0, 0.0, 0.9, 0.0])) == []
     assert len(ear().feed(scripted([0.9] * 5 + [0.1] * 2 + [0.9] * 5))) == 1
+
+
+def test_a_voice_far_behind_the_callers_is_none() -> None:
+    activity = ear()
+    quiet = scripted([0.0] * 10)
+    assert len(activity.feed(scripted([0.9] * 40, level=9000) + quiet)) == 2
+    assert activity.feed(scripted([0.9] * 20, level=800) + quiet) == []
+    assert activity.probability == 0
+    # It ends his, too: the room goes on talking when he has finished.
+    began, ended = activity.feed(scripted([0.9] * 20, level=9000) + scripted([0.9] * 20, level=800))
+    assert (began.speaking, ended.speaking) == (True, False)
+    # Nobody else has spoken yet: whoever does is the caller.
+    assert len(ear().feed(scripted([0.9] * 20, level=800) + quiet)) == 2
 
 
 def test_a_frame_costs_one_run_of_the_model_however_it_comes() -> None:

@@ -2,7 +2,8 @@
 
 The same model and the same segmenter as the embedded recogniser's, with other lengths: the
 recogniser's utterance ends after half a second, this ear says so after 96 ms, and leaves it to
-`vantum.core.endpointing` what a silence means.
+`vantum.core.endpointing` what a silence means. Voices that are far fainter than the caller's are
+none (`vantum.core.loudness`): people talk behind him. The recogniser hears them still.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import importlib.util
 from typing import Final
 
 from vantum.config.providers import LocalSettings
-from vantum.core.audio import Framer
+from vantum.core.audio import Framer, dbfs
+from vantum.core.loudness import Loudness
 from vantum.core.messages import VoiceEdge
 from vantum.errors import ConfigError, ProviderError
 from vantum.ports import Health
@@ -68,6 +70,7 @@ class SileroActivity:
         self._framer = Framer(FRAME_BYTES)
         self._segmenter = Segmenter(_EDGES)
         self._probability = 0.0
+        self._loudness = Loudness()
 
     @property
     def probability(self) -> float:
@@ -93,6 +96,7 @@ class SileroActivity:
             except Exception as error:
                 detail = f"voice activity failed ({type(error).__name__})"
                 raise ProviderError(NAME, "server", detail) from error
+            self._mind_loudness(frame)
             match self._segmenter.feed(self._probability):
                 case SpeechBegan(first):
                     edges.append(self._edge(True, first, len(frames) - number))
@@ -101,6 +105,12 @@ class SileroActivity:
                 case _:
                     pass
         return edges
+
+    def _mind_loudness(self, frame: bytes) -> None:
+        is_voice = self._probability >= _EDGES.start_threshold
+        self._loudness = self._loudness.hear(dbfs(frame), voice=is_voice)
+        if not self._loudness.is_near:
+            self._probability = 0.0
 
     def _edge(self, speaking: bool, frame: int, to_come: int) -> VoiceEdge:
         """`to_come`: frames of the same piece behind the one that settled it."""
