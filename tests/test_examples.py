@@ -62,6 +62,16 @@ async def test_talking_to_a_server(tmp_path: Path, recording: Path) -> None:
             assert len(out) < len(answer)
 
 
+async def test_an_agent_with_tools(tmp_path: Path, recording: Path) -> None:
+    out = await example("tools", recording, cwd=tmp_path)
+    # On a machine that stands still for a while, the filler has no time to be said.
+    assert out.replace("Let me look at the calendar. ", "") == (
+        "  (booked a demo at 2026-03-31 16:30:00+02:00)\n"
+        "caller: Do you have time on Tuesday?\n"
+        "agent:  Four thirty it is. You will get an invitation. Goodbye!\n"
+    )
+
+
 @pytest.mark.parametrize("name", ["server_in_your_program", "your_own_provider"])
 async def test_programs_of_ones_own(tmp_path: Path, recording: Path, name: str) -> None:
     out = await example(name, recording, cwd=tmp_path)
@@ -81,6 +91,7 @@ def test_examples_are_short_and_all_are_tested() -> None:
         "talk_by_hand",
         "server_in_your_program",
         "your_own_provider",
+        "tools",
     }
     for path in scripts.values():
         assert path.read_text().count("\n") < 60, path

@@ -715,6 +715,10 @@ async def test_facts_are_remembered_without_another_round(
         assert said(call) == ["Got it, Bob.", "Nice."]
         assert call.conductor is not None
         assert call.conductor.facts == {"name": "Bob", "pet": "cat"}
+        await call.turn()
+        note = call.openai.chats[-1].body["messages"][-1]
+        assert note["role"] == "system"
+        assert note["content"].endswith('- "name": "Bob"\n- "pet": "cat"')
 
 
 @pytest.mark.parametrize(

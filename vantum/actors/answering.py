@@ -147,7 +147,8 @@ class Answering:
 
     def _context(self, history: History, options: InputOptions) -> tuple[ChatMessage, ...]:
         briefing = self.briefing
-        return history.context(briefing.prompt(options.prospect), briefing.note)
+        note = "\n\n".join(filter(None, (briefing.note, self.toolbox.memory.note)))
+        return history.context(briefing.prompt(options.prospect), note)
 
     def _begin(
         self,
