@@ -246,7 +246,7 @@ class StateChanged:
 
 @frozen
 class StageChanged:
-    """`conversation.stage.changed`: the call moved on in its script; `old` None: it begins there."""
+    """`conversation.stage.changed`: the call moved on in its script; `old` None: it begins."""
 
     old: str | None
     new: str

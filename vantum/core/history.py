@@ -207,7 +207,8 @@ class History:
         """The model used tools: its message with the calls and the results, one for each call.
 
         What it said with the calls is not taken from here but from the answer that was recorded
-        before, as it was heard; in the context they are one message. A call whose result nobody waited for needs one that says so.
+        before, as it was heard; in the context they are one message. A call whose result nobody
+        waited for needs one that says so.
 
         Raises:
             ValueError: there is no call, a result is missing, or one belongs to no call.
