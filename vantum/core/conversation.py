@@ -71,6 +71,7 @@ from vantum.core.messages import (
 )
 from vantum.core.moves import end_call, go_on, move, service_error
 from vantum.core.turn_taking import (
+    is_auto,
     judge,
     mind_silence,
     notice,
@@ -216,6 +217,7 @@ def _flushed(c: Conversation, e: SttFlushed, now_s: float) -> Step:
     request = found[0].request if found else c.start_request
     # Answers come in order: what was asked before it has its own, or will never have one.
     c = evolve(c, flushes=tuple(f for f in c.flushes if f.flush_id > e.flush_id))
+    c = evolve(c, overdue=frozenset(n for n in c.overdue if n > e.flush_id))
     c = notice(hear(c, e, now_s), e, now_s)
     judged = bool(found and found[0].judged)
     if not judged or c.flushes or still_ended(c, now_s):
@@ -232,7 +234,7 @@ def _tick(c: Conversation, e: Tick, now_s: float) -> Step:
         others = tuple(f for f in c.flushes if f is not flush)
         if not c.words and not c.interim and c.options and c.language == c.options.language:
             # There is nothing to answer, so nothing is gained by giving up on words that come late.
-            if flush.judged:  # nobody waits for it: they are the beginning of the next turn
+            if flush.judged or is_auto(c):  # they begin the next turn, and nothing waits for them
                 c = turn_taken(evolve(c, flushes=others), now_s)
                 continue
             waiting = evolve(flush, deadline_s=None)
