@@ -356,6 +356,7 @@ async def ask(client: Client) -> None:
     async for _, message in client.events:
         if isinstance(message, e.OutputChunk):
             return
+    raise AssertionError(f"no answer, and the server hung up: {client.closed}")
 
 
 async def test_run_tells_how_to_try_it_and_ends_politely(clean: None) -> None:
