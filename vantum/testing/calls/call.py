@@ -65,6 +65,8 @@ class CallSetup:
         detector: the server's turn detector; None: it has none.
         seed: of everything that is random.
         step_ms, idle_ms: steps of the caller's audio, see `vantum.testing.calls.microphone`.
+        reports_ms: how often the client says how far playback has come (`audio.output.played`); 0:
+            never, and then the server does not know what a network that stalls has held back.
         direct: without the providers' wire protocols: several times faster, and nothing can go
             wrong with a connection to a provider. See `vantum.testing.calls.direct`.
         wall_ms: the time of day at which the call begins.
@@ -85,6 +87,7 @@ class CallSetup:
     seed: int = 0
     step_ms: int = 20
     idle_ms: int = 200
+    reports_ms: int = 0
     direct: bool = False
     wall_ms: int = MORNING_MS
     window: int = 64
@@ -262,7 +265,9 @@ def new_call(setup: CallSetup, nursery: trio.Nursery) -> SimulatedCall:
     voice = DirectVoice(script=setup.cartesia)
     speaking = voice if setup.direct else synthesiser
     microphone = Microphone(phone, said, options.sampling_rate_hz, setup.step_ms, setup.idle_ms)
-    caller = Caller(phone, microphone, Earpiece(lambda: speaking.transcripts), log, options)
+    caller = Caller(
+        phone, microphone, Earpiece(lambda: speaking.transcripts), log, options, setup.reports_ms
+    )
     phone.listeners.append(caller.note)
     return SimulatedCall(
         setup,

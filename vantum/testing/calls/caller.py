@@ -35,14 +35,28 @@ class Caller:
     earpiece: Earpiece
     log: CallLog
     options: e.InputOptions = field(factory=e.InputOptions)
+    reports_ms: int = 0
     _started: trio.Event = field(factory=trio.Event)
     _asked: int = 0  # how many answers there were when the caller last began to speak
     _lines: dict[str, Line] = field(factory=dict)
 
     async def run(self) -> None:
-        """The microphone, from the moment at which the call has begun."""
+        """The microphone and the reports, from the moment at which the call has begun."""
         await self._started.wait()
-        await self.microphone.run()
+        async with trio.open_nursery() as nursery:
+            if self.reports_ms:
+                nursery.start_soon(self._report)
+            await self.microphone.run()
+            nursery.cancel_scope.cancel()
+
+    async def _report(self) -> None:
+        """Tell the server how far playback has come, as a careful client does."""
+        while True:
+            await trio.sleep(self.reports_ms / 1000)
+            if (playing := self.earpiece.playing) is not None and playing.began_s is not None:
+                played_ms = playing.heard_s(trio.current_time()) * 1000
+                message = e.Played(self.phone.request(), playing.utterance_id, played_ms)
+                await self.phone.send(message)
 
     # ------------------------------------------------------------ speaking
 

@@ -120,7 +120,10 @@ class Earpiece:
                     self._contexts[utterance_id] = known[-1]
             case e.OutputChunk(utterance_id=utterance_id, audio=pcm):
                 if (utterance := self._find(utterance_id)) is not None:
+                    first = utterance.began_s is None
                     utterance.chunk(now_s, pcm)
+                    if first:  # now it is among the latest that were asked for
+                        self.learn_words(utterance)
             case e.OutputCompleted(utterance_id=utterance_id):
                 if (utterance := self._find(utterance_id)) is not None:
                     utterance.complete = True
