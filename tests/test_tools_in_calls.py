@@ -13,7 +13,7 @@ import trio.testing
 from attrs import define, field
 
 from tests.in_memory import Caller, a_call
-from vantum.config import PlayoutSettings, Settings, ToolSettings
+from vantum.config import OpenAISettings, PlayoutSettings, Settings, ToolSettings
 from vantum.core import events as e
 from vantum.testing import CallTool, CartesiaScript, OpenAIScript, Reply
 from vantum.testing.calls import CallSetup, simulated_call
@@ -191,6 +191,20 @@ async def test_without_tools_none_are_offered(autojump_clock: object) -> None:
         await call.start()
         await call.turn()
         assert "tools" not in call.openai.chats[0].body
+
+
+async def test_built_in_tools_are_offered_where_tools_are_known(autojump_clock: object) -> None:
+    async def offered(*tools: Tool, url: str = "http://openai.test/v1") -> list[str]:
+        chosen = Settings(openai=OpenAISettings(base_url=url))
+        async with a_call(settings=chosen, tools=tools) as call:
+            await call.start()
+            await call.turn()
+            body = call.openai.chats[0].body
+            return [one["function"]["name"] for one in body.get("tools", ())]
+
+    assert await offered() == []
+    assert await offered(Desk().tool("pure")) == ["end_call", "remember", "book"]
+    assert await offered(url="https://api.openai.com/v1") == ["end_call", "remember"]
 
 
 # ---------------------------------------------------------------- what goes wrong

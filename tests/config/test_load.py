@@ -354,3 +354,27 @@ def test_any_environment_loads_or_says_in_one_line_why_not(env: dict[str, str]) 
     ]
     assert blamed
     assert "hunter2" not in line
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ("auto", None),
+        (" AUTO ", None),
+        ("end_call", ("end_call",)),
+        (" remember , end_call,", ("remember", "end_call")),
+    ],
+)
+def test_built_in_tools_by_name(given: str, names: tuple[str, ...] | None) -> None:
+    loaded = load_settings({"TOOLS_BUILT_IN": given, "TOOLS": "a:b, c:d"}, None)
+    assert loaded.settings.tools.built_in_names == names
+    assert loaded.settings.tools.load_paths == ("a:b", "c:d")
+
+
+def test_a_built_in_tool_that_there_is_not() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_settings({"TOOLS_BUILT_IN": "end_call, fly"}, None)
+    assert str(caught.value) == (
+        "tools.built_in=end_call, fly (environment TOOLS_BUILT_IN): must be auto or of end_call, "
+        "remember"
+    )

@@ -16,6 +16,7 @@ from structlog.typing import FilteringBoundLogger
 
 from vantum.actors.call import Call
 from vantum.config import ToolSettings
+from vantum.config.providers import is_openai
 from vantum.core.builtin_tools import BUILT_IN
 from vantum.core.messages import ToolCall, ToolSpec
 from vantum.core.tools import (
@@ -95,7 +96,11 @@ class Toolbox:
         settings = call.settings.tools
         threads = call.tool_threads or trio.CapacityLimiter(settings.max_threads)
         box = cls(call.session_id, settings, threads, call.log)
-        for tool in (*(BUILT_IN[name] for name in settings.built_in_names), *call.tools):
+        names = settings.built_in_names
+        if names is None:
+            takes_tools = call.tools or is_openai(call.settings.openai.base_url)
+            names = tuple(BUILT_IN) if takes_tools else ()
+        for tool in (*(BUILT_IN[name] for name in names), *call.tools):
             box.add(tool)
         return box
 

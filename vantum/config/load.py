@@ -168,11 +168,11 @@ def _check_together(settings: Settings, origins: Mapping[str, str]) -> None:
             raise ConfigError(
                 f"{more}={high} ({origins[more]}): must be at least {less}={low} ({origins[less]})"
             )
-    for tool in settings.tools.built_in_names:
+    for tool in settings.tools.built_in_names or ():
         if tool not in BUILT_IN:
             raise ConfigError(
                 f"tools.built_in={settings.tools.built_in} ({origins['tools.built_in']}): "
-                f"must be of {', '.join(BUILT_IN)}"
+                f"must be auto or of {', '.join(BUILT_IN)}"
             )
     for tier in ("fallback_tier1", "fallback_tier2", "fallback_tier3"):
         text = getattr(settings.llm, tier)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from attrs import frozen
 
 from vantum.config.base import Secret, setting
@@ -126,3 +128,8 @@ class LocalSettings:
     interim_ms: int = setting(
         500, "How often it gives an interim transcript.", env="LOCAL_INTERIM", low=100, high=5000
     )
+
+
+def is_openai(base_url: str) -> bool:
+    """Whether this is OpenAI's own address, and not another server with its protocol."""
+    return urlsplit(base_url).hostname == "api.openai.com"

@@ -12,8 +12,10 @@ class ToolSettings:
     """What the model may call, and how long that may take."""
 
     built_in: str = setting(
-        "end_call,remember",
-        "Which of the built-in tools are offered, comma-separated; empty: none.",
+        "auto",
+        "Which of the built-in tools are offered, comma-separated (`end_call`, `remember`); empty: "
+        "none; `auto`: all, with OpenAI itself or beside tools of your own (not every other server "
+        "takes tools).",
         env="TOOLS_BUILT_IN",
     )
     load: str = setting(
@@ -60,8 +62,10 @@ class ToolSettings:
     )
 
     @property
-    def built_in_names(self) -> tuple[str, ...]:
-        """In order."""
+    def built_in_names(self) -> tuple[str, ...] | None:
+        """In order; None for `auto`."""
+        if self.built_in.strip().lower() == "auto":
+            return None
         return tuple(name for part in self.built_in.split(",") if (name := part.strip()))
 
     @property

@@ -27,12 +27,12 @@ from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
-from urllib.parse import urlsplit
 
 import trio
 from attrs import define, field, frozen
 
 from vantum.config import LlmSettings, OpenAISettings
+from vantum.config.providers import is_openai
 from vantum.core.messages import ChatRequest, ModelOutput
 from vantum.errors import ProviderError
 from vantum.ports import Health, LanguageModel
@@ -124,7 +124,7 @@ class OpenAIProvider:
         self._create = self._client.chat.completions.with_streaming_response.create
         self._describe = self._client.models.retrieve
         self._settings = settings_llm
-        self._is_openai = urlsplit(base_url).hostname == "api.openai.com"
+        self._is_openai = is_openai(base_url)
         self._contacts = Contacts()
         self._nursery_manager: AbstractAsyncContextManager[trio.Nursery] | None = None
         self._nursery: trio.Nursery | None = None
