@@ -529,6 +529,40 @@ _EVERY = OpenAIScript(
 )
 
 
+_CALM = Settings(
+    tools=ToolSettings(built_in="", filler=""),
+    playout=PlayoutSettings(chunk_ms=400, lead_ms=400),
+)
+
+
+def _every(desk: Desk) -> tuple[Tool, ...]:
+    return (
+        desk.tool("pure", name="look", takes_s=0.3),
+        desk.tool("idempotent", name="note", takes_s=0.3),
+        desk.tool("irreversible", takes_s=0.7),
+    )
+
+
+async def _until_message(call: Caller, count: int) -> bool:
+    """Take a turn; returns at the `count`-th message after it, or at its end: whether there were so
+    many."""
+    came, reached, news = 0, False, trio.Event()
+
+    def note(at_s: float, envelope: object) -> None:
+        nonlocal came, reached
+        came += 1
+        if came == count:
+            reached = True
+        if reached or call.messages(e.OutputCompleted):
+            news.set()
+
+    call.call.phone.listeners.append(note)
+    await call.speak(0.1)
+    await call.end()
+    await news.wait()
+    return reached
+
+
 def _is_answering(call: Caller) -> bool:
     return call.conductor is not None and call.conductor.conversation.turn is not None
 
@@ -552,34 +586,12 @@ async def _interrupted_after(count: int) -> tuple[bool, set[str]]:
     Gives whether there were so many, and what was done in it.
     """
     desk = Desk()
-    tools = (
-        desk.tool("pure", name="look", takes_s=0.3),
-        desk.tool("idempotent", name="note", takes_s=0.3),
-        desk.tool("irreversible", takes_s=0.7),
-    )
-    calm = Settings(
-        tools=ToolSettings(built_in="", filler=""),
-        playout=PlayoutSettings(chunk_ms=400, lead_ms=400),
-    )
     cartesia = CartesiaScript(first_audio_s=0.1, rate=4.0)
     async with a_call(
-        openai=_EVERY, cartesia=cartesia, settings=calm, tools=tools, direct=True
+        openai=_EVERY, cartesia=cartesia, settings=_CALM, tools=_every(desk), direct=True
     ) as call:
         await call.start(tokens=True)
-        came, reached, news = 0, False, trio.Event()
-
-        def note(at_s: float, envelope: object) -> None:
-            nonlocal came, reached
-            came += 1
-            if came == count:
-                reached = True
-            if reached or call.messages(e.OutputCompleted):
-                news.set()
-
-        call.call.phone.listeners.append(note)
-        await call.speak(0.1)
-        await call.end()
-        await news.wait()
+        reached = await _until_message(call, count)
         cut_s = float("inf")
         if reached and _is_answering(call):
             await call.send(e.Interrupt(call.request()))
@@ -611,6 +623,89 @@ async def test_interruptions_at_every_event_boundary(
     assert count > 30
     # Each effect was cut off at least once just before it, and allowed at least once.
     every = [frozenset(), {"wish"}, {"wish", "table"}, {"wish", "table", "car"}]
+    assert outcomes == {frozenset(some) for some in every}
+
+
+async def _hung_up_after(count: int) -> bool:
+    """The call, whose caller is gone after the `count`-th message of its answer."""
+    desk = Desk()
+    cartesia = CartesiaScript(first_audio_s=0.1, rate=4.0)
+    async with a_call(
+        openai=_EVERY, cartesia=cartesia, settings=_CALM, tools=_every(desk), direct=True
+    ) as call:
+        await call.start(tokens=True)
+        reached = await _until_message(call, count)
+        cut_s = trio.current_time()
+        await call.hang_up()
+        _check(desk, cut_s)
+        # The session waited for what had begun, and for nothing else.
+        assert trio.current_time() - cut_s <= 0.7
+        assert call.failure is None
+        return reached
+
+
+async def test_hang_ups_at_every_event_boundary(autojump_clock: object) -> None:
+    count = 1
+    while await _hung_up_after(count):
+        count += 1
+    assert count > 30
+
+
+@define(eq=False)
+class _Steps(trio.abc.Instrument):
+    """Does something after so many steps of any task."""
+
+    left: int
+    then: Callable[[], object]
+
+    def after_task_step(self, task: object) -> None:
+        self.left -= 1
+        if not self.left:
+            self.then()
+
+
+async def _interrupted_at_step(step: int) -> tuple[bool, frozenset[str]]:
+    """The call, interrupted between two steps of its tasks; whether there were so many, and what
+    was done."""
+    desk = Desk()
+    cut_s = float("inf")
+    cartesia = CartesiaScript(first_audio_s=0.1)
+    async with a_call(
+        openai=_EVERY, cartesia=cartesia, settings=_CALM, tools=_every(desk), direct=True
+    ) as call:
+        await call.start()
+        await call.speak(0.02)
+        assert call.conductor is not None
+        answering = call.conductor.answering
+
+        def interrupt() -> None:
+            nonlocal cut_s
+            if (response := answering.response) is not None:
+                cut_s = trio.current_time()
+                # As `Answering.cancel` does, at a moment that no message could choose.
+                response.cut_s = cut_s
+                response.scope.cancel()
+
+        steps = _Steps(step, interrupt)
+        trio.lowlevel.add_instrument(steps)
+        try:
+            await call.end()
+            await trio.sleep(8)
+        finally:
+            trio.lowlevel.remove_instrument(steps)
+        _check(desk, cut_s)
+        return steps.left <= 0, frozenset(_done(desk))
+
+
+async def test_interruptions_between_any_two_steps(autojump_clock: object) -> None:
+    outcomes: set[frozenset[str]] = set()
+    step, reached = 5, True
+    while reached:
+        reached, done = await _interrupted_at_step(step)
+        outcomes.add(done)
+        step += 8
+    assert step > 300
+    every = [(), ("wish",), ("wish", "table"), ("wish", "table", "car")]
     assert outcomes == {frozenset(some) for some in every}
 
 
