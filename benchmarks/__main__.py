@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks import scenarios
+from benchmarks import latency, scenarios
 from benchmarks.barging import barge_in
 from benchmarks.listening import detection_share
 from benchmarks.pure import pure
@@ -19,7 +19,8 @@ from benchmarks.scenarios import Say, Scale
 from benchmarks.speculating import speculation
 
 PARTS: dict[str, list[Callable[[Scale, Say], list[Row]]]] = {
-    "a": [scenarios.own_share],
+    "a": [latency.own_share],
+    "floor": [latency.floor],
     "b": [scenarios.first_piece],
     "c": [scenarios.memory, scenarios.flat],
     "d": [scenarios.processor],

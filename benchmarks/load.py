@@ -60,7 +60,8 @@ class Load:
     async def turns(
         self, turns: int, speech_s: float, pause_s: float, together: bool, always: bool
     ) -> dict[str, Any]:
-        """On every line, so many turns; gives the milliseconds from end to first audio.
+        """On every line, so many turns; gives the milliseconds from end to first audio, and what
+        the recogniser heard in each.
 
         Args:
             speech_s: how long the caller speaks.
@@ -69,6 +70,7 @@ class Load:
             always: the microphone stays open: frames are also sent while the caller listens.
         """
         found: list[float] = []
+        heard: list[str] = []
         everybody = _Barrier(len(self.lines)) if together else None
 
         async def one(line: Line) -> None:
@@ -82,13 +84,15 @@ class Load:
                     await trio.sleep(speech_s)
                     if everybody is not None:
                         await everybody.wait()
+                    at = len(line.events)
                     found.append(1000 * await _turn(line, microphone, always))
+                    heard.append(_transcript(line, at))
                     line.forget()
                     await trio.sleep(rng.uniform(0, pause_s))
                 nursery.cancel_scope.cancel()
 
         await self._everybody(one, turns * (speech_s + pause_s))
-        return {"latency_ms": found}
+        return {"latency_ms": found, "heard": heard}
 
     async def talk(self, seconds: float, every_s: float) -> dict[str, Any]:
         """Stream audio on every line all the time; end a turn every `every_s` seconds."""
@@ -249,6 +253,12 @@ async def _turn(line: Line, microphone: _Microphone, always: bool) -> float:
         return line.events[first][0] - ended_s
     seen = [kind for _, kind, _ in line.events[at:]]
     raise RuntimeError(f"no whole answer within {_TURN_S:g} s; events since the end: {seen[-12:]}")
+
+
+def _transcript(line: Line, since: int) -> str:
+    """What the recogniser understood in the last turn."""
+    texts = [p["transcript"] for _, k, p in line.events[since:] if k.endswith("transcript.final")]
+    return texts[-1] if texts else ""
 
 
 class _Barrier:

@@ -1,30 +1,28 @@
 """The simulated providers, a process of its own, with a record of when they said what.
 
-The plan comes as JSON in the first argument; the end of standard input ends the process. A line
-of input is answered with how much audio the recogniser got so far and, if the plan wants a
-timeline, with the records since the last one: when the model's token that begins the
-first marker left, when its text reached the synthesiser, and when the first audio of it left.
+The plan comes as JSON in the first argument; the end of standard input ends the process. A line of
+input is answered with how much audio the recogniser got so far; with the time that each turn spent
+in this process, if the plan wants `spans`; and, if it wants a `timeline`, with the records since
+the last one: when the model's token that begins the first marker left, when its text reached the
+synthesiser, and when the first audio of it left.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import trio
 from attrs import define, field
 
 from benchmarks.line import now_s
+from benchmarks.spans import AUDIO_BYTES, Noted, Serve, Spans, lines, numbered
 from vantum.testing import CartesiaScript, DeepgramScript, OpenAIScript
 from vantum.testing.cartesia import SimulatedCartesia
 from vantum.testing.deepgram import SimulatedDeepgram
 from vantum.testing.openai import SimulatedOpenAI
 from vantum.testing.providers import KEY
-
-#: Longer than any message of the synthesiser that is not audio.
-_AUDIO_BYTES = 2000
 
 
 @define
@@ -39,33 +37,7 @@ class Timeline:
             self.records.append((now_s(), what))
 
 
-@define(eq=False)
-class Noted(trio.abc.Stream):
-    """A stream that tells what passes before it is written and after it is read."""
-
-    inner: trio.abc.Stream
-    on_write: Callable[[bytes], None]
-    on_read: Callable[[bytes], None]
-
-    async def send_all(self, data: Any) -> None:
-        self.on_write(bytes(data))
-        await self.inner.send_all(data)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self.inner.wait_send_all_might_not_block()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        data = bytes(await self.inner.receive_some(max_bytes))
-        self.on_read(data)
-        return data
-
-    async def aclose(self) -> None:
-        await self.inner.aclose()
-
-
-def _noted_model(
-    timeline: Timeline, serve: Callable[[trio.abc.Stream], Awaitable[None]]
-) -> Callable[[trio.abc.Stream], Awaitable[None]]:
+def _noted_model(timeline: Timeline, serve: Serve) -> Serve:
     """A model whose tokens are separate writes: notes the one that begins the first marker.
 
     That is where the marker can be known: two symbols are a break by themselves. To count from the
@@ -88,12 +60,10 @@ def _noted_model(
     return served
 
 
-def _noted_voice(
-    timeline: Timeline, serve: Callable[[trio.abc.Stream], Awaitable[None]]
-) -> Callable[[trio.abc.Stream], Awaitable[None]]:
+def _noted_voice(timeline: Timeline, serve: Serve) -> Serve:
     async def served(stream: trio.abc.Stream) -> None:
         def wrote(data: bytes) -> None:
-            if len(data) > _AUDIO_BYTES:
+            if len(data) > AUDIO_BYTES:
                 timeline.note("audio_out")
 
         def read(data: bytes) -> None:
@@ -104,9 +74,7 @@ def _noted_voice(
     return served
 
 
-async def _listen(
-    nursery: trio.Nursery, serve: Callable[[trio.abc.Stream], Awaitable[None]]
-) -> int:
+async def _listen(nursery: trio.Nursery, serve: Serve) -> int:
     # A crowd of calls may connect at the same moment: room for all of them.
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1", backlog=1024)
     await nursery.start(trio.serve_listeners, serve, listeners)
@@ -116,10 +84,13 @@ async def _listen(
 
 async def main(plan: dict[str, Any]) -> None:
     """Serve until standard input ends; the first line out is the server's environment."""
-    timeline = Timeline(on=plan.get("timeline", False))
+    timeline, spans = Timeline(on=plan.get("timeline", False)), Spans()
+    answers: Any = tuple(plan["answers"])
+    if plan.get("spans"):
+        answers = numbered(plan["answers"][0])
     deepgram = SimulatedDeepgram(
         DeepgramScript(
-            ("hello there my friend",),
+            lines(5000) if plan.get("spans") else ("hello there my friend",),
             speech="on_finalize",
             scope="server",
             # Else an open microphone's silence is made final every 4 s, and a turn that ends just
@@ -127,16 +98,20 @@ async def main(plan: dict[str, Any]) -> None:
             final_every_s=plan.get("final_every_s", 1e9),
         )
     )
-    openai = SimulatedOpenAI(OpenAIScript(tuple(plan["answers"]), **plan.get("openai", {})))
+    openai = SimulatedOpenAI(OpenAIScript(answers, **plan.get("openai", {})))
     cartesia = SimulatedCartesia(CartesiaScript(**plan.get("cartesia", {})))
-    model: Callable[[trio.abc.Stream], Awaitable[None]] = openai.serve_stream
-    voice: Callable[[trio.abc.Stream], Awaitable[None]] = cartesia.serve_stream
+    recogniser: Serve = deepgram.handle
+    model: Serve = openai.serve_stream
+    voice: Serve = cartesia.serve_stream
     async with trio.open_nursery() as nursery:
         if timeline.on:
             model, voice = _noted_model(timeline, model), _noted_voice(timeline, voice)
+        if plan.get("spans"):
+            recogniser = spans.recogniser(recogniser)
+            model, voice = spans.model(model), spans.voice(voice)
         environment = {
             "DEEPGRAM_API_KEY": KEY,
-            "DEEPGRAM_BASE_URL": f"ws://127.0.0.1:{await _listen(nursery, deepgram.handle)}",
+            "DEEPGRAM_BASE_URL": f"ws://127.0.0.1:{await _listen(nursery, recogniser)}",
             "OPENAI_API_KEY": KEY,
             "OPENAI_BASE_URL": f"http://127.0.0.1:{await _listen(nursery, model)}/v1",
             "CARTESIA_API_KEY": KEY,
@@ -144,7 +119,11 @@ async def main(plan: dict[str, Any]) -> None:
         }
         print(json.dumps(environment), flush=True)
         while await trio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True):
-            answer = {"records": timeline.records, "heard_s": deepgram.audio_s}
+            answer = {
+                "records": timeline.records,
+                "heard_s": deepgram.audio_s,
+                "spans": sorted(spans.totals().items()),
+            }
             print(json.dumps(answer), flush=True)
             timeline.records.clear()
         nursery.cancel_scope.cancel()

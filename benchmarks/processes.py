@@ -18,6 +18,8 @@ from typing import IO, Any
 from attrs import define
 
 ROOT = Path(__file__).parent.parent
+#: What is measured, and the process that stands in its place for the floor.
+SERVER, BARE = "benchmarks.serving", "benchmarks.bare"
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -125,13 +127,15 @@ def _clean_environment() -> dict[str, str]:
 
 @contextmanager
 def three(
-    plan: dict[str, Any], settings: dict[str, str] | None = None
+    plan: dict[str, Any],
+    settings: dict[str, str] | None = None,
+    server_module: str = SERVER,
 ) -> Iterator[tuple[Process, Process, Process]]:
     """Peers, server and load client: all on loopback, each in its own process."""
     with running("the peers", "benchmarks.peers", [json.dumps(plan)]) as peers:
         environment = json.loads(peers.read_line(20))
         with running(
-            "the server", "benchmarks.serving", env={**environment, **(settings or {})}
+            "the server", server_module, env={**environment, **(settings or {})}
         ) as server:
             host, port = _address(server)
             with running("the load", "benchmarks.load", [host, port]) as load:

@@ -1,4 +1,4 @@
-"""(a) to (e): the server in its own process, between simulated providers and a load client."""
+"""(b) to (e): the server in its own process, between simulated providers and a load client."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import frozen
 
-from benchmarks.processes import Process, three
+from benchmarks.processes import SERVER, Process, three
 from benchmarks.report import Row, percentile
 
 #: About a second and a half of speech in two pieces.
@@ -43,54 +43,9 @@ class Scale:
 Say = Callable[[str], None]
 
 
-def _warm(load: Process) -> None:
+def warm(load: Process) -> None:
     """Everything has happened once: modules, caches, connection pools."""
     load.ask(do="conversations", count=4, at_once=2)
-
-
-# ---------------------------------------------------------------- (a)
-
-
-def own_share(scale: Scale, say: Say) -> list[Row]:
-    """The framework's own share of a turn: `audio.input.end` → first answer audio."""
-    rows = []
-    many = scale.of(50, 5)
-    cases = [
-        (1, False, True, "1 session", 10.0),
-        (many, False, False, f"{many} sessions, turns spread, audio while the caller speaks", 30.0),
-        (many, False, True, f"{many} sessions, turns spread, audio all the time", 30.0),
-        (many, True, False, f"{many} sessions, all turns end at the same moment", 30.0),
-    ]
-    for sessions, together, always, words, goal in cases:
-        p50, p95, cpu, waits, times, counts = [], [], [], [], [], []
-        for _ in range(scale.runs):
-            with three({"answers": [SHORT]}) as (_, server, load):
-                _warm(load)
-                load.ask(do="connect", sessions=sessions)
-                turns = scale.of(20 if sessions == 1 else 3, 2)
-                before = server.cpu_s(), server.waited_s(), time.monotonic()
-                found = load.ask(
-                    do="turns",
-                    turns=turns,
-                    speech_s=scale.of(0.3 if sessions == 1 else 1.0, 0.3),
-                    pause_s=scale.of(0.2 if sessions == 1 else 1.0, 0.1),
-                    together=together,
-                    always=always,
-                )["latency_ms"]
-                cpu.append(server.cpu_s() - before[0])
-                waits.append(server.waited_s() - before[1])
-                times.append(time.monotonic() - before[2])
-            p50.append(percentile(found, 50))
-            p95.append(percentile(found, 95))
-            counts.append(len(found))
-            say(f"  a: {words}: p50 {p50[-1]:.1f} ms, p95 {p95[-1]:.1f} ms of {counts[-1]} turns")
-        note = (
-            f"{counts[0]} turns a run; the server used {100 * sum(cpu) / sum(times):.0f} % of a "
-            f"core and waited {100 * sum(waits) / sum(times):.0f} % of the time to get one"
-        )
-        rows.append(Row("a", f"own share, {words}, p50", "ms", p50))
-        rows.append(Row("a", f"own share, {words}, p95", "ms", p95, goal, note))
-    return rows
 
 
 # ---------------------------------------------------------------- (b)
@@ -234,16 +189,10 @@ def processor(scale: Scale, say: Say) -> list[Row]:
     for sessions, rate_hz in scale.of(cases, [(2, 16_000)]):
         found, shares, handled = [], [], []
         for _ in range(scale.runs):
-            with three({"answers": [LONG]}) as (peers, server, load):
-                _warm(load)
-                load.ask(do="connect", sessions=sessions, rate_hz=rate_hz)
-                before_s, heard_s = server.cpu_s(), peers.ask(do="audio")["heard_s"]
-                talk = load.ask(do="talk", seconds=scale.of(12.0, 1.5), every_s=scale.of(6.0, 1.0))
-                used_s = server.cpu_s() - before_s
-                heard_s = peers.ask(do="audio")["heard_s"] - heard_s
-            found.append(60 * used_s / heard_s)
-            shares.append(100 * talk["answer_s"] / sessions / talk["seconds"])
-            handled.append(100 * heard_s / (sessions * talk["seconds"]))
+            used, share, done = talking(scale, sessions, rate_hz)
+            found.append(used)
+            shares.append(share)
+            handled.append(done)
             say(
                 f"  d: {sessions} at {rate_hz} Hz: {found[-1]:.2f} s/min, "
                 f"{handled[-1]:.0f} % of real time"
@@ -255,6 +204,23 @@ def processor(scale: Scale, say: Say) -> list[Row]:
         what = f"processor per session, {sessions} at {rate_hz // 1000} kHz"
         rows.append(Row("d", what, "s/min", found, 0.5, note))
     return rows
+
+
+def talking(
+    scale: Scale, sessions: int, rate_hz: int, server_module: str = SERVER
+) -> tuple[float, float, float]:
+    """Processor seconds per session and minute; percent of the time that the agent speaks; percent
+    of the callers' time that was handled."""
+    with three({"answers": [LONG]}, server_module=server_module) as (peers, server, load):
+        if server_module == SERVER:
+            warm(load)
+        load.ask(do="connect", sessions=sessions, rate_hz=rate_hz)
+        before_s, heard_s = server.cpu_s(), peers.ask(do="audio")["heard_s"]
+        talk = load.ask(do="talk", seconds=scale.of(12.0, 1.5), every_s=scale.of(6.0, 1.0))
+        used_s = server.cpu_s() - before_s
+        heard_s = peers.ask(do="audio")["heard_s"] - heard_s
+    speaks = 100 * talk["answer_s"] / sessions / talk["seconds"]
+    return 60 * used_s / heard_s, speaks, 100 * heard_s / (sessions * talk["seconds"])
 
 
 # ---------------------------------------------------------------- (e)

@@ -7,14 +7,18 @@ import math
 import struct
 
 import pytest
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
+from trio.testing import memory_stream_pair
 
+from benchmarks.latency import without_peers
 from benchmarks.line import frame, take_frames
-from benchmarks.processes import three
+from benchmarks.processes import BARE, SERVER, three
 from benchmarks.pure import pure
 from benchmarks.report import Row, percentile, table
 from benchmarks.scenarios import TINY, late_ms
+from benchmarks.spans import AUDIO_BYTES, Spans, lines, numbered
 
 
 def server_frame(payload: bytes) -> bytes:
@@ -97,16 +101,67 @@ def test_the_pure_parts_have_a_speed() -> None:
     assert all(row.figure > 0 for row in rows)
 
 
-def test_three_processes_measure_a_turn_and_leave_nothing_behind() -> None:
-    with three({"answers": [TINY]}) as (peers, server, load):
+def test_the_providers_share_is_told_by_the_line() -> None:
+    own, whole = without_peers([10.0, 12.0], ["line 7 my friend", "line 8"], {7: 1.0, 8: 3.0})
+    assert (own, whole) == ([9.0, 9.0], [10.0, 12.0])
+    with pytest.raises(ValueError, match="the share of 1 turns is not known"):
+        without_peers([10.0, 12.0], ["line 7", "something"], {7: 1.0})
+    with pytest.raises(ValueError, match="took"):
+        without_peers([10.0], ["line 7"], {7: 11.0})
+
+
+def test_a_line_that_one_provider_has_not_answered_has_no_share() -> None:
+    spans = Spans()
+    spans.note(3, "stt", 0.1)
+    spans.note(3, "llm", 0.2)
+    assert spans.totals() == {}
+    spans.note(3, "tts", 0.3)
+    spans.note(3, "tts", 9.0)
+    assert spans.totals() == {3: pytest.approx(0.6)}
+
+
+def test_the_answer_bears_the_lines_number() -> None:
+    assert lines(2) == ("line 1 my friend", "line 2 my friend")
+    answer = numbered("yes")
+    assert answer([{"content": "Line 1: yes"}, {"content": "line 12 my friend"}]) == "Line 12: yes"
+    assert answer([{"content": "hello"}]) == "yes"
+
+
+async def test_what_the_providers_say_is_noted(autojump_clock: trio.abc.Clock) -> None:
+    spans = Spans()
+    audio = b'{"type": "chunk"}' + bytes(AUDIO_BYTES)
+    for serve, said in (
+        (spans.recogniser, [b'{"from_finalize": true, "transcript": "line 4 my friend"}']),
+        (spans.model, [b'"content": "Line"']),
+        (spans.voice, [audio, b'{"type": "timestamps", "words": ["4:"]}', audio]),
+    ):
+        ours, theirs = memory_stream_pair()
+
+        async def peer(stream: trio.abc.Stream, said: list[bytes] = said) -> None:
+            await stream.receive_some()
+            for data in said:
+                await stream.send_all(data)
+
+        await ours.send_all(b'"content": "line 3"}, {"content": "line 4 my friend"}')
+        await serve(peer)(theirs)
+    assert list(spans.totals()) == [4]
+
+
+@pytest.mark.parametrize("module", [SERVER, BARE])
+def test_three_processes_measure_a_turn_and_leave_nothing_behind(module: str) -> None:
+    plan = {"answers": [TINY], "spans": True}
+    with three(plan, server_module=module) as (peers, server, load):
         load.ask(do="connect", sessions=1)
         found = load.ask(
             do="turns", turns=1, speech_s=0.1, pause_s=0.0, together=False, always=True
         )
         assert len(found["latency_ms"]) == 1
         assert found["latency_ms"][0] > 0
+        shares = {number: 1000 * seconds for number, seconds in peers.ask(do="spans")["spans"]}
+        assert without_peers(found["latency_ms"], found["heard"], shares)[0][0] > 0
         assert server.cpu_s() > 0
         assert server.memory_kb()[0] >= server.memory_kb()[1] > 1000
-        assert load.ask(do="conversations", count=3, at_once=1) == {"failures": 0}
-        assert server.ask(do="census")["objects"] > 1000
+        if module == SERVER:
+            assert load.ask(do="conversations", count=3, at_once=1) == {"failures": 0}
+            assert server.ask(do="census")["objects"] > 1000
     assert all(process.popen.returncode is not None for process in (peers, server, load))
