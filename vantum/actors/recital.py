@@ -6,8 +6,8 @@ may have to go on.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 from attrs import define, frozen
 
@@ -24,10 +24,12 @@ class Recital:
     @asynccontextmanager
     async def stream(self, request: ChatRequest) -> AsyncIterator[AsyncIterator[str]]:
         """The text in one piece."""
-        yield _once(self.text)
+        # Closed here: an answer may be cut before it is read out.
+        async with aclosing(_once(self.text)) as pieces:
+            yield pieces
 
 
-async def _once(text: str) -> AsyncIterator[str]:
+async def _once(text: str) -> AsyncGenerator[str, None]:
     yield text
 
 
