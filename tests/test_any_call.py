@@ -80,6 +80,9 @@ def plans(draw: DrawFn) -> Plan:
             case "say":
                 count = draw(st.integers(1, 4))
                 steps.append(Say(" ".join(itertools.islice(words, count))))
+            case "hesitate":  # longer than the recogniser waits, shorter than the server does
+                for _ in range(2):
+                    steps += [Say(" ".join(itertools.islice(words, 2))), Pause(0.36)]
             case "mute":
                 muted = not muted
                 steps.append(Mute(muted))
@@ -127,7 +130,7 @@ def plans(draw: DrawFn) -> Plan:
 KINDS: tuple[Any, ...] = (
     "say",
     "say",
-    "say",
+    "hesitate",
     "hear",
     "hear",
     "pause",
@@ -271,6 +274,7 @@ def test_the_promises_hold_whatever_happens(plan: Plan) -> None:
 def test_every_state_is_reached_and_left() -> None:
     steps = (Say("tango"), Hear(0.5), Say("copper violet harbor"), Pause(3.0))
     setup = CallSetup(
+        settings=Settings(turns=TurnSettings(reprompt_after_ms=0)),
         options={"turn_detection": "auto"},
         openai=OpenAIScript(turn_by_turn(*ANSWERS)),
         direct=True,
