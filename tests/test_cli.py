@@ -48,7 +48,8 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in list(os.environ):
         if name.startswith(("DEEPGRAM_", "OPENAI_", "CARTESIA_", "LLM_", "STT_", "TTS_", "LOG_")):
             monkeypatch.delenv(name)
-    for name in ("PORT", "HOST", "AUTH_TOKENS", "VANTUM_MODELS_DIR", "LOCAL_LLM_MODEL"):
+    ours = ("PORT", "HOST", "AUTH_TOKENS", "VANTUM_MODELS_DIR", "LOCAL_LLM_MODEL", "TOOLS")
+    for name in ours:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
 
@@ -154,6 +155,9 @@ WRONG: list[tuple[dict[str, str], list[str], str]] = [
     ({"DEEPGRAM_API_KEY": f"{SECRET}\x07"}, [], "DEEPGRAM_API_KEY: must be one line of printable"),
     ({"LLM_FALLBACK_TIER1": "..."}, [], "LLM_FALLBACK_TIER1=...: must be text with at least one"),
     ({"OPENAI_BASE_URL": "x"}, [], "OPENAI_BASE_URL=x: must be an address that begins with http"),
+    ({}, ["--tools", "shop"], "tools.load=shop: must be module:attribute, such as shop:tools"),
+    ({"TOOLS": "no_shop:tools"}, [], "tools.load=no_shop:tools: no module no_shop"),
+    ({"TOOLS_BUILT_IN": "fly"}, [], "tools.built_in=fly (environment TOOLS_BUILT_IN): must be"),
     ({}, ["--host", "no-such-host.invalid"], "cannot listen on no-such-host.invalid:3001 (HOST"),
     ({}, ["--host", "a" * 70 + ".example"], "cannot listen on aaaaaaaaa"),
     ({}, ["--host", "203.0.113.1"], "cannot listen on 203.0.113.1:3001 (HOST, PORT): Cannot ass"),

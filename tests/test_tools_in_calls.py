@@ -483,6 +483,30 @@ async def test_asked_again_while_it_runs_it_is_not_begun_again(
         assert results(call, 3) == ["a is booked"] * 2
 
 
+async def test_a_turn_that_waited_for_an_earlier_ones_deed_learns_of_it_too(
+    autojump_clock: object,
+) -> None:
+    desk = Desk()
+    script = OpenAIScript((asks("book", what="a"), asks("book", what="a"), "Done.", "Done."))
+    tools = (desk.tool("irreversible", takes_s=5.0, filler=""),)
+    async with a_call(openai=script, settings=settings(), tools=tools) as call:
+        await call.start()
+        for _ in range(2):
+            await call.speak(0.5)
+            await call.end()
+            await call.until_state("THINKING")
+            await trio.sleep(0.5)
+            await call.send(e.Interrupt(call.request()))
+            await call.until_state("LISTENING")
+        assert len(desk.begun) == 1
+        await call.turn()
+        assert all("still running" in text for text in results(call, 2))
+        assert len(results(call, 2)) == 2
+        await until(lambda: desk.done)
+        await call.turn()
+        assert results(call, 3) == ["a is booked"] * 2
+
+
 async def test_the_same_in_one_turn_is_done_once(autojump_clock: object) -> None:
     desk = Desk()
     twice = (CallTool("book", {"what": "a"}), CallTool("book", '{ "what":"a"}'))

@@ -7,6 +7,7 @@ to is cut or the call hangs up: half a booking is worse than one that nobody wai
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
@@ -48,12 +49,23 @@ def failed(message: str) -> Outcome:
 
 @define(eq=False)
 class Deed:
-    """Something with an effect that was begun in this call. `outcome` is set when `done` is."""
+    """Something with an effect that was begun in this call.
+
+    `outcome` is set when `done` is; `told` are told of it who could not wait.
+    """
 
     name: str
     digest: str
     done: trio.Event = field(factory=trio.Event)
     outcome: Outcome | None = None
+    told: list[Callable[[Outcome], None]] = field(factory=list)
+
+    def end(self, outcome: Outcome) -> None:
+        """It has come to its end."""
+        self.outcome = outcome
+        self.done.set()
+        for tell in self.told:
+            tell(outcome)
 
 
 @frozen
@@ -138,21 +150,21 @@ class Toolbox:
             return await self._run(errand)
         # The last chance to be called off: whatever was cancelled before does not begin.
         await trio.lowlevel.checkpoint()
-        deed = self._begun(errand)
+        deed = self.begun(errand)
         if deed is None:
             deed = Deed(errand.tool.name, errand.digest)
             self.deeds[errand.context.key] = deed
+            outcome = failed("the tool was broken off")
             with trio.CancelScope(shield=True):  # within its deadline
                 try:
-                    deed.outcome = await self._run(errand)
+                    outcome = await self._run(errand)
                 finally:
-                    deed.outcome = deed.outcome or failed("the tool was broken off")
-                    deed.done.set()
+                    deed.end(outcome)
         await deed.done.wait()
         assert deed.outcome is not None
         return deed.outcome
 
-    def _begun(self, errand: Errand) -> Deed | None:
+    def begun(self, errand: Errand) -> Deed | None:
         """The same deed, in this turn, or in an earlier one that has not come to its end."""
         if (deed := self.deeds.get(errand.context.key)) is not None:
             return deed
@@ -213,9 +225,8 @@ def _in_doubt(tool: Tool, *, done: bool = False) -> str:
 def _where(error: BaseException) -> str:
     """Kind and place of an error, without its text, which may hold anything."""
     trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
+    assert trace is not None  # it was raised
+    while trace.tb_next is not None:
         trace = trace.tb_next
-    if trace is None:
-        return type(error).__name__
     code = trace.tb_frame.f_code
     return f"{type(error).__name__} in {code.co_name} ({code.co_filename}:{trace.tb_lineno})"

@@ -8,6 +8,7 @@ order in which they were asked for. Whatever is cut before it begins does not ru
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import trio
@@ -226,11 +227,13 @@ class Errands:
 
     def _settle_cut(self, this: ToolRound, errand: Errand) -> None:
         """The answer was cut meanwhile: the deed, if there is one, has the outcome or will."""
-        deed = self.toolbox.deeds.get(errand.context.key)
+        deed = self.toolbox.begun(errand)
         if deed is None:
             this.begun.discard(errand.call.id)
         elif deed.outcome is not None:
             this.settle(errand.call.id, deed.outcome)
+        else:  # an earlier turn's, which still runs
+            deed.told.append(partial(this.settle, errand.call.id))
 
     def _is_enough(self, this: ToolRound, errands: list[Errand | Outcome]) -> bool:
         """Whether what was said with the calls is all there is to say."""
