@@ -30,6 +30,8 @@ HEARD = DeepgramScript((SAID,), repeat=False)
 GOES_ON = DeepgramScript((SAID, MORE), repeat=False, pause_s=0.6)
 MODEL = OpenAIScript((TEXT,), first_token_s=0.4, tokens_per_s=40)
 VOICE = CartesiaScript(first_audio_s=0.12)
+#: Two calls begin at different times of the clock, and deadlines are floats.
+ROUNDING_US = 2
 
 
 def chosen(mode: Any = "model", **options: Any) -> Settings:
@@ -78,13 +80,14 @@ async def one_turn(mode: str, **other: Any) -> tuple[TurnLatency, list[Any], Cal
         return records(caller)[0], [x.message for _, x in caller.got], caller
 
 
-def without_times(messages: list[Any]) -> list[Any]:
-    """What a client got, but for when and under which number."""
+def by_kind(messages: list[Any]) -> dict[type, list[Any]]:
+    """What a client got, but for when and under which number: text may overtake audio."""
     same = {"timestamp_ms": 0, "utterance_id": ""}
-    return [
-        attrs.evolve(message, **{name: v for name, v in same.items() if hasattr(message, name)})
-        for message in messages
-    ]
+    found: dict[type, list[Any]] = {}
+    for message in messages:
+        changed = {name: value for name, value in same.items() if hasattr(message, name)}
+        found.setdefault(type(message), []).append(attrs.evolve(message, **changed))
+    return found
 
 
 # ---------------------------------------------------------------- kept
@@ -99,10 +102,11 @@ async def test_kept_it_comes_earlier_by_exactly_what_was_begun_ahead(
     assert (state(caller).kept, state(caller).dropped, state(caller).wasted_tokens) == (1, 0, 0)
     assert len(caller.openai.chats) == 1
     # The voice stops, and the words known by then, or a moment later, make a whole sentence.
-    assert 390_000 < early.ahead_us <= late.owned_us("endpointing") + late.owned_us("stt")
+    assert 390_000 < early.ahead_us <= late.owned_us("endpointing") + late.owned_us("stt") + 2
     assert late.ahead_us == 0
-    assert late.gap_us - early.gap_us == early.ahead_us
-    assert early.owned_us("llm") == late.owned_us("llm") - early.ahead_us
+    hidden_us = min(early.ahead_us, late.owned_us("llm"))
+    assert late.gap_us - early.gap_us == pytest.approx(hidden_us, abs=ROUNDING_US)
+    assert early.owned_us("llm") == pytest.approx(late.owned_us("llm") - hidden_us, abs=ROUNDING_US)
     assert early.framework_us == 0
 
 
@@ -111,8 +115,9 @@ async def test_speech_ahead_saves_synthesis_too(autojump_clock: object) -> None:
     late, _, _ = await one_turn("off", openai=quick)
     thought, _, _ = await one_turn("model", openai=quick)
     spoken, _, caller = await one_turn("speech", openai=quick)
-    assert late.gap_us - thought.gap_us == 50_000, "all that the model takes"
-    assert thought.gap_us - spoken.gap_us == 120_000, "and all that the synthesis takes"
+    model_us, voice_us = late.gap_us - thought.gap_us, thought.gap_us - spoken.gap_us
+    assert model_us == pytest.approx(50_000, abs=ROUNDING_US), "all that the model takes"
+    assert voice_us == pytest.approx(120_000, abs=ROUNDING_US), "and all that the synthesis takes"
     assert spoken.gap_us == spoken.owned_us("endpointing") + spoken.owned_us("stt")
     (texts,) = caller.cartesia.transcripts.values()
     assert " ".join(" ".join(texts).split()) == SPOKEN, "nothing is synthesised twice"
@@ -122,7 +127,7 @@ async def test_the_client_gets_the_same(autojump_clock: object) -> None:
     _, late, _ = await one_turn("off")
     for mode in ("model", "speech"):
         _, early, _ = await one_turn(mode)
-        assert without_times(early) == without_times(late)
+        assert by_kind(early) == by_kind(late)
 
 
 async def test_nothing_is_told_before_the_turn_is_committed(autojump_clock: object) -> None:

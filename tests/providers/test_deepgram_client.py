@@ -145,6 +145,22 @@ async def test_silence_to_flush_is_answered_soon(autojump_clock: trio.abc.Clock)
         assert trio.current_time() - started_at < 0.3
 
 
+async def test_an_end_of_turn_just_behind_speech_final_waits_for_nothing(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    """Deepgram may not answer a Finalize with so little behind it, and no word fits into that."""
+    async with line(peer(IgnoresFinalize())) as call:
+        await call.speak(spoken_audio(SCRIPT)[: int(1.6 * 32_000)])
+        for _ in range(100):
+            await call.noise(0.02)
+            if call.of(UtteranceEnded):
+                break
+        await call.noise(0.1)
+        started_at = trio.current_time()
+        assert await call.flush() == SttFlushed(1, complete=True)
+        assert trio.current_time() - started_at < 0.02
+
+
 async def test_a_finalize_that_is_not_answered_has_a_deadline(
     autojump_clock: trio.abc.Clock,
 ) -> None:

@@ -327,3 +327,20 @@ def test_a_lost_connection_asks_again() -> None:
     flushes.disconnected()
     assert flushes.overdue(9.0) == []
     assert flushes.next_position() == 10_000
+
+
+def test_behind_an_utterance_that_is_over_no_word_fits_into_a_moment() -> None:
+    line = timeline(3.0)
+    line.results(results(("one", 1.0, 1.4), end_s=2.0))
+    assert line.known == line.covered == 2 * RATE, "in mid-speech a word may have begun"
+    line.results(results(("two", 2.0, 2.2), end_s=2.5, speech_final=True))
+    assert line.known == round(2.65 * RATE)
+    line.results(results(("three", 2.5, 2.8), end_s=2.8, is_final=False))
+    assert line.known == round(2.5 * RATE), "another one has begun"
+
+
+def test_a_final_result_in_mid_speech_takes_that_back() -> None:
+    line = timeline(3.0)
+    line.results(results(("one", 1.0, 1.4), end_s=2.0, speech_final=True))
+    line.results(results(("two", 2.0, 2.2), end_s=2.5))
+    assert line.known == line.covered

@@ -163,7 +163,7 @@ class DeepgramRecogniser:
                     timeline.hear(pcm)
                 case SttFlush(flush_id):
                     self._flushes.ask(flush_id, timeline.heard, silent=timeline.is_silent())
-                    self._emit_flushed(self._flushes.covered(timeline.covered))
+                    self._emit_flushed(self._flushes.covered(timeline.known))
             self._work.unpark_all()
         self._input_over = True
         self._work.unpark_all()
@@ -299,7 +299,7 @@ class DeepgramRecogniser:
                     self._contacts.success()
                     self._emit_flushed(flushes.answered(timeline.position(message.end_s)))
                 if message.is_final and flushes:
-                    self._emit_flushed(flushes.covered(timeline.covered))
+                    self._emit_flushed(flushes.covered(timeline.known))
             case VoiceStarted():
                 self._emit(timeline.voice_started(message))
             case UtteranceEnd():

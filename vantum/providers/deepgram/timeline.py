@@ -31,6 +31,8 @@ RUN_UP = STT_RATE_HZ // 2
 _LONGEST_WORD_S = 1.0
 #: Two recognitions of one word that straddles the border may disagree by so much.
 _WOBBLE_S = 0.02
+#: Behind the end of an utterance no word fits into so much audio: the shortest last longer.
+_AFTERMATH = STT_RATE_HZ * 15 // 100
 #: Muted and comfort-noise audio stays within this amplitude (-60 dBFS), speech never does.
 _SILENCE = 32
 
@@ -72,6 +74,7 @@ class Timeline:
     _interim: Transcript | None = None
     _last_word: Word | None = None  # last one reported in a final transcript
     _border: Word | None = None  # words before its end have been reported
+    _over: bool = False  # the utterance was over at the end of what is covered
     _words_open: bool = False  # final words since the utterance's end was last reported
     _ended_s: float = -1.0
     _speaking: bool = False
@@ -144,6 +147,13 @@ class Timeline:
         """What the current connection was sent, padding included."""
         return self._connection
 
+    @property
+    def known(self) -> int:
+        """No word before it can still come. Behind an utterance that is over that is a little more
+        than what final results cover, if nothing of another was heard yet: so an end of turn that
+        comes just then need not wait for a `Finalize`, which may not be answered."""
+        return self.covered + (_AFTERMATH if self._over and self._interim is None else 0)
+
     def is_silent(self) -> bool:
         """Whether no word can come of the audio that no final result covers yet."""
         if self._interim is not None:
@@ -198,6 +208,7 @@ class Timeline:
         end = min(round(end_s * STT_RATE_HZ), self.sent)
         if end > self.covered:
             self.covered = end
+        self._over = results.speech_final and not results.from_finalize
         if results.from_finalize:
             self.close_utterance()
         elif results.speech_final and self._words_open:
