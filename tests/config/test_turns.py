@@ -4,6 +4,7 @@ import pytest
 
 from vantum.config import TurnSettings
 from vantum.config.load import load_settings
+from vantum.core.bargein import BargeInOptions
 from vantum.core.endpointing import EndpointingOptions
 from vantum.errors import ConfigError
 
@@ -12,6 +13,14 @@ def test_the_defaults_are_the_policys_own() -> None:
     assert TurnSettings().endpointing(has_detector=False) == EndpointingOptions()
     options = TurnSettings(adapt=False, max_wait_ms=1500).endpointing(has_detector=True)
     assert options == EndpointingOptions(max_wait_s=1.5, has_detector=True, adapts=False)
+
+
+def test_interruption_is_the_policys_own_too() -> None:
+    assert TurnSettings().bargein() == BargeInOptions()
+    chosen = TurnSettings(backchannels=" Mhm | |I see ", barge_in="words", false_stop_ms=2000)
+    assert chosen.bargein() == BargeInOptions(
+        mode="words", backchannels=frozenset(("Mhm", "I see")), false_stop_s=2.0
+    )
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def begun(commands: list[d.Command]) -> list[d.Turn]:
 def stopped(call: Call) -> Call:
     """A voice has stopped the answer, and goes on."""
     call.feed(ON)
-    assert table.wake_at(call.c) == pytest.approx(call.now_s + 0.2)
+    assert table.wake_at(call.c) == pytest.approx(call.now_s + 0.18)
     said = call.wait(0.2)
     assert cancelled(said) == [d.CancelResponse(0, "user_interrupt", interrupted=True)]
     said = call.feed(d.ResponseDone(0))

@@ -16,21 +16,21 @@ class TurnSettings:
     """Who speaks when, with `turnDetection: auto`."""
 
     min_wait_ms: int = setting(
-        400,
+        350,
         "Shortest silence that ends the user's turn, however complete his sentence is.",
         env="TURN_MIN_WAIT",
         low=50,
         high=5000,
     )
     silence_ms: int = setting(
-        700,
+        1200,
         "Silence that ends it when nothing tells whether the sentence is complete.",
         env="TURN_SILENCE",
         low=100,
         high=10_000,
     )
     max_wait_ms: int = setting(
-        2500,
+        1800,
         "Longest silence, however incomplete the sentence is.",
         env="TURN_MAX_WAIT",
         low=200,
@@ -83,7 +83,7 @@ class TurnSettings:
         choices=("auto", "words", "off"),
     )
     barge_in_ms: int = setting(
-        200,
+        180,
         "A voice that lasts so long stops the agent.",
         env="TURN_BARGE_IN_VOICE",
         low=40,

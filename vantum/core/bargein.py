@@ -87,7 +87,7 @@ class BargeInOptions:
     """
 
     mode: Mode = "auto"
-    voice_s: float = 0.2
+    voice_s: float = 0.18
     words: int = 1
     false_stop_s: float = 1.0
     backchannels: frozenset[str] = frozenset(BACKCHANNELS)
