@@ -163,7 +163,8 @@ class WebSocket:
         Raises:
             trio.BrokenResourceError: the connection is closed.
         """
-        async with self._sending:
+        await self._take_turn()
+        try:
             if not self.whole:
                 raise trio.BrokenResourceError("the WebSocket is closed")
             if isinstance(message, str):
@@ -171,6 +172,15 @@ class WebSocket:
             else:
                 self._protocol.send_binary(message)
             await self._write()
+        finally:
+            self._sending.release()
+
+    async def _take_turn(self) -> None:
+        """Wait for the lock, but not for the loop's next turn if it is free, as mostly."""
+        try:
+            self._sending.acquire_nowait()
+        except trio.WouldBlock:
+            await self._sending.acquire()
 
     async def ping(self) -> None:
         """Send a ping and wait for its pong.
