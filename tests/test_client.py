@@ -12,6 +12,8 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, serve_websocket
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import AcceptConnection, CloseConnection, Message, Request
 
 from tests.patience import HANG_S, connect, nobody_listening
 from vantum.client import ClientError, _address
@@ -303,6 +305,23 @@ async def test_events_that_nobody_wants_do_not_stop_the_acks() -> None:
             await client.send_audio(b"\0\0")
             await client.end()
         assert client.connection.closed is None
+
+
+async def test_a_ping_that_crosses_our_goodbye_harms_nobody() -> None:
+    async def serve(stream: trio.SocketStream) -> None:
+        protocol = WSConnection(ConnectionType.SERVER)
+        while data := await stream.receive_some():
+            protocol.receive_data(bytes(data))
+            for event in protocol.events():
+                if isinstance(event, Request):
+                    answer = protocol.send(AcceptConnection())
+                    await stream.send_all(answer + protocol.send(Message(said(e.Welcome()))))
+                elif isinstance(event, CloseConnection):
+                    empty_ping = b"\x89\x00"
+                    await stream.send_all(empty_ping + protocol.send(event.response()))
+
+    async with a_peer(serve) as where, connect(where) as client:
+        assert client.session_id == "s-1"
 
 
 async def test_what_the_caller_raises_comes_out_as_it_is() -> None:

@@ -22,6 +22,7 @@ from trio_websocket import (
     WebSocketConnection,
     wrap_client_stream,
 )
+from wsproto.utilities import LocalProtocolError
 
 from vantum.core.events import (
     Ack,
@@ -178,7 +179,7 @@ async def connect(
         raise ClientError("the token must be one line of printable ASCII characters")
     event_tx, event_rx = trio.open_memory_channel[tuple[float, ServerMessage]](_EVENTS)
     error: Exception | None = None
-    welcomed = False
+    welcomed = hung_up = False
     try:
         with trio.fail_after(timeout_s) as opening:
             stream = await _open_stream(there)
@@ -190,6 +191,7 @@ async def connect(
                     client = Client(connection, vocabulary, session_id, event_rx)
                     nursery.start_soon(client._read, event_tx)
                     yield client
+                    hung_up = True
                     with trio.move_on_after(2):
                         await connection.aclose()
                     nursery.cancel_scope.cancel()
@@ -206,6 +208,8 @@ async def connect(
         error = _only(group)
         if error is None:
             raise
+        if hung_up and isinstance(error, LocalProtocolError):
+            return  # the library's answer to a ping that crossed our goodbye
     if error is not None and not welcomed and not isinstance(error, ClientError):
         # The library's reader task stumbles over the handshake, not the call that waits for it.
         _no_server(there, error)
