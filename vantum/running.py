@@ -28,7 +28,7 @@ from vantum.providers.registry import Providers, open_providers
 from vantum.replay import Recording, Turn, load_recording, make_directory, replay_turn, save_answer
 from vantum.screen import Screen, answer_line, say_loading, table, waterfall
 from vantum.server import ProspectOf, Server
-from vantum.tools import load_tools
+from vantum.tools import check_tools, load_tools
 from vantum.wire.fields import Vocabulary
 
 Say = Callable[[str], Any]
@@ -96,9 +96,11 @@ async def open_server(
         host, port: instead of those of the settings; port 0 takes a free one.
 
     Raises:
-        ConfigError: the address cannot be used, or a tool that the settings name is none.
+        ConfigError: the address cannot be used, a tool that the settings name is none, or two tools
+            have the same name.
     """
     tools = (*load_tools(settings.tools.load_paths), *tools)
+    check_tools(tools)
     where = (
         settings.server.host if host is None else host,
         settings.server.port if port is None else port,
@@ -159,6 +161,7 @@ async def run_server(loaded: Loaded, *, say: Say) -> int:
     configure_logs(settings.log.level, settings.log.format)
     choices = provider_choices(settings, loaded.origins)
     tools = load_tools(settings.tools.load_paths)
+    check_tools(tools)
     async with _bound(settings.server.host, settings.server.port) as listeners:
         await prepare_models(settings, say)
         async with open_providers(settings) as providers, trio.open_nursery() as nursery:

@@ -21,7 +21,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -38,6 +39,7 @@ __all__ = [
     "ToolContext",
     "ToolError",
     "book_meeting",
+    "check_tools",
     "load_tools",
     "tool",
 ]
@@ -91,6 +93,23 @@ def tool(
         )
 
     return make
+
+
+#: OpenAI takes 128, of which some are the server's own.
+MAX_TOOLS = 100
+
+
+def check_tools(tools: Sequence[Tool]) -> None:
+    """Whether these can be offered together.
+
+    Raises:
+        ConfigError: two have the same name, or there are too many.
+    """
+    if len(tools) > MAX_TOOLS:
+        raise ConfigError(f"{len(tools)} tools: there may be {MAX_TOOLS} at most")
+    for name, count in Counter(one.name for one in tools).items():
+        if count > 1:
+            raise ConfigError(f"{count} tools have the name {name}: each needs one of its own")
 
 
 def load_tools(paths: Iterable[str]) -> tuple[Tool, ...]:

@@ -17,9 +17,9 @@ from vantum.actors.tools import Errands
 from vantum.config import ToolSettings
 from vantum.core.events import Prospect
 from vantum.core.messages import ChatRequest, ToolCall
-from vantum.core.tools import Tool, ToolContext
+from vantum.core.tools import Tool, ToolContext, make_tool
 from vantum.errors import ConfigError
-from vantum.tools import load_tools, tool
+from vantum.tools import check_tools, load_tools, tool
 
 
 def box_of(*tools: Tool, threads: int = 2, **settings: Any) -> Toolbox:
@@ -138,7 +138,36 @@ async def test_what_has_an_effect_waits_until_the_turn_is_certain(
     assert "not carried out" in this.messages[1].content
 
 
+async def test_a_model_run_wild_has_its_calls_counted() -> None:
+    @tool(effect="irreversible")
+    async def work(number: int) -> str:
+        return str(number)
+
+    committed = trio.Event()
+    committed.set()
+    errands = Errands(box_of(work), 0, Prospect(), committed, lambda rounds: 0.0)
+    filler_tx, _filler_rx = trio.open_memory_channel[Any](1)
+    for number in range(130):
+        errands.heed(ToolCall(f"id-{number}", "work", f'{{"number": {number}}}'))
+    request = await errands.carry_out(ChatRequest(()), "", filler_tx)
+    assert request is not None
+    asked, *told = request.messages
+    assert len(asked.tool_calls) == len(told) == 100
+    assert told[99].content == "99"
+
+
 # ---------------------------------------------------------------- where tools are found
+
+
+def test_tools_that_cannot_be_offered_together() -> None:
+    def numbered(number: int) -> Tool:
+        return make_tool(lambda: None, effect="pure", name=f"work-{number}")
+
+    check_tools([numbered(n) for n in range(100)])
+    with pytest.raises(ConfigError, match=r"^101 tools: there may be 100 at most"):
+        check_tools([numbered(n) for n in range(101)])
+    with pytest.raises(ConfigError, match=r"^2 tools have the name work-1"):
+        check_tools([numbered(1), numbered(2), numbered(1)])
 
 
 def test_tools_are_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,8 @@ from vantum.core.messages import (
 from vantum.core.tools import ToolContext, error_text, parse_arguments
 from vantum.ports import LanguageModel
 
+#: More at once is a model run wild, and OpenAI refuses a context with more than 128 in a message.
+_MAX_CALLS: Final = 100
 #: How often silence is looked for while a tool runs: nobody hears the difference.
 _LOOK_S: Final = 0.05
 
@@ -124,6 +126,8 @@ class Errands:
     def heed(self, piece: ToolCallBegun | ToolCall) -> None:
         """The model is writing this; what is pure begins at once."""
         if isinstance(piece, ToolCallBegun) or len(self.rounds) >= self._max_rounds:
+            return
+        if len(self._asked) >= _MAX_CALLS:
             return
         call = self._with_own_id(piece)
         self._asked.append(call)
