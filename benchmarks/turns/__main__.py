@@ -10,7 +10,6 @@ import json
 import math
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import click
 from benchmarks.turns.agent import speaker
 from benchmarks.turns.card import (
     Curve,
+    by_group,
     curve,
     play_overlaps,
     shipped,
@@ -27,7 +27,7 @@ from benchmarks.turns.card import (
 from benchmarks.turns.hearing import Models
 from benchmarks.turns.items import Item, turns
 from benchmarks.turns.overlaps import overlaps
-from benchmarks.turns.scores import Interruptions, Share, quantile
+from benchmarks.turns.scores import Interruptions, Share, Turns, quantile, sum_up_overlaps
 from benchmarks.turns.sources import fetch, small
 from vantum.config.providers import LocalSettings
 from vantum.providers.local.weights import fetch_weights
@@ -96,6 +96,18 @@ def curve_table(curves: list[Curve]) -> str:
     return "\n".join(rows)
 
 
+def group_table(groups: dict[str, Turns]) -> str:
+    """The default, looked at closer."""
+    rows = ["| the default, on | false cut-offs | between sentences | mean | median | p90 |"]
+    rows.append("|---|---|---|---|---|---|")
+    rows += [
+        f"| {title} | {found.false_cutoffs} | {found.between.value:.0%} | {_ms(found.mean_s)} "
+        f"| {_ms(found.median_s)} | {_ms(found.p90_s)} |"
+        for title, found in groups.items()
+    ]
+    return "\n".join(rows)
+
+
 def interruptions_table(found: Interruptions) -> str:
     """Of what sounds while the agent speaks."""
     stops = found.stop_s
@@ -148,16 +160,22 @@ def main(
         curves = curve(items, models, _say)
         print(f"{ends_table(curves)}\n")
         print(f"{curve_table([*curves, shipped(items, models)])}\n")
+        print(f"{group_table(by_group(items, models))}\n")
         figures["ends"] = [one.figures() for one in curves]
     if only != "ends":
-        items = _half(overlaps(voices, None if is_small else speaker(folder)), half)
+        items = overlaps(voices, None if is_small else speaker(folder))
         print(f"{describe(items)}\n")
         found, each = play_overlaps(items, models, shipped_interruption(), _say)
         print(interruptions_table(found))
-        for condition, count in Counter(i.condition for i in items).items():
-            _, own = count, [o for o in each if o.item.condition == condition]
-            stopped = [o for o in own if o.item.role == "backchannel" and o.stop_s is not None]
-            figures[f"backchannels stopped, {condition}"] = len(stopped)
+        for condition in dict.fromkeys(item.condition for item in items):
+            own = [o for o in each if o.item.condition == condition]
+            print(f"\n#### {condition}\n\n{interruptions_table(sum_up_overlaps(own))}")
+        figures["overlaps"] = {
+            "missed": found.missed.value,
+            "stopped": {role: share.value for role, share in found.stops.items()},
+            "lost": {role: share.value for role, share in found.losses.items()},
+            "stop_ms": [round(1000 * s) for s in found.stop_s],
+        }
         if verbose:
             for o in each:
                 print(o.item.name, o.item.role, o.stop_s, o.early, o.resumed, o.lost)

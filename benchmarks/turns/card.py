@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from attrs import evolve, frozen
 
+from benchmarks.recordings import in_repository
 from benchmarks.turns.hearing import Hearing, Models
-from benchmarks.turns.items import Item
+from benchmarks.turns.items import Item, normal
 from benchmarks.turns.playing import Play
 from benchmarks.turns.scores import (
     Ending,
@@ -24,13 +25,14 @@ from benchmarks.turns.scores import (
 )
 from vantum.config.providers import LocalSettings
 from vantum.config.turns import TurnSettings
+from vantum.core.audio import from_float, to_float32
 from vantum.core.bargein import BargeIn, BargeInOptions
 from vantum.core.endpointing import EndpointingOptions
 
 Say = Callable[[str], None]
 
 #: The shortest wait of each point of a curve.
-WAITS_S: Final = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2, 1.5)
+WAITS_S: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.3, 1.7, 2.2, 2.8)
 # Interim texts of a turn say nothing that the text of its last pause does not say, and cost most of
 # the models' time. Over the agent they stop it: there they come as often as in the server.
 _QUIET = LocalSettings(interim_ms=5000)
@@ -86,14 +88,20 @@ def play_overlaps(
     items: Sequence[Item], models: Models, options: BargeInOptions, say: Say
 ) -> tuple[Interruptions, list[Overlap]]:
     """What these options make of sounds over the agent."""
-    each = []
+    each, before = [], _said_before()
     for number, item in enumerate(items, 1):
-        hearing = Hearing.of(models, item.pcm, LocalSettings())
+        hearing = Hearing.of(models, item.pcm, LocalSettings(), before)
         each.append(overlap(item, Play.of(item, hearing, defaults(), BargeIn(options)).run()))
         if number % 50 == 0:
             models.save()
             say(f"{number} of {len(items)} sounds over the agent")
     return sum_up_overlaps(each), each
+
+
+def _said_before() -> bytes:
+    """The agent answers something: the ear knows how loud the caller is."""
+    first = in_repository()[0].recordings[0]
+    return from_float(normal(to_float32(first.pcm)))
 
 
 def shipped_interruption() -> BargeInOptions:
@@ -162,6 +170,19 @@ def curve(items: Sequence[Item], models: Models, say: Say) -> list[Curve]:
         say(f"{title}: played at {len(points)} waits")
         found.append(Curve(title, tuple(points)))
     return found
+
+
+def by_group(items: Sequence[Item], models: Models) -> dict[str, Turns]:
+    """The defaults, by where the pauses come from and by what the line is like."""
+    each = play_ends(items, models, defaults())
+    groups: dict[str, list[Ending]] = {
+        "pauses as recorded": [e for e in each if not e.item.is_stretched],
+        "pauses made longer": [e for e in each if e.item.is_stretched],
+    }
+    for ending_ in each:
+        groups.setdefault(ending_.item.condition, []).append(ending_)
+        groups.setdefault(f"voices of {ending_.item.origin}", []).append(ending_)
+    return {title: sum_up(group) for title, group in groups.items()}
 
 
 def shipped(items: Sequence[Item], models: Models) -> Curve:

@@ -46,6 +46,7 @@ FRAME_S: Final = FRAME_SAMPLES / RATE_HZ
 _RECOGNITION_S, _RECOGNITION_PER_S = 0.03, 0.02
 DETECTION_S: Final = 0.03
 _HEARS_S = 8.0
+_PAUSE_FRAMES = 16
 
 
 @define
@@ -58,6 +59,7 @@ class Models:
     _file: Path | None
     _said: dict[tuple[str, ...], Any] = field(factory=dict)
     runs: int = 0
+    _edges: dict[str, list[list[VoiceEdge]]] = field(factory=dict)
 
     @classmethod
     def load(cls, cache: Path | None) -> Models:
@@ -92,6 +94,14 @@ class Models:
             return [stream.probability(pcm[end - FRAME_BYTES : end]) for end in ends]
 
         return cast("list[float]", self._once((key, "voice"), run))
+
+    def edges(self, key: str, pcm: bytes) -> list[list[VoiceEdge]]:
+        """What an ear that has heard nothing before says at each frame."""
+        if key not in self._edges:
+            ear = SileroActivity(cast(VadStream, _Known(self.voice(key, pcm))))
+            ends = range(FRAME_BYTES, len(pcm) + 1, FRAME_BYTES)
+            self._edges[key] = [ear.feed(pcm[end - FRAME_BYTES : end]) for end in ends]
+        return self._edges[key]
 
     def recognise(self, key: str, stretch: Stretch) -> Recognition:
         """What is understood of a stretch."""
@@ -137,7 +147,9 @@ class Hearing:
     pcm: bytes
     key: str
     probabilities: list[float]
+    known_voice: _Known
     ear: SileroActivity
+    edges: list[list[VoiceEdge]] | None  # if the ear is fresh, what it will say
     cutter: UtteranceCutter
     frame: int = 0
     free_s: float = 0.0
@@ -146,15 +158,24 @@ class Hearing:
     interim: tuple[float, float, SttEvent | None] | None = None  # began, ends, says
 
     @classmethod
-    def of(cls, models: Models, pcm: bytes, settings: LocalSettings) -> Hearing:
-        """Hear this audio from the beginning."""
+    def of(
+        cls, models: Models, pcm: bytes, settings: LocalSettings, before: bytes = b""
+    ) -> Hearing:
+        """Hear this audio from the beginning. `before`: the ear has heard that already."""
         key = key_of(pcm)
         probabilities = models.voice(key, pcm)
-        ear = SileroActivity(cast(VadStream, _Known(probabilities)))
+        before = before[: len(before) // FRAME_BYTES * FRAME_BYTES]
+        pause = bytes(_PAUSE_FRAMES * FRAME_BYTES)
+        heard = models.voice(key_of(before), before) if before else []
+        known = _Known([*heard, *(0.0 for _ in range(_PAUSE_FRAMES)), *probabilities])
+        ear = SileroActivity(cast(VadStream, known))
+        ear.feed(before + pause)
         options = CutterOptions.from_ms(
             silence_ms=settings.silence_ms, interim_ms=settings.interim_ms
         )
-        return cls(models, pcm, key, probabilities, ear, UtteranceCutter(options))
+        edges = None if before else models.edges(key, pcm)
+        cutter = UtteranceCutter(options)
+        return cls(models, pcm, key, probabilities, known, ear, edges, cutter)
 
     @property
     def frames(self) -> int:
@@ -171,7 +192,7 @@ class Hearing:
         at = self.frame * FRAME_BYTES
         piece, probability = self.pcm[at : at + FRAME_BYTES], self.probabilities[self.frame]
         self.frame += 1
-        edges = self.ear.feed(piece)
+        edges = self.ear.feed(piece) if self.edges is None else self.edges[self.frame - 1]
         for task in self.cutter.feed(piece, probability):
             self._ask(task)
         return edges
@@ -181,6 +202,14 @@ class Hearing:
         for task in self.cutter.flush(b""):
             self._ask(task)
         self.due.append((max(now_s, self.free_s) + 0.001, SttFlushed(flush_id)))
+
+    def replace(self, rest: bytes) -> None:
+        """From here on something else comes in."""
+        self.pcm = self.pcm[: self.frame * FRAME_BYTES] + rest
+        self.key = key_of(self.pcm)
+        self.probabilities = self.models.voice(self.key, self.pcm)
+        known = self.known_voice
+        known.probabilities[known.at :] = self.probabilities[self.frame :]
 
     def complete(self) -> float:
         """What the detector says now."""

@@ -31,6 +31,11 @@ Role: TypeAlias = Literal[
 ]
 
 CONDITIONS: Final[tuple[Condition, ...]] = ("clean", "telephone", "office", "crowd")
+#: The agent's pace where nobody hears it.
+WORDS_PER_S: Final = 2.7
+#: When its first audio leaves, and how long its echo takes.
+AUDIBLE_S: Final = 0.1
+ECHO_DELAY_S: Final = 0.15
 #: A shorter silence is a closure or a catch inside a phrase.
 PAUSE_S: Final = 0.2
 LEAD_S: Final = 0.6
@@ -45,11 +50,12 @@ _SNR_DB = {"office": 12.0, "crowd": 15.0}
 
 @frozen
 class Pause:
-    """A silence inside a turn; `made_s` of it were inserted."""
+    """A silence inside a turn; `made_s` of it were inserted. `between`: two whole sentences."""
 
     start_s: float
     end_s: float
     made_s: float = 0.0
+    between: bool = False
 
     @property
     def length_s(self) -> float:
@@ -67,6 +73,7 @@ class Item:
         start_s, end_s: first and last sound of the caller's.
         pauses: silences between them.
         agent: what the agent is saying from the item's beginning on; empty: nothing.
+        agent_words_per_s: how fast.
     """
 
     name: str
@@ -81,6 +88,12 @@ class Item:
     end_s: float
     pauses: tuple[Pause, ...] = ()
     agent: str = ""
+    agent_words_per_s: float = WORDS_PER_S
+
+    @property
+    def is_stretched(self) -> bool:
+        """Some of its pauses were made longer."""
+        return any(p.made_s for p in self.pauses)
 
     @property
     def is_test(self) -> bool:
@@ -112,12 +125,16 @@ def voiced(samples: Samples) -> list[tuple[float, float]]:
     return [(begin / 100, end / 100) for begin, end in spans if end - begin >= 4]
 
 
-def normal(samples: Samples) -> Samples:
-    """At the level of all others: the loud tenths at -26 dBFS."""
-    levels = levels_db(samples)
-    gain = 10 ** ((_LOUD_DB - np.percentile(levels, 90)) / 20)
+def gain_of(samples: Samples) -> float:
+    """What brings the loud tenth of a recording to the level of all others, -26 dBFS."""
+    return float(10 ** ((_LOUD_DB - np.percentile(levels_db(samples), 90)) / 20))
+
+
+def normal(samples: Samples, gain: float | None = None) -> Samples:
+    """Louder by `gain`, or at the level of all others; never so loud that it is clipped."""
     loudest = float(np.abs(samples).max()) or 1.0
-    return (samples * min(gain, 0.95 / loudest)).astype(np.float32)
+    wanted = gain_of(samples) if gain is None else gain
+    return (samples * min(wanted, 0.95 / loudest)).astype(np.float32)
 
 
 def room(samples: Samples, count: int, rng: np.random.Generator) -> Samples:
@@ -194,14 +211,41 @@ def stretch(
     return np.concatenate([*parts, samples[taken:]]), made
 
 
-def pauses_between(spans: list[tuple[float, float]], made: list[float]) -> list[Pause]:
+#: By so much of a turn its letters may run ahead of its sound, or lag behind.
+_DRIFT = 0.12
+
+
+def sentence_gaps(text: str, spans: list[tuple[float, float]]) -> set[int]:
+    """The gaps that lie between two sentences of the text, by the share of letters before them.
+
+    A text without punctuation has none: its pauses are taken for inner ones.
+    """
+    words = text.split()
+    letters = [len(word) for word in words]
+    spoken = [end - begin for begin, end in spans]
+    shares = [sum(spoken[: gap + 1]) / sum(spoken) for gap in range(len(spans) - 1)]
+    found = set()
+    for at, word in enumerate(words[:-1], 1):
+        if not word.endswith((".", "?", "!")):
+            continue
+        share = sum(letters[:at]) / sum(letters)
+        near = [gap for gap, here in enumerate(shares) if abs(here - share) <= _DRIFT]
+        if near:
+            found.add(max(near, key=lambda gap: spans[gap + 1][0] - spans[gap][1]))
+    return found
+
+
+def pauses_in(
+    spans: list[tuple[float, float]], made: list[float], between: set[int]
+) -> list[Pause]:
     """The inner pauses, `made` longer than they were; `spans` are those before that."""
     found, shift_s = [], 0.0
-    for (_, end_s), (next_s, _), more_s in zip(spans, spans[1:], made, strict=False):
-        start_s = end_s + shift_s
+    for gap, more_s in enumerate(made):
+        start_s = spans[gap][1] + shift_s
         shift_s += more_s
-        if next_s + shift_s - start_s >= PAUSE_S:
-            found.append(Pause(start_s, next_s + shift_s, more_s))
+        end_s = spans[gap + 1][0] + shift_s
+        if end_s - start_s >= PAUSE_S:
+            found.append(Pause(start_s, end_s, more_s, gap in between))
     return found
 
 
@@ -229,7 +273,7 @@ def turn_item(
     whole = np.concatenate([lead, samples[:after], tail])
     pauses = [
         evolve(p, start_s=p.start_s + LEAD_S, end_s=p.end_s + LEAD_S)
-        for p in pauses_between(spans, made)
+        for p in pauses_in(spans, made, sentence_gaps(voice.text, spans))
     ]
     role: Role = voice.kind if voice.kind in ("talk", "answer") else "turn"
     return Item(

@@ -13,12 +13,14 @@ import numpy as np
 
 from benchmarks.recordings import RATE_HZ
 from benchmarks.turns.items import (
-    LEAD_S,
+    AUDIBLE_S,
+    ECHO_DELAY_S,
     Beds,
     Condition,
     Item,
     Role,
     Samples,
+    gain_of,
     lay,
     named_rng,
     normal,
@@ -52,7 +54,6 @@ _ALLISONS = 30
 #: Coughs and the like are shaped noise: no recording of one that may be distributed was found.
 _BURSTS: Final = ("cough", "door", "click", "hum")
 _ECHO_DB: Final = (-18.0, -30.0)
-_ECHO_DELAY_S = 0.15
 
 #: The agent's voice saying a text, 16 kHz.
 Speak = Callable[[str], bytes]
@@ -93,10 +94,11 @@ def over_agent(
 def overlaps(voices: Sequence[Voice], speak: Speak | None) -> list[Item]:
     """All items in which the agent speaks; without `speak` there are no echoes."""
     beds = Beds.of(voices)
+    gains = _meeting_gains(voices)
     items: list[Item | None] = []
     for voice in voices:
         if voice.kind == "backchannel" or voice.kind == "noise":
-            sound = normal(to_float32(voice.pcm))
+            sound = normal(to_float32(voice.pcm), gains.get(voice.name))
             for condition in beds.conditions:
                 name = f"{voice.name}/{condition}/over"
                 items.append(over_agent(name, voice, voice.kind, sound, condition, beds))
@@ -104,7 +106,7 @@ def overlaps(voices: Sequence[Voice], speak: Speak | None) -> list[Item]:
         noisy = beds.conditions[1:]
         for condition in ("clean", noisy[number % len(noisy)]):
             name = f"{voice.name}/{condition}/interrupts"
-            sound = normal(to_float32(voice.pcm))
+            sound = normal(to_float32(voice.pcm), gains.get(voice.name))
             items.append(over_agent(name, voice, "interruption", sound, condition, beds))
     for kind in _BURSTS:
         voice = Voice(f"made/{kind}", "made", "", "noise", f"({kind})", b"")
@@ -115,6 +117,14 @@ def overlaps(voices: Sequence[Voice], speak: Speak | None) -> list[Item]:
     if speak is not None:
         items += [echo(text, speak(text), db, beds) for text in AGENT_TEXTS for db in _ECHO_DB]
     return [item for item in items if item is not None]
+
+
+def _meeting_gains(voices: Sequence[Voice]) -> dict[str, float]:
+    """One gain for all that was said in the meetings: there listeners speak softer than talkers,
+    and that is to stay so. Elsewhere nothing is known of it."""
+    said = [v for v in voices if "ami" in v.name.split("/")[-1] or v.origin == "ami"]
+    turns = [gain_of(to_float32(v.pcm)) for v in said if v.kind in ("turn", "talk")]
+    return {v.name: float(np.median(turns)) for v in said} if turns else {}
 
 
 def _interrupting(voices: Sequence[Voice]) -> list[Voice]:
@@ -161,8 +171,23 @@ def echo(text: str, spoken: bytes, db: float, beds: Beds) -> Item:
     name = f"echo/{AGENT_TEXTS.index(text)}/{db:.0f}"
     rng = named_rng(name)
     sound = normal(to_float32(spoken)) * np.float32(10 ** (db / 20))
-    lead = np.zeros(round((_ECHO_DELAY_S + LEAD_S) * RATE_HZ), np.float32)
+    begins_s = AUDIBLE_S + ECHO_DELAY_S
+    lead = np.zeros(round(begins_s * RATE_HZ), np.float32)
     whole = np.concatenate([lead, sound])
     whole = whole + (rng.standard_normal(len(whole)) * 3e-4).astype(np.float32)
     pcm = lay(whole, "telephone", beds, rng)
-    return Item(name, name, "made", "", "echo", "telephone", text, pcm, LEAD_S, LEAD_S, agent=text)
+    pace = len(text.split()) / (len(sound) / RATE_HZ)
+    return Item(
+        name,
+        name,
+        "made",
+        "",
+        "echo",
+        "telephone",
+        text,
+        pcm,
+        begins_s,
+        begins_s,
+        agent=text,
+        agent_words_per_s=pace,
+    )

@@ -8,12 +8,12 @@ speaks in the item.
 from __future__ import annotations
 
 import heapq
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from attrs import define, field, frozen
 
 from benchmarks.turns.hearing import DETECTION_S, FRAME_S, Hearing
-from benchmarks.turns.items import Item
+from benchmarks.turns.items import AUDIBLE_S, ECHO_DELAY_S, Item
 from vantum.config.turns import TurnSettings
 from vantum.core import conversation as table
 from vantum.core.bargein import BargeIn, Floor
@@ -34,10 +34,11 @@ from vantum.core.decisions import (
 )
 from vantum.core.endpointing import CheckAnswered, Endpointing, EndpointingOptions
 from vantum.core.events import InputOptions, Request, StartInput
+from vantum.providers.local.vad import FRAME_BYTES
 
-#: The agent's pace, and how soon an answer that was stopped goes on.
-WORDS_PER_S: Final = 2.7
-_AUDIBLE_S, _RESUMES_S, _STOPS_S = 0.1, 0.1, 0.002
+# How soon an answer that was stopped goes on, and how long a stop takes.
+_RESUMES_S, _STOPS_S = 0.1, 0.002
+_QUIET_FRAMES = 200
 
 
 @frozen
@@ -81,6 +82,7 @@ class Play:
     _flushes: int = 0
     _heard_s: float = 0.0  # of the agent, before it was stopped last
     _audible_s: float | None = None
+    _unheard: bytes = b""  # of an echo whose source has stopped
 
     @classmethod
     def of(cls, item: Item, hearing: Hearing, options: EndpointingOptions, barge: BargeIn) -> Play:
@@ -97,7 +99,7 @@ class Play:
         self._take(StartInput(Request(), InputOptions()), 0.0)
         self._take(RoleReady("stt", language), 0.0)
         self._take(RoleReady("tts"), 0.0)
-        for _ in range(self.hearing.frames):
+        while self.hearing.frame < self.hearing.frames:
             now_s = self.hearing.now_s + FRAME_S
             self._until(now_s)
             for edge in self.hearing.step():
@@ -132,16 +134,35 @@ class Play:
         if self._audible_s is not None:
             heard_s = self._heard_s + now_s - self._audible_s
             words = tuple(self.item.agent.split())
-            position = min(int(heard_s * WORDS_PER_S), len(words))
+            position = min(int(heard_s * self.item.agent_words_per_s), len(words))
             self._step(Floor(words, position, whole=True), now_s)
         if isinstance(event, FirstAudio):
             self._audible_s = now_s
+            self._echo_on()
         self._step(event, now_s)
 
     def _step(self, event: Event, now_s: float) -> None:
         self.conversation, commands = table.step(self.conversation, event, now_s)
         for command in commands:
             self._carry_out(command, now_s)
+
+    # ------------------------------------------------------------ an echo
+
+    def _hush(self) -> None:
+        """An echo ends with what it is the echo of, a moment later."""
+        if self.item.role != "echo":
+            return
+        hearing = self.hearing
+        at = hearing.frame * FRAME_BYTES
+        still = at + round(ECHO_DELAY_S / FRAME_S) * FRAME_BYTES
+        self._unheard = hearing.pcm[still:]
+        hearing.replace(hearing.pcm[at:still] + bytes(_QUIET_FRAMES * FRAME_BYTES))
+
+    def _echo_on(self) -> None:
+        if self._unheard:
+            silence = bytes(round(ECHO_DELAY_S / FRAME_S) * FRAME_BYTES)
+            self.hearing.replace(silence + self._unheard)
+            self._unheard = b""
 
     # ------------------------------------------------------------ commands
 
@@ -156,7 +177,7 @@ class Play:
                 probability = self.hearing.complete()
                 self._soon(now_s + DETECTION_S, CheckAnswered(pause, probability))
             case StartResponse(turn=turn) if turn.say:
-                self._soon(now_s + _AUDIBLE_S, FirstAudio(turn.number))
+                self._soon(now_s + AUDIBLE_S, FirstAudio(turn.number))
             case StartResponse(turn=turn) if turn.resumes:
                 self.happened.append(Resumed(now_s))
                 self._soon(now_s + _RESUMES_S, FirstAudio(turn.number))
@@ -168,6 +189,7 @@ class Play:
                 if self._audible_s is not None:
                     self._heard_s += now_s - self._audible_s
                     self._audible_s = None
+                    self._hush()
                 self._soon(now_s + _STOPS_S, ResponseDone(turn))
             case _:
                 pass

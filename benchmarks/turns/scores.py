@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from benchmarks.turns.items import Item
+from benchmarks.turns.items import Item, Pause
 from benchmarks.turns.playing import Ended, Happening, Resumed, Stopped
 
 
@@ -57,15 +57,15 @@ class Ending:
     """How one item's turn was ended.
 
     Attributes:
-        cuts: inner pauses in which, or sounds behind which, the turn was called over.
-        pauses: inner pauses.
+        cut: the pauses inside sentences in which, or around which, the turn was called over.
+        between: those between two sentences.
         wait_s: from the last sound to the decision; None: no end is labelled, or none came.
         missed: an end is labelled and none came.
     """
 
     item: Item
-    cuts: int
-    pauses: int
+    cut: Share
+    between: Share
     wait_s: float | None
     missed: bool
 
@@ -78,20 +78,35 @@ def ending(item: Item, happened: Sequence[Happening]) -> Ending:
     """Judge an item of turn-taking."""
     ends = [h.judged_s for h in happened if isinstance(h, Ended)]
     last_s = item.end_s - _SLACK_S
-    cuts = sum(end_s < last_s for end_s in ends)
+    inside = [p for p in item.pauses if not p.between]
+    between = [p for p in item.pauses if p.between]
+    early = [end_s for end_s in ends if end_s < last_s]
+    # An end in the middle of a sound is counted with the pause before it, or the next one; where
+    # there is none, a pause was found that the labels do not know.
+    hit = {_nearest(item.pauses, end_s) for end_s in early}
+    unknown = None in hit
+    cut = Share(sum(p in hit for p in inside) + unknown, len(inside) + unknown)
+    cut_between = sum(p in hit for p in between)
     after = [end_s for end_s in ends if end_s >= last_s]
     if item.role == "talk":
-        return Ending(item, cuts, len(item.pauses), None, False)
+        return Ending(item, cut, Share(cut_between, len(between)), None, False)
     wait_s = max(after[0] - item.end_s, 0.0) if after else None
     # Who was cut off at the very last pause and said no more that was understood was answered.
-    return Ending(item, cuts, len(item.pauses), wait_s, not after and not cuts)
+    missed = not after and not early
+    return Ending(item, cut, Share(cut_between, len(between)), wait_s, missed)
+
+
+def _nearest(pauses: Sequence[Pause], end_s: float) -> Pause | None:
+    before = [p for p in pauses if p.start_s - _SLACK_S <= end_s]
+    return before[-1] if before else pauses[0] if pauses else None
 
 
 @frozen
 class Turns:
-    """The figures of one setting."""
+    """The figures of one setting; `between`: turns that were ended between two sentences."""
 
     false_cutoffs: Share
+    between: Share
     missed: Share
     waits_s: tuple[float, ...]
 
@@ -114,7 +129,8 @@ class Turns:
 def sum_up(endings: Sequence[Ending]) -> Turns:
     """Over all items."""
     return Turns(
-        Share(sum(e.cuts for e in endings), sum(e.pauses for e in endings)),
+        sum((e.cut for e in endings), Share(0, 0)),
+        sum((e.between for e in endings), Share(0, 0)),
         Share(sum(e.missed for e in endings), sum(e.item.role != "talk" for e in endings)),
         tuple(e.wait_s for e in endings if e.wait_s is not None),
     )
@@ -130,6 +146,7 @@ class Overlap:
     Attributes:
         stop_s: from the first sound to the stop; None: it was not stopped.
         early: it was stopped before there was a sound.
+        silent: and was not speaking when the sound came: nothing to interrupt.
         resumed: it went on after a stop.
         lost: an answer that was stopped did not go on, or the sound was answered as a turn.
     """
@@ -137,6 +154,7 @@ class Overlap:
     item: Item
     stop_s: float | None
     early: bool
+    silent: bool
     resumed: bool
     lost: bool
 
@@ -151,11 +169,14 @@ def overlap(item: Item, happened: Sequence[Happening]) -> Overlap:
     last_s = item.end_s + _BELONGS_S if item.role == "interruption" else math.inf
     belonging = [at_s for at_s in stops if item.start_s - _SLACK_S <= at_s <= last_s]
     resumed = [h.at_s for h in happened if isinstance(h, Resumed)]
+    before = [h for h in happened if h.at_s < item.start_s - _SLACK_S]
+    spoke_last = [h for h in before if isinstance(h, Stopped | Resumed)]
     answered = any(isinstance(h, Ended) for h in happened)
     return Overlap(
         item,
         max(belonging[0] - item.start_s, 0.0) if belonging else None,
         bool(stops) and stops[0] < item.start_s - _SLACK_S,
+        bool(spoke_last) and isinstance(spoke_last[-1], Stopped),
         bool(resumed),
         answered or (bool(stops) and (not resumed or resumed[-1] < stops[-1])),
     )
@@ -166,7 +187,8 @@ class Interruptions:
     """The figures of one setting.
 
     Attributes:
-        missed: real interruptions that did not stop the agent.
+        missed: real interruptions that did not stop the agent; what was said when the background
+            had stopped it already is left out.
         unheard: those that did, but it went on over the caller's words.
         stops: by role, sounds that should not have stopped it and did, if only for a moment.
         losses: those after which it did not go on.
@@ -182,7 +204,7 @@ class Interruptions:
 
 def sum_up_overlaps(found: Sequence[Overlap]) -> Interruptions:
     """Over all items."""
-    real = [o for o in found if o.item.role == "interruption"]
+    real = [o for o in found if o.item.role == "interruption" and not o.silent]
     others = [o for o in found if o.item.role != "interruption"]
     roles: list[str] = sorted({o.item.role for o in others})
     stops = {

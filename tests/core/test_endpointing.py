@@ -30,7 +30,7 @@ from vantum.core.messages import (
 from vantum.core.pauses import KEPT, Pauses
 
 PLAIN = EndpointingOptions(
-    min_wait_s=0.3, silence_s=0.7, max_wait_s=2.5, deadline_s=6.0, adapts=False
+    min_wait_s=0.3, silence_s=0.7, max_wait_s=2.5, deadline_s=6.0, sure=0.85, adapts=False
 )
 ASKING = evolve(PLAIN, has_detector=True)
 BEGAN, QUIET = VoiceEdge(True, 0.0), VoiceEdge(False, 0.0)
@@ -396,9 +396,9 @@ def test_the_estimate_lies_within_what_was_measured_and_wanted(
     "wrong",
     [
         {"min_wait_s": 0.0},
-        {"min_wait_s": 0.8},
+        {"min_wait_s": 1.3},
         {"silence_s": 2.6},
-        {"deadline_s": 2.0},
+        {"deadline_s": 1.5},
     ],
 )
 def test_waits_out_of_order_are_refused(wrong: dict[str, float]) -> None:

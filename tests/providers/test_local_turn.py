@@ -297,5 +297,5 @@ async def test_a_recorded_turn_ends_once_and_soon(
     assert edges[-1].speaking is False
     assert ended_s is not None
     assert verdict.reason == "complete"
-    assert 0.38 < ended_s - edges[-1].at_s < 0.5
+    assert 0.33 < ended_s - edges[-1].at_s < 0.5
     assert abs(edges[-1].at_s - (0.5 + len(voice) / 32_000)) < 0.6

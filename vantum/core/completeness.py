@@ -139,8 +139,9 @@ def _by_punctuation(raw: list[str], *, asks: bool) -> float:
 
 # ---------------------------------------------------------------- with the audio's judgement
 
-# The audio says more: pitch and pace fall at a turn's end, whatever the words.
-_AUDIO_WEIGHT = 0.7
+# The audio says more: pitch and pace fall at a turn's end, whatever the words. On recorded voices
+# it still does best with no more weight than they have (docs/benchmarks.md).
+_AUDIO_WEIGHT = 0.5
 # A model that is dead sure is not to be believed so much.
 _SUREST = 0.98
 

@@ -125,16 +125,16 @@ class EndpointingOptions:
         late_s: words this long after the voice fell silent were not spoken before it.
     """
 
-    min_wait_s: float = 0.4
-    silence_s: float = 0.7
-    max_wait_s: float = 2.5
+    min_wait_s: float = 0.35
+    silence_s: float = 1.2
+    max_wait_s: float = 1.8
     debounce_s: float = 0.15
     check_s: float = 0.2
     deadline_s: float = 8.0
     has_detector: bool = False
     reads_words: bool = True
     adapts: bool = True
-    sure: float = 0.85
+    sure: float = 0.95
     late_s: float = 1.0
 
     def __attrs_post_init__(self) -> None:

@@ -18,7 +18,7 @@ from attrs import frozen
 
 #: A voice so far below the usual one is somebody else's. Within one talker's speech the loudest
 #: frames of two neighbouring fifths of a second differ by less.
-FAR_DB: Final = 15.0
+FAR_DB: Final = 12.0
 
 # Frames of 32 ms. The loudest of the last few stands for a voice: between two syllables everybody
 # is quiet.
