@@ -59,15 +59,16 @@ def barge(c: Conversation, now_s: float, commands: list[Command]) -> Conversatio
     """Ask the policy what becomes of the answer now, and order it."""
     if c.bargein.stopped_s is not None:
         return _look_back(c, now_s, commands)
-    if not is_auto(c) or c.turn is None or c.closing is not None:
+    turn = c.turn
+    if not is_auto(c) or turn is None or c.closing is not None:
         return c
     if c.state == "THINKING":
-        return _join(c, c.turn, now_s, commands)
+        return _join(c, turn, now_s, commands)
     if c.state == "RESPONDING" and c.bargein.kind(" ".join(c.words), c.floor) == "echo":
         c = _drop_words(evolve(c, interim=""), now_s)  # or it would outgrow what is compared with
     if c.state != "RESPONDING" or not c.bargein.stops(_text(c), c.floor, now_s):
         return c
-    commands.append(CancelResponse(c.turn.number, "user_interrupt", interrupted=True))
+    commands.append(CancelResponse(turn.number, "user_interrupt", interrupted=True))
     c = evolve(c, bargein=c.bargein.stopped(now_s))
     return _look_back(move(c, "INTERRUPTED", commands), now_s, commands)
 
