@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
@@ -39,6 +39,7 @@ from vantum.observe.logs import get_log
 from vantum.providers.registry import Providers
 from vantum.session import run_session
 from vantum.websocket import BadHandshake, WebSocket, accept, keep_alive
+from vantum.wire.codec import ClientCodec, NativeCodec
 from vantum.wire.native import Vocabulary, choose_vocabulary, encode
 from vantum.wire.registry import VOICECHAT_SUBPROTOCOL
 
@@ -46,6 +47,9 @@ _log = get_log("server")
 
 #: From a connection's query (each name with its last value) to who is on the line.
 ProspectOf: TypeAlias = Callable[[Mapping[str, str]], Prospect]
+#: Serves a WebSocket's connection at an address of its own: shakes hands, sees who it is, and lets
+#: the server `hold` the session.
+Door: TypeAlias = Callable[["Server", ReplayStream], Awaitable[None]]
 _NOBODY: Final = Prospect()
 
 
@@ -65,7 +69,8 @@ class Server:
 
     `tools`: what the model is offered besides the built-in ones. `prospect`: finds out from the
     query of a client's URL (without its token) who is on the line; what it does not say, the client
-    may. It must be quick; if it fails, nobody is known.
+    may. It must be quick; if it fails, nobody is known. `doors`: who serves WebSockets at other
+    paths than `/ws`.
     """
 
     settings: Settings
@@ -73,6 +78,7 @@ class Server:
     routes: Sequence[BaseRoute] = ()
     tools: Sequence[Tool] = ()
     prospect: ProspectOf | None = None
+    doors: Mapping[str, Door] = field(factory=dict, kw_only=True)
     new_id: Callable[[], str] = new_uuid7
     wall_ms: Callable[[], int] = wall_ms
     sessions: dict[str, Conductor | None] = Factory(dict)
@@ -166,6 +172,9 @@ class Server:
             if path == "/ws":
                 await self._websocket(request, query, replay)
                 return
+            if (door := self.doors.get(path)) is not None:
+                await door(self, replay)
+                return
         await serve_http(app, config, replay)
 
     async def _websocket(
@@ -195,27 +204,44 @@ class Server:
             reply = ErrorReply(Request(), "auth_failed", message)
             await self._turn_away(socket, vocabulary, session_id, reply, 4401)
             return
-        if self.draining or len(self.sessions) >= server.max_sessions:
+
+        def new_call() -> Call:
+            return self.new_call(vocabulary, session_id, self.known_of(about))
+
+        if not await self.hold(socket, session_id, new_call):
             busy = Busy(len(self.sessions), server.max_sessions)
             await self._turn_away(socket, vocabulary, session_id, busy, 1013)
-            return
+
+    @property
+    def is_full(self) -> bool:
+        """Whether one session more would be refused: there is no place, or the server goes down."""
+        return self.draining or len(self.sessions) >= self.settings.server.max_sessions
+
+    async def hold(self, socket: WebSocket, session_id: str, new_call: Callable[[], Call]) -> bool:
+        """Hold a session with whoever is at the other end until it is over; False: no place.
+
+        Who that is has been seen to. `new_call`: see `Server.new_call`.
+        """
+        if self.is_full:
+            return False
         # The place is taken before the first await: two at once must not both get the last one.
         self.sessions[session_id] = None
         try:
-            await self._session(socket, vocabulary, session_id, about)
+            await self._session(socket, session_id, new_call)
         finally:
             del self.sessions[session_id]
             self._changed.set()
+        return True
 
     async def _session(
-        self, socket: WebSocket, vocabulary: Vocabulary, session_id: str, about: Mapping[str, str]
+        self, socket: WebSocket, session_id: str, new_call: Callable[[], Call]
     ) -> None:
         server = self.settings.server
         with bound_contextvars(session=session_id):
-            _log.info("session opened", vocabulary=vocabulary, active=len(self.sessions))
             reason, record = "internal error", {}
             try:
-                call = self.new_call(vocabulary, session_id, self._known_of(about))
+                call = new_call()
+                _log.info("session opened", client=call.codec.name, active=len(self.sessions))
                 async with trio.open_nursery() as nursery:
                     if server.ping_interval_ms:
                         nursery.start_soon(self._until_silent, socket, nursery.cancel_scope)
@@ -234,7 +260,8 @@ class Server:
                     await socket.close(1011, "internal error")
             _log.info("session closed", reason=reason, **record)
 
-    def _known_of(self, about: Mapping[str, str]) -> Prospect:
+    def known_of(self, about: Mapping[str, str]) -> Prospect:
+        """Who that is, if somebody can tell."""
         if self.prospect is None:
             return _NOBODY
         try:
@@ -245,14 +272,25 @@ class Server:
             return _NOBODY
 
     def new_call(
-        self, vocabulary: Vocabulary, session_id: str, prospect: Prospect = _NOBODY
+        self,
+        client: Vocabulary | ClientCodec,
+        session_id: str,
+        prospect: Prospect = _NOBODY,
+        settings: Settings | None = None,
     ) -> Call:
-        """What a session of this server is given. `prospect`: as far as we know ourselves."""
+        """What a session of this server is given.
+
+        Args:
+            client: how the client speaks.
+            prospect: as far as we know ourselves.
+            settings: for this session, if not the server's.
+        """
+        codec = NativeCodec(client, session_id, self.new_id) if isinstance(client, str) else client
         activity = self.providers.activity
         return Call(
             session_id=session_id,
-            vocabulary=vocabulary,
-            settings=self.settings,
+            codec=codec,
+            settings=settings or self.settings,
             provider_names=self.providers.names,
             recognisers=self.providers.stt,
             model=self.providers.llm.for_session(),

@@ -155,8 +155,12 @@ class WebSocket:
 
     # ------------------------------------------------------------ sending
 
-    async def send(self, message: bytes | str) -> None:
-        """Send one message.
+    def put_back(self, message: bytes | str) -> None:
+        """What was received is received again, before all else."""
+        self._messages.appendleft(message)
+
+    async def send(self, message: bytes | str | tuple[str, ...]) -> None:
+        """Send one message, or several text messages in one write.
 
         A send that is cancelled leaves half a message on the wire: nothing can be sent after it.
 
@@ -167,10 +171,11 @@ class WebSocket:
         try:
             if not self.whole:
                 raise trio.BrokenResourceError("the WebSocket is closed")
-            if isinstance(message, str):
-                self._protocol.send_text(message.encode())
-            else:
+            if isinstance(message, bytes):
                 self._protocol.send_binary(message)
+            else:
+                for text in (message,) if isinstance(message, str) else message:
+                    self._protocol.send_text(text.encode())
             await self._write()
         finally:
             self._sending.release()

@@ -21,7 +21,7 @@ from vantum.ports import (
     TurnDetector,
     VoiceActivity,
 )
-from vantum.wire.native import Vocabulary
+from vantum.wire.codec import ClientCodec, Frames
 
 T_contra = TypeVar("T_contra", contravariant=True)
 
@@ -39,8 +39,11 @@ class ClientSocket(Protocol):
     async def receive(self) -> bytes | str | None:
         """The next message; None when the connection is closed."""
 
-    async def send(self, data: bytes) -> None:
-        """Send one binary message. Raises `trio.BrokenResourceError` when it is closed."""
+    async def send(self, data: Frames) -> None:
+        """Send a binary message, or several text messages in one write.
+
+        Raises `trio.BrokenResourceError` when it is closed.
+        """
 
     async def close(self, code: int, reason: str) -> None:
         """Say goodbye with a close frame; returns when the peer has answered or is given up."""
@@ -48,7 +51,7 @@ class ClientSocket(Protocol):
 
 @frozen
 class Call:
-    """One call: who is speaking with what. Holds no state.
+    """One call: who is speaking with what. Holds no state, but its `codec` may.
 
     `prospect` is what the server itself knows of the person on the line, and `count_tokens` counts
     what a text takes in the model's context. `tools` are offered to the model besides the built-in
@@ -59,7 +62,7 @@ class Call:
     """
 
     session_id: str
-    vocabulary: Vocabulary
+    codec: ClientCodec
     settings: Settings
     provider_names: dict[str, str]
     recognisers: SpeechToTextProvider

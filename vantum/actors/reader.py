@@ -26,7 +26,7 @@ from vantum.core.events import (
     StartInput,
 )
 from vantum.core.ratelimit import RateLimit
-from vantum.wire.native import ProtocolError, decode
+from vantum.wire.fields import ProtocolError
 
 #: The client hears of dropped audio at most so often; the log counts all of it.
 _OVERFLOW_EVERY_S = 1.0
@@ -50,17 +50,12 @@ class _Reading:
 
     async def take(self, data: bytes | str) -> bool:
         """Understand one message. True if somebody is there (a heartbeat is no proof)."""
-        call = self.call
         try:
-            decoded = decode(data, call.vocabulary)
+            heard = self.call.codec.decode(data)
         except ProtocolError as error:
-            await self._refuse(ErrorReply(error.request, error.case, error.message))
+            await self._refuse(error.reply())
             return True
-        if decoded.session_id != call.session_id:
-            message = "sessionId is not this connection's: use the one of the connection ack"
-            await self._refuse(ErrorReply(decoded.request, "wrong_session", message))
-            return True
-        match decoded.message:
+        match heard:
             case InputChunk() as chunk:
                 await self._audio(chunk)
             case StartInput() as start:
@@ -76,6 +71,8 @@ class _Reading:
             case Heartbeat() as heartbeat:
                 await self.inbox_tx.send(heartbeat)
                 return False
+            case ():
+                pass
             case other:
                 await self.inbox_tx.send(other)
         return True

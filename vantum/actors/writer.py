@@ -12,7 +12,6 @@ import trio
 
 from vantum.actors.call import Call, ClientSocket, Goodbye, Outgoing
 from vantum.core.events import OutputChunk, ServerMessage
-from vantum.wire.native import encode
 
 
 class ClientTooSlow(Exception):
@@ -55,9 +54,7 @@ async def write(
 
 async def _send(call: Call, socket: ClientSocket, message: ServerMessage, timeout_s: float) -> bool:
     """Send one message; False if nobody is there any more."""
-    data = encode(
-        message, vocabulary=call.vocabulary, session_id=call.session_id, new_id=call.new_id
-    )
+    data = call.codec.encode(message)
     if data is None:
         return True
     with trio.move_on_after(timeout_s) as sending:

@@ -49,6 +49,7 @@ from vantum.core.decisions import (
     Tick,
     TurnEnding,
 )
+from vantum.core.digits import pressed
 from vantum.core.endpointing import CheckAnswered
 from vantum.core.events import (
     Ack,
@@ -56,6 +57,7 @@ from vantum.core.events import (
     ErrorReply,
     Goodbye,
     Heartbeat,
+    InputDigits,
     Interrupt,
     Ready,
     StartInput,
@@ -210,7 +212,8 @@ def _transcript(c: Conversation, e: Transcript, now_s: float) -> Step:
 def _flushed(c: Conversation, e: SttFlushed, now_s: float) -> Step:
     commands: list[Command] = []
     if e.flush_id in c.overdue:
-        return evolve(c, overdue=c.overdue - {e.flush_id}, words=(), interim=""), commands
+        # Words that are there came by keys: what was recognised meanwhile has been passed over.
+        return evolve(c, overdue=c.overdue - {e.flush_id}, interim=""), commands
     # One that is not waited for any more was answered by a newer recogniser than it was asked of:
     # what that one has heard before it is a turn of its own.
     found = [f for f in c.flushes if f.flush_id == e.flush_id]
@@ -288,6 +291,7 @@ _ALWAYS: dict[type, Handle] = {
     RoleReady: _role_ready,
     RoleLost: _role_lost,
     InputEnding: _input_ending,
+    InputDigits: pressed,
     Transcript: _transcript,
     TurnEnding: _turn_ending,
     SpeechStarted: _sign,

@@ -16,6 +16,7 @@ from vantum.core.events import (
     EndInput,
     Goodbye,
     Heartbeat,
+    InputDigits,
     InputOptions,
     Interrupt,
     Request,
@@ -126,6 +127,7 @@ Event: TypeAlias = (
     | EndCall
     | Goodbye
     | Heartbeat
+    | InputDigits
     | Transcript
     | SpeechStarted
     | VoiceEdge

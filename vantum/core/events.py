@@ -88,6 +88,17 @@ class InputChunk:
 
 
 @frozen
+class InputDigits:
+    """Keys of a telephone, in the order in which they were pressed: 0 to 9, A to D, * and #.
+
+    Not in the native protocol: only phones have keys.
+    """
+
+    request: Request
+    digits: str
+
+
+@frozen
 class EndInput:
     """`audio.input.end` or `audio.input.stop`."""
 

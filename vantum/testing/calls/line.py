@@ -129,7 +129,7 @@ class Line:
     """Both directions of one connection. `MemorySocket` is the server's end of it."""
 
     up: Way[Message]
-    down: Way[bytes]
+    down: Way[Message]
 
     @classmethod
     def over(cls, network: Network, rng: random.Random, *, window: int = 0) -> Line:
@@ -139,7 +139,7 @@ class Line:
         """
         began_s = trio.current_time()
         up: Way[Message] = Way(network, random.Random(rng.random()), began_s, math.inf)  # noqa: S311
-        down: Way[bytes] = Way(network, random.Random(rng.random()), began_s, window or 64)  # noqa: S311
+        down: Way[Message] = Way(network, random.Random(rng.random()), began_s, window or 64)  # noqa: S311
         return cls(up, down)
 
     def reset(self) -> None:
@@ -159,9 +159,10 @@ class MemorySocket:
         """The next message; None when the connection is closed."""
         return await self.line.up.receive()
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, data: bytes | tuple[str, ...]) -> None:
         """Raises `trio.BrokenResourceError` when the connection is gone."""
-        await self.line.down.send(data)
+        for message in (data,) if isinstance(data, bytes) else data:
+            await self.line.down.send(message)
 
     async def close(self, code: int, reason: str) -> None:
         """Say goodbye."""
