@@ -11,8 +11,10 @@ from vantum.errors import ConfigError
 
 def test_the_defaults_are_the_policys_own() -> None:
     assert TurnSettings().endpointing(has_detector=False) == EndpointingOptions()
-    options = TurnSettings(adapt=False, max_wait_ms=1500).endpointing(has_detector=True)
-    assert options == EndpointingOptions(max_wait_s=1.5, has_detector=True, adapts=False)
+    chosen = TurnSettings(adapt=False, max_wait_ms=1500, read_words=False)
+    assert chosen.endpointing(has_detector=True) == EndpointingOptions(
+        max_wait_s=1.5, has_detector=True, reads_words=False, adapts=False
+    )
 
 
 def test_interruption_is_the_policys_own_too() -> None:
@@ -26,8 +28,8 @@ def test_interruption_is_the_policys_own_too() -> None:
 @pytest.mark.parametrize(
     ("env", "words"),
     [
-        ({"TURN_MIN_WAIT": "800"}, r"turns.silence_ms=700 \(default\): must be at least"),
-        ({"TURN_SILENCE": "3000"}, r"turns.max_wait_ms=2500 .*turns.silence_ms=3000 \(environment"),
+        ({"TURN_MIN_WAIT": "1500"}, r"turns.silence_ms=1200 \(default\): must be at least"),
+        ({"TURN_SILENCE": "3000"}, r"turns.max_wait_ms=1800 .*turns.silence_ms=3000 \(environment"),
         ({"TURN_MAX_WAIT": "9000"}, r"turns.deadline_ms=8000 .* turns.max_wait_ms=9000"),
     ],
 )

@@ -68,6 +68,11 @@ class TurnSettings:
         env="TURN_DETECTOR",
         choices=("auto", "off"),
     )
+    read_words: bool = setting(
+        True,
+        "What was said counts, too, when a turn's end is judged; the rules are for English.",
+        env="TURN_READ_WORDS",
+    )
     check_ms: int = setting(
         200,
         "Silence after which that model is asked; it needs to hear some of it.",
@@ -156,5 +161,6 @@ class TurnSettings:
             check_s=self.check_ms / 1000,
             deadline_s=self.deadline_ms / 1000,
             has_detector=has_detector,
+            reads_words=self.read_words,
             adapts=self.adapt,
         )
