@@ -35,7 +35,7 @@ _TURN_S = 60.0
 def detection_share(scale: Scale, say: Say) -> list[Row]:
     """The framework's own share of a turn that the server itself found to be over."""
     rows = []
-    for sessions, goal in ((1, 10.0), (scale.of(20, 3), 30.0)):
+    for sessions, goal in ((1, 10.0), (scale.of(10, 3), 30.0)):
         medians, p95s, ears = [], [], []
         for _ in range(scale.runs):
             found = _measured(sessions, scale.of(10 if sessions == 1 else 3, 2))
