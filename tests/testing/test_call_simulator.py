@@ -11,6 +11,8 @@ import attrs
 import pytest
 import trio
 
+from vantum.config.providers import LocalSettings
+from vantum.providers.local.activity import LocalActivityProvider
 from vantum.testing import CartesiaScript, OpenAIScript
 from vantum.testing.calls import (
     Answered,
@@ -34,11 +36,14 @@ from vantum.testing.calls import (
     Step,
     StopReading,
     coarse,
+    cough,
     run_call,
     simulate,
     simulated_call,
+    speech,
     turn_by_turn,
 )
+from vantum.testing.calls.voice import ROOM
 from vantum.testing.deepgram import Disconnects
 from vantum.testing.word_errors import word_error_rate
 
@@ -155,7 +160,36 @@ def test_no_word_is_lost_or_doubled_when_the_recogniser_is_lost() -> None:
     assert len(call.deepgram.connections) == 2
 
 
+@pytest.mark.local
+def test_the_embedded_ear_hears_the_synthetic_voice_and_no_cough(
+    local_settings: LocalSettings,
+) -> None:
+    ears = LocalActivityProvider(local_settings)
+    setup = attrs.evolve(SETUP, ear=ears.for_session)
+    steps: list[Step] = [Cough(), Pause(2.0), Say("Hello, who is this?"), Answered()]
+    call = run_call(steps, setup)
+    assert who_said_what(call)[0] == ("user", "Hello, who is this?")
+    ear = ears.for_session()
+    assert ear.feed(ROOM * 50 + cough().pcm + ROOM * 50) == []
+    edges = ear.feed(speech("What does it cost me today?").pcm + ROOM * 50)
+    # It may take a short word for a pause, as it does with people.
+    assert [edges[0].speaking, edges[-1].speaking] == [True, False]
+
+
 # ---------------------------------------------------------------- the network
+
+
+def test_reports_of_playback_tell_the_server_what_a_stall_held_back() -> None:
+    """Without them it believes that the caller heard what had not come yet."""
+    network = Network(stalls=(Stall(2.5, 1.0),))
+    heard = {}
+    for reports_ms in (0, 200):
+        setup = attrs.evolve(SETUP, network=network, reports_ms=reports_ms)
+        call = run_call([Say("Hello"), Pause(3.7), PressInterrupt(), Pause(1.0)], setup)
+        recorded = [x.text for x in call.history if x.role == "assistant"]
+        heard[reports_ms] = len(recorded[0].split()) - len(call.heard()[0].split())
+    assert heard[0] >= 2
+    assert abs(heard[200]) <= 1
 
 
 def test_a_delayed_line_delays_and_a_stalled_one_stalls() -> None:
@@ -233,18 +267,17 @@ def test_the_same_log_in_another_process_with_other_hashes() -> None:
         "from tests.testing.test_call_simulator import BUSY, ROUGH, run_call\n"
         "sys.stdout.buffer.write(run_call(BUSY, ROUGH).log.text().encode())"
     )
-    logs = [
-        subprocess.run(
+    runs = [
+        subprocess.Popen(
             [sys.executable, "-c", script],
             env={**os.environ, "PYTHONHASHSEED": seed},
-            capture_output=True,
-            check=True,
+            stdout=subprocess.PIPE,
             cwd=Path(__file__).parent.parent.parent,
-        ).stdout
+        )
         for seed in ("1", "2")
     ]
-    assert logs[0] == logs[1]
-    assert logs[0].decode() == run_call(BUSY, ROUGH).log.text()
+    here = run_call(BUSY, ROUGH).log.text()
+    assert [run.communicate()[0].decode() for run in runs] == [here, here]
 
 
 # ---------------------------------------------------------------- other ways to run one

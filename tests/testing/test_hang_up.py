@@ -28,10 +28,10 @@ def steps() -> int:
 @pytest.mark.parametrize("how", HOWS)
 def test_a_call_that_ends_anywhere_leaves_nothing(how: How, steps: int) -> None:
     assert steps > 3000
-    sample = [*range(1, 12), *random.Random(1).sample(range(12, steps), 20), steps]
+    sample = [*range(1, 12), *random.Random(1).sample(range(12, steps), 14), steps]
     report = prove_hang_up(REFERENCE, SETUP, how=how, points=sample)
     assert report.findings == ()
-    assert report.tried == 32
+    assert report.tried == 26
     assert report.slowest_s <= 2.0
     print(report)  # noqa: T201 (how many points were tried is part of the proof)
 
