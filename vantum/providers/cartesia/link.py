@@ -65,6 +65,7 @@ class Inbox:
     lost: bool = False
     over: bool = False
     _bytes: int = 0
+    _held: Reply | Wake | None = None
     #: Not bounded in messages, because `put` bounds it in bytes.
     _channel: tuple[
         trio.MemorySendChannel[Reply | Wake], trio.MemoryReceiveChannel[Reply | Wake]
@@ -90,7 +91,26 @@ class Inbox:
 
     async def receive(self) -> Reply | Wake:
         """The next reply, in order."""
-        reply = await self._channel[1].receive()
+        reply, self._held = self._held, None
+        if reply is None:
+            reply = await self._channel[1].receive()
+        return self._taken(reply)
+
+    def more_speech(self) -> protocol.Chunk | protocol.Words | None:
+        """The next reply, if it is there already and is audio or timestamps."""
+        if self._held is None:
+            try:
+                self._held = self._channel[1].receive_nowait()
+            except trio.WouldBlock:
+                return None
+        reply = self._held
+        if not isinstance(reply, protocol.Chunk | protocol.Words):
+            return None
+        self._held = None
+        self._taken(reply)
+        return reply
+
+    def _taken(self, reply: Reply | Wake) -> Reply | Wake:
         if isinstance(reply, protocol.Chunk):
             self._bytes -= len(reply.pcm)
         return reply

@@ -17,7 +17,15 @@ import trio
 from attrs import define, field
 
 from vantum.core.backoff import TTS_RECONNECT
-from vantum.core.messages import EndOfPieces, SpeechFinished, SpeechPiece, TtsInput, TtsOutput
+from vantum.core.messages import (
+    EndOfPieces,
+    SpeechAudio,
+    SpeechFinished,
+    SpeechPiece,
+    SpeechWords,
+    TtsInput,
+    TtsOutput,
+)
 from vantum.errors import ProviderError
 from vantum.observe.logs import get_log
 from vantum.providers.cartesia import protocol
@@ -26,6 +34,10 @@ from vantum.providers.cartesia.link import Inbox, Link
 from vantum.providers.cartesia.protocol import Done, Failure, Voicing
 
 _log = get_log("cartesia")
+
+#: Audio that has come already is handed on together, in samples: each message costs every actor on
+#: its way a turn of the event loop. No more than this, or the player would hold much at once.
+_MOST_JOINED = protocol.SAMPLE_RATE_HZ // 2
 
 
 class Connection(Protocol):
@@ -187,7 +199,13 @@ class Speaking:
             case Failure():
                 return protocol.failed(reply)
             case _:
-                await _give(speech_tx, answer.take(reply, context.positions))
+                outputs = answer.take(reply, context.positions)
+                began = answer.delivered
+                while answer.delivered - began < _MOST_JOINED and (
+                    more := context.inbox.more_speech()
+                ):
+                    outputs += answer.take(more, context.positions)
+                await _give(speech_tx, joined(outputs))
                 self._submit()
         spoken = all(position < answer.current for position in context.positions)
         if spoken and (len(self._contexts) > 1 or isinstance(reply, Done)):
@@ -197,6 +215,28 @@ class Speaking:
         elif isinstance(reply, Done):
             return ProviderError(protocol.NAME, "server", "the context ended too early")
         return None
+
+
+def joined(outputs: Iterable[TtsOutput]) -> list[TtsOutput]:
+    """The same speech in fewer messages: neighbouring audio of a piece as one, its words ahead."""
+    result: list[TtsOutput] = []
+    index, audio = 0, list[bytes]()
+
+    def close() -> None:
+        if audio:
+            result.append(SpeechAudio(index, b"".join(audio)))
+            audio.clear()
+
+    for output in outputs:
+        if not isinstance(output, SpeechAudio | SpeechWords) or output.piece_index != index:
+            close()
+        match output:
+            case SpeechAudio(piece_index=index, pcm=pcm):
+                audio.append(pcm)
+            case _:
+                result.append(output)
+    close()
+    return result
 
 
 async def _give(speech_tx: trio.MemorySendChannel[TtsOutput], outputs: Iterable[TtsOutput]) -> None:
