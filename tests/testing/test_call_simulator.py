@@ -23,6 +23,7 @@ from vantum.testing.calls import (
     HangUp,
     Hear,
     HearWord,
+    InterruptAfter,
     LoseConnection,
     Mute,
     Network,
@@ -103,6 +104,22 @@ def test_an_interruption_is_cut_where_the_caller_heard_it() -> None:
     assert call.history[1].interrupted
     assert "after “Hi, this is Alex from Vantum.”" in call.log.text()
     assert [u.late_chunks for u in call.answers] == [0]
+
+
+@pytest.mark.parametrize(
+    ("step", "began_s"),
+    [(InterruptAfter(1.0, "Stop, please."), 1.0), (InterruptAfter(0.3, "Stop.", word="Alex"), 1.5)],
+)
+def test_the_caller_cuts_in_when_told_to(step: Step, began_s: float) -> None:
+    call = run_call([Say("Hello, who is this?"), step, Answered()], SETUP)
+    first, *_ = call.answers
+    spoke_s = [line.at_s for line in call.log.lines if line.who == "caller"][1]
+    assert first.began_s is not None
+    assert spoke_s - first.began_s == pytest.approx(began_s, abs=0.3)
+    # The cut is heard at once: what the caller hears of the answer ends within a quarter second.
+    assert first.cut_s is not None
+    assert first.cut_s - spoke_s <= 0.25 + 0.02
+    assert next(entry.interrupted for entry in call.history if entry.role == "assistant")
 
 
 def test_interims_grow_and_words_come_from_the_audio() -> None:
