@@ -14,6 +14,7 @@ from vantum.core.bargein import (
     Floor,
     Kind,
     WordsTaken,
+    foreign,
     is_backchannel,
     tokens,
 )
@@ -262,3 +263,28 @@ def test_any_signs_in_any_order(
         at_s = stopped.resumes_at(text, MIDDLE)
         assert (at_s is None) == (stopped.kind(text, MIDDLE) == "words")
         assert at_s is None or now_s <= at_s <= now_s + stopped.options.voice_limit_s
+
+
+# ---------------------------------------------------------------- what recognisers make of them
+
+
+@pytest.mark.parametrize("text", ["Uh-oh-oh", "Mmmm.", "Hmm, hmm", "You", "Ahh, yeah."])
+def test_a_hum_is_one_however_it_is_spelled(text: str) -> None:
+    assert is_backchannel(tokens(text), frozenset(BACKCHANNELS))
+
+
+@pytest.mark.parametrize("text", ["You do?", "Humming", "Uh, no", "Other", ""])
+def test_a_word_that_only_looks_like_a_hum_is_none(text: str) -> None:
+    assert not is_backchannel(tokens(text), frozenset(BACKCHANNELS))
+
+
+def test_the_few_words_of_an_echo_that_is_cut_off_are_misheard() -> None:
+    ours = tokens("So the way it works is simple, our customers say")
+    assert foreign(tokens("Hath the way?"), ours) == 1
+    assert foreign(tokens("our custom"), ours) == 0
+    assert foreign(tokens("custom customs"), ours) == 1, "each of ours serves once"
+    floor = Floor(("We", "have", "customers", "in", "logistics,"), 3)
+    policy = BargeIn().take(VoiceEdge(True, 0.0), Floor(floor.words, 0), 0.0)
+    assert policy.kind("You have customs.", floor) == "echo"
+    assert policy.kind("We won't", floor) == "words"
+    assert policy.kind("You have another question, then?", floor) == "words"

@@ -127,25 +127,44 @@ def tokens(text: str) -> list[str]:
     return [word for part in text.casefold().split() if (word := re.sub(r"[\W_]+", "", part))]
 
 
+#: A hum, however a recogniser spells it: "uh-oh-oh", "mmmm". And what the embedded one writes for
+#: a hum that it does not understand, if it is all that it heard.
+_HUM: Final = re.compile("(?:uh|oh|ah|eh|um|m+|h+m+)+h*")
+_FOR_A_HUM: Final = ["you"]
+
+
 def is_backchannel(words: Sequence[str], phrases: frozenset[str]) -> bool:
     """Whether these `tokens` are nothing but such phrases, written in one word or in several."""
+    if list(words) == _FOR_A_HUM:
+        return True
     known = {"".join(tokens(phrase)) for phrase in phrases}
     at = 0
     while at < len(words):
         step = next((n for n in (3, 2, 1) if "".join(words[at : at + n]) in known), 0)
-        if not step:
+        if not step and not _HUM.fullmatch(words[at]):
             return False
-        at += step
+        at += step or 1
     return bool(words)
 
 
 def foreign(words: Sequence[str], ours: Sequence[str]) -> int:
-    """How many of the words are not among ours, each of which serves once."""
-    return (Counter(words) - Counter(ours)).total()
+    """How many of the words are not among ours, each of which serves once.
+
+    An echo that is cut off is misheard: "custom" for "customers" is ours.
+    """
+    rest, left = Counter(words) - Counter(ours), Counter(ours) - Counter(words)
+    begun = Counter(word[:_ALIKE] for word in left.elements() if len(word) >= _ALIKE)
+    alike = Counter(word[:_ALIKE] for word in rest.elements() if len(word) >= _ALIKE)
+    return rest.total() - (alike & begun).total()
 
 
-#: A transcript is an echo if no more than this share of it is not ours.
+#: So many letters at its beginning make a word like another.
+_ALIKE: Final = 3
+#: A transcript is an echo if no more than this share of it is not ours; few words are misheard more
+#: easily than many.
 _FOREIGN_SHARE: Final = 0.25
+_FEW_WORDS: Final = 6
+_FOREIGN_OF_FEW: Final = 0.4
 #: An echo that is not known yet must begin where the voice began; of one that is known, so many
 #: words count as ours: what a recogniser reports at once.
 _ECHO_WORDS: Final = 40
@@ -253,7 +272,8 @@ class BargeIn:
         if is_backchannel(words, self.options.backchannels):
             return "words" if self.asked else "backchannel"
         share = foreign(words, self._ours(floor)) / len(words)
-        return "echo" if share <= _FOREIGN_SHARE else "words"
+        most = _FOREIGN_OF_FEW if 1 < len(words) <= _FEW_WORDS else _FOREIGN_SHARE
+        return "echo" if share <= most else "words"
 
     def _ours(self, floor: Floor) -> list[str]:
         """What an echo would consist of."""
