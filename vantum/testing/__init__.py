@@ -3,7 +3,8 @@
 Deepgram, OpenAI and Cartesia as real servers on loopback that speak the providers' wire protocols,
 with scripted transcripts, answers, latencies and faults.
 
-Whole calls on a virtual clock are in `vantum.testing.calls`, talks in text in `vantum.testing.text`.
+Whole calls on a virtual clock are in `vantum.testing.calls`, talks in text in
+`vantum.testing.text`.
 """
 
 from __future__ import annotations
