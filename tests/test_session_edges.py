@@ -92,8 +92,9 @@ async def test_audio_all_at_once_is_recognised_or_its_loss_is_told(
         await caller.end()
         await caller.until(e.OutputCompleted)
         told = sum(m.case == "buffer_overflow" for m in caller.messages(e.ErrorReply))
+        # Whether a second's messages overtake the recogniser is the scheduler's choice.
         assert caller.deepgram.audio_s == pytest.approx(61, abs=0.1) or told
-        assert bool(told) == (chunk_s == 1.0), "a single message waits, whatever its length"
+        assert not told or chunk_s == 1.0, "a single message waits, whatever its length"
 
 
 # ---------------------------------------------------------------- answers that are none
