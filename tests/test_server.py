@@ -26,6 +26,7 @@ from tests.patience import HANG_S, connect, patient_settings, until
 from vantum.client import Client, ClientError
 from vantum.config import OpenAISettings, Secret
 from vantum.core import events as e
+from vantum.providers import openai as openai_provider
 from vantum.providers.registry import open_providers
 from vantum.running import listening_url, open_listeners
 from vantum.server import Server
@@ -60,6 +61,15 @@ class Running:
 
 @asynccontextmanager
 async def a_server(routes: tuple[Route, ...] = (), **server: Any) -> AsyncIterator[Running]:
+    with pytest.MonkeyPatch.context() as patch:
+        # Not a setting: five seconds are enough for a network, but not for a machine at a stand.
+        patch.setattr(openai_provider, "CONNECT_S", HANG_S)
+        async with _a_server(routes, **server) as running:
+            yield running
+
+
+@asynccontextmanager
+async def _a_server(routes: tuple[Route, ...], **server: Any) -> AsyncIterator[Running]:
     async with (
         simulated_providers(
             DeepgramScript(("hello",), speech="on_finalize"),
