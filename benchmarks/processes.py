@@ -133,7 +133,7 @@ def three(
 ) -> Iterator[tuple[Process, Process, Process]]:
     """Peers, server and load client: all on loopback, each in its own process."""
     with running("the peers", "benchmarks.peers", [json.dumps(plan)]) as peers:
-        environment = json.loads(peers.read_line(20))
+        environment = json.loads(peers.read_line(120))
         with running(
             "the server", server_module, env={**environment, **(settings or {})}
         ) as server:
@@ -145,7 +145,7 @@ def three(
 def _address(server: Process) -> tuple[str, str]:
     where: re.Match[str] | None = None
     while True:
-        line = server.read_line(30)
+        line = server.read_line(120)
         where = re.search(r"ws://([\d.]+):(\d+)/ws", line) or where
         if line.startswith("Stop it"):
             break
