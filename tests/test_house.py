@@ -40,6 +40,17 @@ ALLOWED = {
         "http",
         "websocket",
     },
+    "telephony": {
+        "server",
+        "http",
+        "actors",
+        "wire",
+        "core",
+        "config",
+        "errors",
+        "observe",
+        "websocket",
+    },
     "client": {"core", "wire", "errors"},
     "replay": {"client", "core", "errors"},
     "screen": {"replay", "core"},
@@ -123,7 +134,7 @@ def test_session_fits_on_one_screen() -> None:
 
 
 def test_importing_the_server_loads_no_engine_and_no_client_of_a_provider() -> None:
-    heavy = "onnxruntime", "xllamacpp", "hibari", "openai"
+    heavy = "onnxruntime", "xllamacpp", "hibari", "openai", "twilio"
     script = (
         "import sys, vantum.server, vantum.running, vantum.cli\n"
         f"print([m for m in {heavy!r} if m in sys.modules])"

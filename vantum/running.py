@@ -28,6 +28,7 @@ from vantum.providers.registry import Providers, open_providers
 from vantum.replay import Recording, Turn, load_recording, make_directory, replay_turn, save_answer
 from vantum.screen import Screen, answer_line, say_loading, table, waterfall
 from vantum.server import ProspectOf, Server
+from vantum.telephony.phone import open_phone
 from vantum.tools import check_tools, load_tools
 from vantum.wire.fields import Vocabulary
 
@@ -96,8 +97,8 @@ async def open_server(
         host, port: instead of those of the settings; port 0 takes a free one.
 
     Raises:
-        ConfigError: the address cannot be used, a tool that the settings name is none, or two tools
-            have the same name.
+        ConfigError: the address cannot be used, a tool that the settings name is none, two tools
+            have the same name, or what the phone needs is not installed.
     """
     tools = (*load_tools(settings.tools.load_paths), *tools)
     check_tools(tools)
@@ -106,7 +107,9 @@ async def open_server(
         settings.server.port if port is None else port,
     )
     async with _bound(*where) as listeners, trio.open_nursery() as nursery:
-        server = Server(settings, providers, routes, tools, prospect)
+        phone = open_phone(settings)
+        routes = (*phone.routes, *routes)
+        server = Server(settings, providers, routes, tools, prospect, doors=phone.doors)
         await nursery.start(server.serve, listeners)
         yield listening_url(listeners)
         nursery.cancel_scope.cancel()
@@ -162,14 +165,15 @@ async def run_server(loaded: Loaded, *, say: Say) -> int:
     choices = provider_choices(settings, loaded.origins)
     tools = load_tools(settings.tools.load_paths)
     check_tools(tools)
+    phone = open_phone(settings)
     async with _bound(settings.server.host, settings.server.port) as listeners:
         await prepare_models(settings, say)
         async with open_providers(settings) as providers, trio.open_nursery() as nursery:
-            server = Server(settings, providers, tools=tools)
+            server = Server(settings, providers, phone.routes, tools, doors=phone.doors)
             accepting = await nursery.start(server.serve, listeners)
             _settle_memory()
             with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                say(_banner(listening_url(listeners), choices))
+                say(_banner(listening_url(listeners), choices, phone.notice))
                 await anext(aiter(signals))
                 accepting.cancel()
                 for listener in listeners:
@@ -200,10 +204,11 @@ async def _drain(server: Server, everything: trio.CancelScope) -> None:
     everything.cancel()
 
 
-def _banner(url: str, choices: Mapping[Role, Choice]) -> str:
+def _banner(url: str, choices: Mapping[Role, Choice], notice: str) -> str:
     return "\n".join(
         [
             *_where(url, choices),
+            *([notice] if notice else []),
             f"Try it:  vantum-actors replay {_a_recording()} --url {url}",
             "Stop it: Ctrl-C",
         ]

@@ -29,6 +29,7 @@ from vantum.config.providers import (
     OpenAISettings,
 )
 from vantum.config.speculation import SpeculationSettings
+from vantum.config.telephony import TwilioSettings
 from vantum.config.tools import ToolSettings
 from vantum.config.turns import TurnSettings
 
@@ -51,6 +52,7 @@ __all__ = [
     "ToolSettings",
     "TtsSettings",
     "TurnSettings",
+    "TwilioSettings",
 ]
 
 
@@ -73,4 +75,5 @@ class Settings:
     openai: OpenAISettings = attrs.Factory(OpenAISettings)
     cartesia: CartesiaSettings = attrs.Factory(CartesiaSettings)
     local: LocalSettings = attrs.Factory(LocalSettings)
+    twilio: TwilioSettings = attrs.Factory(TwilioSettings)
     log: LogSettings = attrs.Factory(LogSettings)

@@ -106,8 +106,9 @@ def _text(row: Declared, value: str) -> str | None:
         word = value.strip().lower()
         return next((choice for choice in row.choices if choice.lower() == word), None)
     match row.form:
-        case "url":
-            return value.strip() if _is_address(value.strip()) else None
+        case "url":  # the default may be that there is none
+            text = value.strip()
+            return text if text == row.default or _is_address(text) else None
         case "nonempty":
             return value if value.strip() else None
         case "marker":

@@ -1,0 +1,284 @@
+"""A phone call in memory: a scripted Twilio that signs, streams, plays and clears as the real one.
+
+It rings by HTTP (the official package signs), opens the stream that the TwiML names, sends the
+caller's audio every 20 ms and plays what it is sent, one byte every 125 µs: marks come back when
+all before them was played, or at a `clear`.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import xml.etree.ElementTree as ET
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlencode
+
+import attrs
+import httpx
+import trio
+import trio.testing
+from attrs import define, field
+from twilio.request_validator import RequestValidator
+
+from vantum.actors.conductor import Conductor
+from vantum.config import Secret, TwilioSettings
+from vantum.core.audio import mulaw_encode
+from vantum.http import build_app
+from vantum.server import Server
+from vantum.telephony.phone import Phone, open_phone
+from vantum.testing.calls import CallSetup
+from vantum.testing.calls.call import SimulatedCall, new_call, providers_of
+from vantum.websocket import BadHandshake, WebSocket, connect
+
+#: 20 ms at 8 kHz.
+ROOM = mulaw_encode(b"\x40\x00\xc0\xff" * 80)
+VOICE = mulaw_encode(b"\x00\x20\x00\xe0" * 80)
+
+ACCOUNT = "AC" + "a" * 32
+TOKEN = "the-auth-token"
+PUBLIC_URL = "https://voice.example.com"
+TWILIO = TwilioSettings(account_sid=ACCOUNT, auth_token=Secret(TOKEN), public_url=PUBLIC_URL)
+
+
+@define(eq=False)
+class Stream:
+    """Twilio's end of a media stream."""
+
+    socket: WebSocket
+    call_sid: str
+    parameters: dict[str, str] = field(factory=dict)
+    account_sid: str = ACCOUNT
+    stream_sid: str = "MZ" + "1" * 32
+    got: list[tuple[float, dict[str, Any]]] = field(factory=list)
+    #: What came out of the caller's phone: (when, mu-law).
+    played: list[tuple[float, bytes]] = field(factory=list)
+    over: trio.Event = field(factory=trio.Event)
+    _sequence: Iterator[int] = field(factory=lambda: itertools.count(1))
+    _chunk: int = 0
+    _buffer: deque[bytes | str] = field(factory=deque)
+    _news: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
+
+    # -- to the server
+
+    async def send(self, event: str, **body: Any) -> None:
+        number = {} if event == "connected" else {"sequenceNumber": str(next(self._sequence))}
+        sid = {} if event == "connected" else {"streamSid": self.stream_sid}
+        await self.raw(json.dumps({"event": event, **number, **sid, **body}))
+
+    async def raw(self, data: str | bytes) -> None:
+        try:
+            await self.socket.send(data)
+        except trio.BrokenResourceError:
+            await trio.lowlevel.checkpoint()
+
+    async def connected(self) -> None:
+        await self.send("connected", protocol="Call", version="1.0.0")
+
+    async def start(self, **changes: Any) -> None:
+        about = {
+            "streamSid": self.stream_sid,
+            "accountSid": self.account_sid,
+            "callSid": self.call_sid,
+            "tracks": ["inbound"],
+            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+            "customParameters": self.parameters,
+        }
+        await self.send("start", start=about | changes)
+
+    async def media(self, mulaw: bytes, chunk: int | None = None) -> None:
+        self._chunk = self._chunk + 1 if chunk is None else chunk
+        await self.send(
+            "media",
+            media={
+                "track": "inbound",
+                "chunk": str(self._chunk),
+                "timestamp": str(20 * self._chunk),
+                "payload": base64.b64encode(mulaw).decode(),
+            },
+        )
+
+    async def speak(self, seconds: float, frame: bytes = ROOM) -> None:
+        began_s = trio.current_time()
+        for number in range(round(seconds * 50)):
+            await trio.sleep_until(began_s + number * 0.02)
+            await self.media(frame)
+        await trio.sleep_until(began_s + seconds)
+
+    async def press(self, digit: str) -> None:
+        await self.send("dtmf", dtmf={"track": "inbound_track", "digit": digit})
+
+    async def stop(self) -> None:
+        await self.send("stop", stop={"accountSid": self.account_sid, "callSid": self.call_sid})
+
+    # -- from the server
+
+    async def listen(self) -> None:
+        while (data := await self.socket.receive()) is not None:
+            assert isinstance(data, str)
+            body = json.loads(data)
+            self.got.append((trio.current_time(), body))
+            assert body["streamSid"] == self.stream_sid
+            match body["event"]:
+                case "media":
+                    self._buffer.append(base64.b64decode(body["media"]["payload"]))
+                case "mark":
+                    self._buffer.append(body["mark"]["name"])
+                case "clear":
+                    marks = [x for x in self._buffer if isinstance(x, str)]
+                    self._buffer.clear()
+                    for name in marks:
+                        await self.send("mark", mark={"name": name})
+            self._news.unpark_all()
+        self.over.set()
+
+    async def play(self) -> None:
+        while True:
+            while not self._buffer:
+                await self._news.park()
+            match item := self._buffer.popleft():
+                case bytes():
+                    self.played.append((trio.current_time(), item))
+                    await trio.sleep(len(item) / 8000)
+                case str():
+                    await self.send("mark", mark={"name": item})
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        return [body for _, body in self.got if body["event"] == kind]
+
+    def when(self, kind: str) -> list[float]:
+        return [at_s for at_s, body in self.got if body["event"] == kind]
+
+    @property
+    def played_s(self) -> float:
+        return sum(len(mulaw) for _, mulaw in self.played) / 8000
+
+    async def until_event(self, kind: str, count: int = 1) -> None:
+        with trio.fail_after(60):
+            while len(self.events(kind)) < count:  # noqa: ASYNC110 (virtual time costs nothing)
+                await trio.sleep(0.01)
+
+
+@define(eq=False)
+class Exchange:
+    """The server with its phone, and what of Twilio surrounds it."""
+
+    sim: SimulatedCall
+    server: Server
+    phone: Phone
+    nursery: trio.Nursery
+    _calls: Iterator[int] = field(factory=lambda: itertools.count(1))
+
+    @property
+    def conductor(self) -> Conductor:
+        (conductor,) = self.server.sessions.values()
+        assert conductor is not None
+        return conductor
+
+    def form(self, **changes: str) -> dict[str, str]:
+        sid = f"CA{next(self._calls):032x}"
+        return {
+            "CallSid": sid,
+            "AccountSid": ACCOUNT,
+            "From": "+15550100",
+            "To": "+15550199",
+            "CallStatus": "ringing",
+            "ApiVersion": "2010-04-01",
+            "CallerName": "",
+        } | changes
+
+    async def post(
+        self,
+        form: dict[str, str],
+        *,
+        path: str = "/twilio/voice",
+        signed_url: str = "",
+        signature: str | None = None,
+        **headers: str,
+    ) -> httpx.Response:
+        url = signed_url or PUBLIC_URL + path
+        if signature is None:
+            signature = RequestValidator(TOKEN).compute_signature(url, form)
+        transport = httpx.ASGITransport(build_app(self.server, self.phone.routes))
+        async with httpx.AsyncClient(transport=transport, base_url="http://10.0.0.7:3001") as web:
+            return await web.post(
+                path,
+                content=urlencode(form),
+                headers={
+                    "Content-Type": "application/x-www-form-urlencoded; charset=UTF-8",
+                    "X-Twilio-Signature": signature,
+                    **{name.replace("_", "-"): value for name, value in headers.items()},
+                },
+            )
+
+    async def ring(self, **changes: str) -> tuple[dict[str, str], dict[str, str]]:
+        """A call comes in; gives its form and the stream's parameters."""
+        form = self.form(**changes)
+        answer = await self.post(form)
+        assert answer.status_code == 200, answer.text
+        url, parameters = stream_of(answer.text)
+        assert url == "wss://voice.example.com/twilio/stream"
+        return form, parameters
+
+    async def open(self, call_sid: str, parameters: dict[str, str], **changes: Any) -> Stream:
+        """Connect a stream and greet; the start is still to be sent."""
+        ours, theirs = trio.testing.memory_stream_pair()
+        door = self.phone.doors["/twilio/stream"]
+
+        async def serve() -> None:
+            try:
+                await door(self.server, theirs)  # type: ignore[arg-type]
+            except (BadHandshake, trio.BrokenResourceError):
+                pass
+            finally:
+                await trio.aclose_forcefully(theirs)
+
+        self.nursery.start_soon(serve)
+        socket = await connect(ours, "voice.example.com", "/twilio/stream", max_message_bytes=2**20)
+        stream = Stream(socket, call_sid, parameters, **changes)
+        self.nursery.start_soon(stream.listen)
+        self.nursery.start_soon(stream.play)
+        await stream.connected()
+        return stream
+
+    async def call(self, **changes: str) -> Stream:
+        """A call that has been answered."""
+        form, parameters = await self.ring(**changes)
+        stream = await self.open(form["CallSid"], parameters)
+        await stream.start()
+        await trio.testing.wait_all_tasks_blocked()
+        return stream
+
+
+def stream_of(twiml: str) -> tuple[str, dict[str, str]]:
+    """Where TwiML connects a call, and with which parameters, as Twilio reads it."""
+    (connect_,) = ET.fromstring(twiml)
+    assert connect_.tag == "Connect"
+    (stream,) = connect_
+    return stream.attrib["url"], {p.attrib["name"]: p.attrib["value"] for p in stream}
+
+
+@asynccontextmanager
+async def an_exchange(
+    setup: CallSetup | None = None, twilio: TwilioSettings = TWILIO
+) -> AsyncIterator[Exchange]:
+    setup = setup or CallSetup()
+    setup = attrs.evolve(setup, settings=attrs.evolve(setup.settings, twilio=twilio))
+    async with trio.open_nursery() as nursery:
+        sim = new_call(setup, nursery)
+        ids = itertools.count(1)
+        # The time of day goes with the clock that jumps.
+        phone = open_phone(setup.settings, now_s=trio.current_time)
+        async with providers_of(sim) as providers:
+            server = Server(
+                setup.settings,
+                providers,
+                doors=phone.doors,
+                new_id=lambda: f"id-{next(ids)}",
+                wall_ms=lambda: round(trio.current_time() * 1000),
+            )
+            yield Exchange(sim, server, phone, nursery)
+            nursery.cancel_scope.cancel()
