@@ -85,7 +85,9 @@ async def test_audio_all_at_once_is_recognised_or_its_loss_is_told(
     autojump_clock: object, chunk_s: float
 ) -> None:
     """Nothing of it goes without a word to the client."""
-    async with a_call(openai=THREE) as caller:
+    # Were silence made final exactly where the audio ends, a Finalize would have nothing to answer.
+    script = DeepgramScript(("hello there",), speech="on_finalize", final_every_s=1000)
+    async with a_call(openai=THREE, deepgram=script) as caller:
         await caller.start(sampling_rate_hz=8000)
         for _ in range(round(61 / chunk_s)):
             await caller.send(e.InputChunk(caller.request(), bytes(round(16_000 * chunk_s))))
