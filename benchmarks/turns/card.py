@@ -116,10 +116,10 @@ class Curve:
     title: str
     points: tuple[tuple[float, Turns], ...]
 
-    def cutoffs_at(self, mean_s: float) -> float:
-        """The share of false cut-offs where the mean wait is this; NaN if it is never so short."""
-        known = [(t.mean_s, t.false_cutoffs.value) for _, t in self.points]
-        return between(known, mean_s)
+    def cutoffs_at(self, median_s: float) -> float:
+        """The share of false cut-offs where the median wait is this; NaN if it never is."""
+        known = [(t.median_s, t.false_cutoffs.value) for _, t in self.points]
+        return between(known, median_s)
 
     def at_share(self, share: float) -> tuple[float, float, float]:
         """Mean, median and 90 % wait where so many pauses are cut; NaN: it never gets as low."""
