@@ -1,5 +1,7 @@
 """What tests everywhere may want."""
 
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from vantum.config.providers import LocalSettings
 from vantum.providers.local.weights import fetch_weights
+from vantum.testing.calls.virtual import in_fixed_order
 
 #: The same examples every time: what is found here was broken by the change at hand. The machines
 #: are noisy, so no example has a deadline.
@@ -24,6 +27,16 @@ settings.load_profile("default")
 THOROUGHER = 10
 
 RECORDINGS = Path(__file__).parent / "recordings"
+
+
+@pytest.fixture(autouse=True)
+def _order_of_tasks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Trio shuffles its tasks: a test meets the same order each time, the thorough run any."""
+    if request.config.getoption("--hypothesis-profile") == "thorough":
+        yield
+        return
+    with in_fixed_order(zlib.crc32(request.node.nodeid.encode())):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
 """Virtual time with everything that happens in a fixed order: the same seed gives the same run.
 
 Trio shuffles the tasks that may run next, on purpose. Here they run in an order that follows from
-the seed: `simulate` switches trio's own (private) provision for Hypothesis on for the length of the
-run and seeds the generator that trio shuffles with. It is the only place that does so.
+the seed: `in_fixed_order` switches trio's own (private) provision for Hypothesis on and seeds the
+generator that trio shuffles with. It is the only place that does so.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ Ts = TypeVarTuple("Ts")
 
 
 @contextmanager
-def _deterministic(seed: int) -> Iterator[None]:
+def in_fixed_order(seed: int) -> Iterator[None]:
+    """Every `trio.run` within schedules its tasks in an order that follows from `seed`."""
     sorts, state = trio_run._ALLOW_DETERMINISTIC_SCHEDULING, trio_run._r.getstate()
     trio_run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]
     trio_run._r.seed(seed)
@@ -63,5 +64,5 @@ def simulate(
         whatever `body` raises.
     """
     clock = trio.testing.MockClock(autojump_threshold=0)
-    with _deterministic(seed), _quiet():
+    with in_fixed_order(seed), _quiet():
         return trio.run(body, *args, clock=clock, instruments=instruments)
