@@ -89,7 +89,9 @@ class Listener:
             quiet = self.received - self._quiet_since
             if quiet * 1000 >= int(endpointing) * self._rate:
                 return [*messages, self._final(self.received, speech_final=True)]
-        if self.received - self._segment >= self.script.final_every_s * self._rate:
+        # What is placed by `Finalize` needs the audio before it, however much there is.
+        is_long = self.received - self._segment >= self.script.final_every_s * self._rate
+        if is_long and self.script.speech != "on_finalize":
             messages.append(self._final(partial.start if partial else self.received))
         elif self._on("interim_results") and (
             self.received - self._reported >= self.script.interim_every_s * self._rate
