@@ -47,7 +47,7 @@ def test_an_answer_reads_the_same_however_its_bytes_are_cut(
     text: str, seed: int | None, cuts: list[int]
 ) -> None:
     answer = Answer(0, BODY, split_tokens(text, seed))
-    stream = answer.opening() + b"".join(map(answer.token, answer.tokens)) + answer.closing()
+    stream = answer.opening() + b"".join(answer.pieces()) + answer.closing()
     reader = EventStreamReader()
     events = [event for piece in split(stream, cuts) for event in reader.feed(piece)]
     assert events.pop() == b"[DONE]"
