@@ -28,7 +28,8 @@ def steps() -> int:
 @pytest.mark.parametrize("how", HOWS)
 def test_a_call_that_ends_anywhere_leaves_nothing(how: How, steps: int) -> None:
     assert steps > 3000
-    sample = [*range(1, 12), *random.Random(1).sample(range(12, steps), 14), steps]
+    # Among them while connections to providers are being opened.
+    sample = [*range(1, 150, 12), *random.Random(1).sample(range(150, steps), 12), steps]
     report = prove_hang_up(REFERENCE, SETUP, how=how, points=sample)
     assert report.findings == ()
     assert report.tried == 26

@@ -94,10 +94,14 @@ class Connection:
 async def hold_connection(
     address: Address,
     access: Access,
+    opened: list[Connection],
     *,
     task_status: trio.TaskStatus[Connection] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Open a connection, hand it out by `task_status`, and hold it until it is cut.
+
+    It is in `opened` before it is handed out: whoever is cancelled while it is on its way to him
+    must cut it, or nobody ever will.
 
     Cancelling works as usual until the connection is open. From then on only `Connection.cut`
     ends it: its owner may still have to say goodbye when everything around it is being cancelled.
@@ -108,8 +112,12 @@ async def hold_connection(
     stream = await _dial(address, access)
     try:
         socket = await _shake_hands(stream, address, access)
+        # Behind the shield `started` would do nothing, and nobody would ever own the connection.
+        await trio.lowlevel.checkpoint_if_cancelled()
         with trio.CancelScope(shield=True) as scope:
-            task_status.started(Connection(socket, scope, trio.current_time()))
+            connection = Connection(socket, scope, trio.current_time())
+            opened.append(connection)
+            task_status.started(connection)
             await trio.sleep_forever()
     finally:
         await trio.aclose_forcefully(stream)

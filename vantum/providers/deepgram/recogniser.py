@@ -235,12 +235,16 @@ class DeepgramRecogniser:
 
     async def _open(self, nursery: trio.Nursery) -> Connection:
         limit_s = self._access.settings.connect_timeout_ms / 1000
+        opened: list[Connection] = []
         with trio.move_on_after(limit_s):
-            connection: Connection = await nursery.start(
-                hold_connection,
-                self._address,
-                self._access,
-            )
+            try:
+                connection: Connection = await nursery.start(
+                    hold_connection, self._address, self._access, opened
+                )
+            except trio.Cancelled:
+                for unclaimed in opened:
+                    unclaimed.cut()
+                raise
             self._contacts.success()
             return connection
         raise ProviderError(NAME, "timeout", f"no connection within {limit_s:g} s")

@@ -34,6 +34,8 @@ Serve: TypeAlias = Callable[[trio.abc.Stream], Awaitable[object]]
 OpenStream: TypeAlias = Callable[[str, int], Awaitable[trio.abc.Stream]]
 
 _KEY = Secret("in-memory")
+#: For what a peer still has to do when its client has gone.
+_FAREWELL_S = 1.0
 
 
 @define(eq=False)
@@ -50,15 +52,16 @@ class Wires:
     def to(self, serve: Serve) -> OpenStream:
         """An `open_stream` whose every connection is served by `serve`."""
 
-        async def served(stream: trio.abc.Stream) -> None:
-            with trio.CancelScope():
+        async def served(stream: trio.abc.Stream, scope: trio.CancelScope) -> None:
+            with scope:
                 await serve(stream)
 
         async def open_stream(host: str, port: int) -> trio.abc.Stream:
             ours, theirs = trio.testing.memory_stream_pair()
             self.opened += 1
-            self.nursery.start_soon(served, theirs)
-            end = _End(ours, self)
+            scope = trio.CancelScope()
+            self.nursery.start_soon(served, theirs, scope)
+            end = _End(ours, self, scope)
             try:
                 await trio.lowlevel.checkpoint()
             except trio.Cancelled:
@@ -75,6 +78,7 @@ class _End(trio.abc.HalfCloseableStream):
 
     stream: _Stapled
     wires: Wires
+    serving: trio.CancelScope
     closed: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -96,6 +100,8 @@ class _End(trio.abc.HalfCloseableStream):
         if not self.closed:
             self.closed = True
             self.wires.open -= 1
+            # A peer whose handshake was cut short may wait for the rest of it for ever.
+            self.serving.deadline = trio.current_time() + _FAREWELL_S
         await self.stream.aclose()
 
 
