@@ -30,6 +30,7 @@ from vantum.core.audio import mulaw_encode
 from vantum.http import build_app
 from vantum.server import Server
 from vantum.telephony.phone import Phone, open_phone
+from vantum.testing import DeepgramScript, OpenAIScript
 from vantum.testing.calls import CallSetup
 from vantum.testing.calls.call import SimulatedCall, new_call, providers_of
 from vantum.websocket import BadHandshake, WebSocket, connect
@@ -41,6 +42,11 @@ VOICE = mulaw_encode(b"\x00\x20\x00\xe0" * 80)
 ACCOUNT = "AC" + "a" * 32
 TOKEN = "the-auth-token"
 PUBLIC_URL = "https://voice.example.com"
+#: Whatever a caller says, it is "Hello there.", and is answered.
+SETUP = CallSetup(
+    deepgram=DeepgramScript(("Hello there.",), lead_s=0.2, pause_s=5.0),
+    openai=OpenAIScript("Yes, indeed."),
+)
 TWILIO = TwilioSettings(account_sid=ACCOUNT, auth_token=Secret(TOKEN), public_url=PUBLIC_URL)
 
 
@@ -265,7 +271,7 @@ def stream_of(twiml: str) -> tuple[str, dict[str, str]]:
 async def an_exchange(
     setup: CallSetup | None = None, twilio: TwilioSettings = TWILIO
 ) -> AsyncIterator[Exchange]:
-    setup = setup or CallSetup()
+    setup = setup or SETUP
     setup = attrs.evolve(setup, settings=attrs.evolve(setup.settings, twilio=twilio))
     async with trio.open_nursery() as nursery:
         sim = new_call(setup, nursery)

@@ -9,6 +9,7 @@ https://www.twilio.com/docs/voice/twiml/reject.
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, TypeAlias, cast
 from urllib.parse import parse_qsl
 
@@ -179,13 +180,13 @@ def _xml(text: str) -> Response:
 
 
 async def _body(request: Request) -> bytes:
-    parts, size = [], 0
-    async for part in request.stream():
-        parts.append(part)
-        size += len(part)
-        if size > _MAX_BODY_BYTES:
-            raise HTTPException(413, f"the body is larger than {_MAX_BODY_BYTES} bytes")
-    return b"".join(parts)
+    body = b""
+    async with aclosing(request.stream()) as parts:
+        async for part in parts:
+            body += part
+            if len(body) > _MAX_BODY_BYTES:
+                raise HTTPException(413, f"the body is larger than {_MAX_BODY_BYTES} bytes")
+    return body
 
 
 async def _websocket_only(request: Request) -> Response:

@@ -1,0 +1,186 @@
+"""Twilio's HTTP requests: who is let in, and what a caller gets."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+import pytest
+import trio.testing
+from structlog.testing import capture_logs
+from twilio.request_validator import RequestValidator
+
+from tests.twilio_stream import PUBLIC_URL, TOKEN, TWILIO, an_exchange, stream_of
+from vantum.config import ServerSettings, Settings
+from vantum.testing.calls import CallSetup
+
+Clock = trio.testing.MockClock
+
+
+async def test_a_call_is_connected_with_a_stream(autojump_clock: Clock) -> None:
+    async with an_exchange() as exchange:
+        form = exchange.form()
+        answer = await exchange.post(form)
+        assert answer.status_code == 200
+        assert answer.headers["Content-Type"].startswith("application/xml")
+        url, parameters = stream_of(answer.text)
+        assert url == "wss://voice.example.com/twilio/stream"
+        assert set(parameters) == {"token", "from", "to"}
+        assert parameters["from"] == form["From"]
+        assert all(len(n) + len(v) <= 500 for n, v in parameters.items())
+        assert exchange.sim.wires.opened == 0  # nothing of a provider yet
+
+
+@pytest.mark.parametrize(
+    "signature",
+    ["", "forged", "bm90IGl0", RequestValidator("other").compute_signature(PUBLIC_URL, {})],
+)
+async def test_a_wrong_signature_is_refused(autojump_clock: Clock, signature: str) -> None:
+    async with an_exchange() as exchange:
+        for path in ("/twilio/voice", "/twilio/status"):
+            answer = await exchange.post(exchange.form(), path=path, signature=signature)
+            assert answer.status_code == 403
+            assert TOKEN not in answer.text
+            assert "Stream" not in answer.text
+
+
+async def test_a_signature_is_good_for_its_own_form_and_address(autojump_clock: Clock) -> None:
+    async with an_exchange() as exchange:
+        form = exchange.form()
+        signature = RequestValidator(TOKEN).compute_signature(PUBLIC_URL + "/twilio/voice", form)
+        changed = await exchange.post(form | {"From": "+15550666"}, signature=signature)
+        assert changed.status_code == 403
+        more = await exchange.post(form | {"Extra": "1"}, signature=signature)
+        assert more.status_code == 403
+        elsewhere = await exchange.post(form, path="/twilio/status", signature=signature)
+        assert elsewhere.status_code == 403
+        query = await exchange.post(form, path="/twilio/voice?a=1", signature=signature)
+        assert query.status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/twilio/voice", "/twilio/voice?campaign=7&x=%20y"])
+async def test_the_query_is_signed_too(autojump_clock: Clock, path: str) -> None:
+    async with an_exchange() as exchange:
+        assert (await exchange.post(exchange.form(), path=path)).status_code == 200
+
+
+async def test_the_default_port_may_stand_in_the_signed_address(autojump_clock: Clock) -> None:
+    async with an_exchange() as exchange:
+        url = "https://voice.example.com:443/twilio/voice"
+        assert (await exchange.post(exchange.form(), signed_url=url)).status_code == 200
+
+
+async def test_fields_that_come_twice_or_empty_are_signed_as_they_are(
+    autojump_clock: Clock,
+) -> None:
+    async with an_exchange() as exchange:
+        form = exchange.form(CallerName="", Odd="ä & = +")
+        assert (await exchange.post(form)).status_code == 200
+
+
+async def test_another_accounts_call_is_refused(autojump_clock: Clock) -> None:
+    async with an_exchange() as exchange:
+        answer = await exchange.post(exchange.form(AccountSid="AC" + "b" * 32))
+        assert answer.status_code == 403
+    async with an_exchange(twilio=attrs.evolve(TWILIO, account_sid="")) as exchange:
+        answer = await exchange.post(exchange.form(AccountSid="AC" + "b" * 32))
+        assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("missing", ["CallSid", "AccountSid"])
+async def test_a_request_without_a_call_is_none(autojump_clock: Clock, missing: str) -> None:
+    async with an_exchange(twilio=attrs.evolve(TWILIO, account_sid="")) as exchange:
+        assert (await exchange.post(exchange.form(**{missing: ""}))).status_code == 400
+
+
+async def test_a_request_that_is_replayed_after_its_stream_is_refused(
+    autojump_clock: Clock,
+) -> None:
+    async with an_exchange() as exchange:
+        form, parameters = await exchange.ring()
+        again = await exchange.post(form)  # Twilio asks again if an answer got lost
+        assert again.status_code == 200
+        stream = await exchange.open(form["CallSid"], parameters)
+        await stream.start()
+        await trio.testing.wait_all_tasks_blocked()
+        assert (await exchange.post(form)).status_code == 403
+
+
+async def test_a_form_of_too_many_fields_is_none(autojump_clock: Clock) -> None:
+    async with an_exchange() as exchange:
+        assert (await exchange.post({str(n): "" for n in range(300)})).status_code == 400
+
+
+# ---------------------------------------------------------------- where Twilio sees us
+
+
+async def test_without_a_public_url_the_request_says_where_it_went(autojump_clock: Clock) -> None:
+    async with an_exchange(twilio=attrs.evolve(TWILIO, public_url="")) as exchange:
+        seen = "http://10.0.0.7:3001/twilio/voice"
+        answer = await exchange.post(exchange.form(), signed_url=seen)
+        assert stream_of(answer.text)[0] == "ws://10.0.0.7:3001/twilio/stream"
+        # What a proxy says is not believed.
+        forwarded = {"X_Forwarded_Proto": "https", "X_Forwarded_Host": "voice.example.com"}
+        answer = await exchange.post(exchange.form(), **forwarded)
+        assert answer.status_code == 403
+        answer = await exchange.post(exchange.form(), Host="a:b:c")
+        assert answer.status_code == 403
+
+
+async def test_a_trusted_proxy_says_where_it_went(autojump_clock: Clock) -> None:
+    twilio = attrs.evolve(TWILIO, public_url="", trust_proxy=True)
+    async with an_exchange(twilio=twilio) as exchange:
+        forwarded = {"X_Forwarded_Proto": "https, http", "X_Forwarded_Host": "voice.example.com, b"}
+        answer = await exchange.post(exchange.form(), **forwarded)
+        assert stream_of(answer.text)[0] == "wss://voice.example.com/twilio/stream"
+        seen = "http://10.0.0.7:3001/twilio/voice"
+        assert (await exchange.post(exchange.form(), signed_url=seen)).status_code == 200
+
+
+@pytest.mark.parametrize("public", ["wss://voice.example.com/v/", "https://voice.example.com/v"])
+async def test_the_public_url_may_have_a_path(autojump_clock: Clock, public: str) -> None:
+    async with an_exchange(twilio=attrs.evolve(TWILIO, public_url=public)) as exchange:
+        seen = "https://voice.example.com/v/twilio/voice"
+        answer = await exchange.post(exchange.form(), signed_url=seen)
+        assert stream_of(answer.text)[0] == "wss://voice.example.com/v/twilio/stream"
+
+
+# ---------------------------------------------------------------- busy, status
+
+
+@pytest.mark.parametrize(
+    ("busy", "twiml"),
+    [
+        ("reject", '<Response><Reject reason="busy" /></Response>'),
+        ("say", '<Response><Say language="en-US">Sorry.</Say><Hangup /></Response>'),
+    ],
+)
+async def test_a_full_server_turns_callers_away(
+    autojump_clock: Clock, busy: Literal["say", "reject"], twiml: str
+) -> None:
+    twilio = attrs.evolve(TWILIO, busy=busy, busy_text="Sorry.")
+    setup = CallSetup(settings=Settings(server=ServerSettings(max_sessions=1)))
+    async with an_exchange(setup, twilio) as exchange:
+        await exchange.call()
+        opened = exchange.sim.wires.opened
+        answer = await exchange.post(exchange.form())
+        assert answer.status_code == 200
+        assert answer.text.endswith(twiml)
+        assert exchange.sim.wires.opened == opened
+
+
+async def test_a_server_that_goes_down_takes_no_call(autojump_clock: Clock) -> None:
+    async with an_exchange() as exchange:
+        exchange.server.draining = True
+        assert "Hangup" in (await exchange.post(exchange.form())).text
+
+
+async def test_a_status_is_logged(autojump_clock: Clock) -> None:
+    async with an_exchange() as exchange:
+        form = exchange.form(CallStatus="completed", CallDuration="17")
+        with capture_logs() as logs:
+            answer = await exchange.post(form, path="/twilio/status")
+        assert answer.status_code == 204
+        (line,) = [x for x in logs if x["event"] == "call status"]
+        assert (line["status"], line["seconds"]) == ("completed", "17")
+        assert "+1555" not in str(logs)  # nobody's number
