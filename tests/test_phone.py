@@ -221,3 +221,33 @@ async def test_frames_that_are_lost_late_or_doubled_do_no_harm(
         stream._chunk = 40
         await stream.speak(4)
         assert said(exchange)[0] == ("user", "Hello there.", False)
+
+
+async def test_a_goodbye_is_heard_out_before_the_line_is_cut(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with an_exchange(setup("Goodbye, and thank you for your call.")) as exchange:
+        stream = await exchange.call()
+        await greet(stream)
+        exchange.nursery.start_soon(exchange.server.drain)
+        count = 0
+        while count < len(stream.events("media")):  # until the last chunk is there
+            count = len(stream.events("media"))
+            await trio.sleep(0.12)
+        stream._buffer.appendleft(b"\xff" * 4000)  # half a second behind the clock
+        await stream.over.wait()
+        sent = sum(160 for _ in stream.events("media"))
+        assert sum(len(mulaw) for _, mulaw in stream.played) >= sent + 4000
+
+
+async def test_marks_that_never_come_back_hold_nobody_up(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with an_exchange(setup("Goodbye.")) as exchange:
+        stream = await exchange.call()
+        await greet(stream)
+        stream._buffer.appendleft(b"\xff" * 8000 * 60)
+        began_s = trio.current_time()
+        await exchange.server.drain()
+        await stream.over.wait()
+        assert trio.current_time() - began_s < 4

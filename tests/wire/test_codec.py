@@ -14,6 +14,7 @@ from vantum.wire.native import encode
 def test_it_is_the_native_protocol() -> None:
     codec = NativeCodec("voicechat", "s", lambda: "id")
     assert codec.name == "voicechat"
+    assert not codec.unheard
     for message in (e.OutputChunk("u", b"ab", 8000), e.StateChanged("LISTENING", "THINKING", 1)):
         assert codec.encode(message) == encode(
             message, vocabulary="voicechat", session_id="s", new_id=lambda: "id"

@@ -296,6 +296,10 @@ def chunk(utterance_id: str = "u", length_ms: int = 100) -> e.OutputChunk:
     return e.OutputChunk(utterance_id, b"\x10\x00" * (8 * length_ms), 8000)
 
 
+def owes(codec: PhoneCodec) -> bool:
+    return codec.unheard
+
+
 def names(frames: tuple[str, ...] | None) -> list[str]:
     assert frames is not None
     bodies = [json.loads(frame) for frame in frames]
@@ -327,9 +331,12 @@ def test_marks_tell_how_far_playback_has_come() -> None:
 
 def test_marks_that_a_clear_brings_back_are_no_reports() -> None:
     codec = a_codec()
+    assert not owes(codec)
     (first,), (second,) = names(codec.encode(chunk())), names(codec.encode(chunk()))
+    assert owes(codec)
     assert codec.decode(mark(first)) == e.Played(e.Request("mark"), "u", 100.0)
     assert codec.encode(e.OutputCancelled("u", 0, "user_interrupt", True)) == (clear_message(SID),)
+    assert not owes(codec)
     assert codec.decode(mark(second)) == ()
     (third,) = names(codec.encode(chunk("v")))
     assert codec.decode(mark(third)) == e.Played(e.Request("mark"), "v", 100.0)

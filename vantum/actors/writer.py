@@ -1,7 +1,7 @@
 """Writer: the only one who sends to the client.
 
-It never sleeps: pacing is the player's job. A message that the client does not take in time ends
-the session instead of holding it: whoever stops reading is closed, not waited for.
+It never sleeps before the end: pacing is the player's job. A message that the client does not take
+in time ends the session instead of holding it: whoever stops reading is closed, not waited for.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ import trio
 
 from vantum.actors.call import Call, ClientSocket, Goodbye, Outgoing
 from vantum.core.events import OutputChunk, ServerMessage
+
+#: The longest that audio is under way behind the clock.
+_HEARD_OUT_S = 1.0
 
 
 class ClientTooSlow(Exception):
@@ -40,6 +43,7 @@ async def write(
     latest = ""
     async for message in out_rx:
         if isinstance(message, Goodbye):
+            await _heard_out(call)
             with trio.move_on_after(timeout_s):
                 await socket.close(message.code, message.reason)
             return
@@ -50,6 +54,15 @@ async def write(
             news = first_sent(latest)
             if news is not None and not await _send(call, socket, news, timeout_s):
                 return
+
+
+async def _heard_out(call: Call) -> None:
+    """By the clock all has been heard, but a line takes its time: a client that reports may say so
+    first, or the last word of a goodbye would be cut off."""
+    codec = call.codec
+    with trio.move_on_after(_HEARD_OUT_S):
+        while codec.unheard:  # noqa: ASYNC110 (a codec has no events; this is once a call)
+            await trio.sleep(_HEARD_OUT_S / 50)
 
 
 async def _send(call: Call, socket: ClientSocket, message: ServerMessage, timeout_s: float) -> bool:

@@ -29,6 +29,11 @@ class ClientCodec(Protocol):
     def name(self) -> str:
         """Which protocol it is."""
 
+    @property
+    def unheard(self) -> bool:
+        """Whether the client owes the report that all it was sent has been played; a client that
+        never reports owes nothing."""
+
     def decode(self, data: bytes | str) -> Heard:
         """Read one message of the client's; `str` is a text frame.
 
@@ -52,6 +57,11 @@ class NativeCodec:
     def name(self) -> str:
         """The vocabulary."""
         return self.vocabulary
+
+    @property
+    def unheard(self) -> bool:
+        """Never: reports are the client's choice."""
+        return False
 
     def decode(self, data: bytes | str) -> Heard:
         """See `ClientCodec`."""

@@ -118,6 +118,11 @@ class PhoneCodec:
         """For the log."""
         return "twilio"
 
+    @property
+    def unheard(self) -> bool:
+        """Whether marks are still under way."""
+        return bool(self._marks)
+
     # ------------------------------------------------------------ from Twilio
 
     def decode(self, data: bytes | str) -> Heard:
