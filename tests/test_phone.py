@@ -251,3 +251,12 @@ async def test_marks_that_never_come_back_hold_nobody_up(
         await exchange.server.drain()
         await stream.over.wait()
         assert trio.current_time() - began_s < 4
+
+
+async def test_the_agent_greets_who_calls(autojump_clock: trio.testing.MockClock) -> None:
+    settings = Settings(turns=TurnSettings(greeting="Hello, this is Ada."))
+    async with an_exchange(setup(settings=settings)) as exchange:
+        stream = await exchange.call()
+        await trio.sleep(3)
+        assert said(exchange) == [("assistant", "Hello, this is Ada.", False)]
+        assert stream.played_s > 0.5
