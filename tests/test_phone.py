@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from structlog.testing import capture_logs
 
 from tests.twilio_stream import ROOM, VOICE, Exchange, Stream, an_exchange
 from vantum.config import Settings, TurnSettings
@@ -221,6 +222,12 @@ async def test_frames_that_are_lost_late_or_doubled_do_no_harm(
         stream._chunk = 40
         await stream.speak(4)
         assert said(exchange)[0] == ("user", "Hello there.", False)
+        with capture_logs() as logs:
+            await stream.stop()
+            await stream.over.wait()
+            await trio.testing.wait_all_tasks_blocked()
+        (line,) = [x for x in logs if "frames" in x]
+        assert line["frames"] == 3
 
 
 async def test_a_goodbye_is_heard_out_before_the_line_is_cut(

@@ -22,6 +22,7 @@ import httpx
 import trio
 import trio.testing
 from attrs import define, field
+from starlette.datastructures import ImmutableMultiDict
 from twilio.request_validator import RequestValidator
 
 from vantum.actors.conductor import Conductor
@@ -45,7 +46,7 @@ PUBLIC_URL = "https://voice.example.com"
 #: Whatever a caller says, it is "Hello there.", and is answered.
 SETUP = CallSetup(
     deepgram=DeepgramScript(("Hello there.",), lead_s=0.2, pause_s=5.0),
-    openai=OpenAIScript("Yes, indeed."),
+    openai=OpenAIScript(lambda _: "Yes, indeed."),
 )
 TWILIO = TwilioSettings(account_sid=ACCOUNT, auth_token=Secret(TOKEN), public_url=PUBLIC_URL)
 
@@ -198,7 +199,7 @@ class Exchange:
 
     async def post(
         self,
-        form: dict[str, str],
+        form: dict[str, str] | ImmutableMultiDict[str, str],
         *,
         path: str = "/twilio/voice",
         signed_url: str = "",
@@ -212,7 +213,9 @@ class Exchange:
         async with httpx.AsyncClient(transport=transport, base_url="http://10.0.0.7:3001") as web:
             return await web.post(
                 path,
-                content=urlencode(form),
+                content=urlencode(
+                    form.multi_items() if isinstance(form, ImmutableMultiDict) else form
+                ),
                 headers={
                     "Content-Type": "application/x-www-form-urlencoded; charset=UTF-8",
                     "X-Twilio-Signature": signature,

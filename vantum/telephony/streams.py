@@ -80,15 +80,15 @@ class Streams:
             except TokenRefused as error:
                 await self._refuse(server, socket, str(error))
                 return
-            session_id = server.new_id()
+            session_id, language = server.new_id(), self.settings.language
+            codec = PhoneCodec(
+                start, InputOptions(RATE_HZ, language=language, turn_detection="auto")
+            )
 
             def new_call() -> Call:
                 about = {"callSid": caller.call_sid, "from": caller.caller, "to": caller.called}
-                options = InputOptions(
-                    RATE_HZ, language=self.settings.language, turn_detection="auto"
-                )
                 return server.new_call(
-                    PhoneCodec(start, options),
+                    codec,
                     session_id,
                     server.known_of(about),
                     phone_settings(server.settings),
@@ -96,6 +96,8 @@ class Streams:
 
             if not await server.hold(socket, session_id, new_call):
                 await self._refuse(server, socket, "at capacity", 1013)
+            if codec.order.lost:
+                _log.info("frames were lost on the way", frames=codec.order.lost)
 
     async def _refuse(
         self, server: Server, socket: WebSocket, reason: str, code: int = 1008
