@@ -1,9 +1,11 @@
-"""(t): the framework's share with turn detection on, by the server's own latency ledger.
+"""(t): the framework's share of a turn by the server's own latency ledger.
 
 The caller is a recorded human voice, sent all the time in frames of 20 ms; the server's ear
 and its policy find the end of each turn. Providers take no time of their own. The wait for the end
 of a turn is no share of the framework's; everything is that happens from there to the first audio
 but does not happen at a provider, and so is the time that a frame of audio waits to be heard.
+The same without the ear, for callers whose client tells the end of a turn: what part (a) measures
+from outside, with the other processes' waking up in it, as the server sees it.
 
 Run as a module it is the load client, told what to do as `benchmarks.load` is.
 """
@@ -33,12 +35,18 @@ _TURN_S = 60.0
 
 
 def detection_share(scale: Scale, say: Say) -> list[Row]:
-    """The framework's own share of a turn that the server itself found to be over."""
+    """The framework's own share: turns that the server found to be over, and that it was told."""
     rows = []
-    for sessions, goal in ((1, 10.0), (scale.of(10, 3), 30.0)):
+    many, crowd = scale.of(10, 3), scale.of(50, 3)
+    for sessions, goal, auto in (
+        (1, 10.0, True),
+        (many, 30.0, True),
+        (1, 10.0, False),
+        (crowd, 30.0, False),
+    ):
         medians, p95s, ears = [], [], []
         for _ in range(scale.runs):
-            found = _measured(sessions, scale.of(10 if sessions == 1 else 3, 2))
+            found = _measured(sessions, scale.of(10 if sessions == 1 else 3, 2), auto=auto)
             shares = [turn["frameworkMs"] for turn in found["turns"]]
             medians.append(percentile(shares, 50))
             p95s.append(percentile(shares, 95))
@@ -46,14 +54,13 @@ def detection_share(scale: Scale, say: Say) -> list[Row]:
         words = f"{sessions} session{'s' if sessions > 1 else ''}, a voice on the line all the time"
         cpu = f"CPU of the server {1000 * sum(ears) / len(ears):.1f} ms per second of call"
         note = f"median {sum(medians) / len(medians):.1f} ms; {cpu}"
-        rows.append(
-            Row("t", f"own share with turn detection, p95: {words}", "ms", p95s, goal, note)
-        )
-        say(f"(t) {words}: done")
+        how = "own share with turn detection" if auto else "own share, the client ends its turns"
+        rows.append(Row("t", f"{how}, p95: {words}", "ms", p95s, goal, note))
+        say(f"(t) {how}, {words}: done")
     return rows
 
 
-def _measured(sessions: int, turns: int) -> dict[str, Any]:
+def _measured(sessions: int, turns: int, *, auto: bool) -> dict[str, Any]:
     plan = json.dumps({"answers": [SHORT]})
     # The share is that of the usual way; answers ahead of time would hide some of it.
     settings = {"SPECULATION_MODE": "off"}
@@ -63,7 +70,7 @@ def _measured(sessions: int, turns: int) -> dict[str, Any]:
         with running("the server", "benchmarks.serving", env=env) as server:
             host, port = _address(server)
             with running("the load", "benchmarks.listening", [host, port]) as load:
-                load.ask(do="connect", sessions=sessions)
+                load.ask(do="connect", sessions=sessions, auto=auto)
                 load.ask(do="talk", turns=1)
                 before_s = server.cpu_s()
                 found: dict[str, Any] = load.ask(do="talk", turns=turns)
@@ -83,14 +90,17 @@ class Callers:
     port: int
     nursery: trio.Nursery
     lines: list[Line] = field(factory=list)
+    auto: bool = True
 
-    async def connect(self, sessions: int) -> int:
-        """Open so many sessions in `auto`."""
+    async def connect(self, sessions: int, auto: bool) -> int:
+        """Open so many sessions, in `auto` or in `manual`."""
+        self.auto = auto
+        detection = "auto" if auto else "manual"
         for _ in range(sessions):
             line = await open_line(self.host, self.port, self.nursery)
             at = len(line.events)
             await line.send(
-                "audio.input.start", samplingRate=16_000, turnDetection="auto", latency=True
+                "audio.input.start", samplingRate=16_000, turnDetection=detection, latency=True
             )
             await line.until("audio.input.start", at, success=True)
             self.lines.append(line)
@@ -120,6 +130,8 @@ class Callers:
                 if speaking[0]:
                     await line.put(voice[len(voice) - speaking[0]])
                     speaking[0] -= 1
+                    if not (speaking[0] or self.auto):
+                        await line.send("audio.input.end")
                 else:
                     await line.put(room)
 
