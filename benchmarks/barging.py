@@ -6,7 +6,6 @@ Run as a module it is the load client, told what to do as `benchmarks.load` is.
 
 from __future__ import annotations
 
-import json
 import random
 import sys
 from pathlib import Path
@@ -16,9 +15,10 @@ import trio
 from attrs import define, field
 
 from benchmarks.line import Line, now_s, open_line
-from benchmarks.processes import _address, running
+from benchmarks.processes import three
 from benchmarks.report import Row, percentile
 from benchmarks.scenarios import LONG, Say, Scale
+from benchmarks.told import obey
 from benchmarks.turns.items import voiced
 from vantum.core.audio import read_wav, to_float32
 
@@ -55,15 +55,11 @@ def barge_in(scale: Scale, say: Say) -> list[Row]:
 
 
 def _measured(sessions: int, rounds: int) -> dict[str, Any]:
-    plan = json.dumps({"answers": [" ".join([LONG] * 2)]})
-    with running("the peers", "benchmarks.peers", [plan]) as peers:
-        env = {**json.loads(peers.read_line(20)), "SPECULATION_MODE": "off"}
-        with running("the server", "benchmarks.serving", env=env) as server:
-            host, port = _address(server)
-            with running("the load", "benchmarks.barging", [host, port]) as load:
-                load.ask(do="rounds", sessions=1, times=1)
-                found: dict[str, Any] = load.ask(do="rounds", sessions=sessions, times=rounds)
-                return found
+    plan, settings = {"answers": [" ".join([LONG] * 2)]}, {"SPECULATION_MODE": "off"}
+    with three(plan, settings, load_module="benchmarks.barging") as (_, _server, load):
+        load.ask(do="rounds", sessions=1, times=1)
+        found: dict[str, Any] = load.ask(do="rounds", sessions=sessions, times=rounds)
+        return found
 
 
 # ---------------------------------------------------------------- the load client
@@ -195,14 +191,7 @@ class Microphone:
 
 async def main(host: str, port: int) -> None:
     """Do what standard input says until it ends."""
-    callers = Callers(host, port)
-    while text := await trio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True):
-        command = json.loads(text)
-        try:
-            answer: Any = await getattr(callers, command.pop("do"))(**command)
-        except Exception as error:
-            answer = {"error": repr(error)}
-        print(json.dumps(answer), flush=True)
+    await obey(Callers(host, port))
 
 
 if __name__ == "__main__":

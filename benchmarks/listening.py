@@ -12,7 +12,6 @@ Run as a module it is the load client, told what to do as `benchmarks.load` is.
 
 from __future__ import annotations
 
-import json
 import random
 import sys
 from pathlib import Path
@@ -22,9 +21,10 @@ import trio
 from attrs import define, field
 
 from benchmarks.line import Line, open_line
-from benchmarks.processes import _address, running
+from benchmarks.processes import three
 from benchmarks.report import Row, percentile
 from benchmarks.scenarios import SHORT, Say, Scale
+from benchmarks.told import obey
 from vantum.core.audio import read_wav
 
 _VOICE = Path(__file__).parent.parent / "tests/recordings/kennedy.wav"
@@ -61,22 +61,16 @@ def detection_share(scale: Scale, say: Say) -> list[Row]:
 
 
 def _measured(sessions: int, turns: int, *, auto: bool) -> dict[str, Any]:
-    plan = json.dumps({"answers": [SHORT]})
     # The share is that of the usual way; answers ahead of time would hide some of it.
     settings = {"SPECULATION_MODE": "off"}
-    with running("the peers", "benchmarks.peers", [plan]) as peers:
-        environment = json.loads(peers.read_line(20))
-        env = {**environment, **settings}
-        with running("the server", "benchmarks.serving", env=env) as server:
-            host, port = _address(server)
-            with running("the load", "benchmarks.listening", [host, port]) as load:
-                load.ask(do="connect", sessions=sessions, auto=auto)
-                load.ask(do="talk", turns=1)
-                before_s = server.cpu_s()
-                found: dict[str, Any] = load.ask(do="talk", turns=turns)
-                call_s = found["seconds"] * sessions
-                found["ear_cpu"] = (server.cpu_s() - before_s) / call_s
-                return found
+    plan = {"answers": [SHORT]}
+    with three(plan, settings, load_module="benchmarks.listening") as (_, server, load):
+        load.ask(do="connect", sessions=sessions, auto=auto)
+        load.ask(do="talk", turns=1)
+        before_s = server.cpu_s()
+        found: dict[str, Any] = load.ask(do="talk", turns=turns)
+        found["ear_cpu"] = (server.cpu_s() - before_s) / (found["seconds"] * sessions)
+        return found
 
 
 # ---------------------------------------------------------------- the load client
@@ -169,14 +163,7 @@ def _frames(line: Line) -> tuple[list[bytes], bytes]:
 async def main(host: str, port: int) -> None:
     """Do what standard input says until it ends."""
     async with trio.open_nursery() as nursery:
-        callers = Callers(host, port, nursery)
-        while text := await trio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True):
-            command = json.loads(text)
-            try:
-                answer: Any = await getattr(callers, command.pop("do"))(**command)
-            except Exception as error:
-                answer = {"error": repr(error)}
-            print(json.dumps(answer), flush=True)
+        await obey(Callers(host, port, nursery))
         nursery.cancel_scope.cancel()
 
 

@@ -5,7 +5,6 @@ One JSON command a line in, one JSON answer a line out; the end of the input end
 
 from __future__ import annotations
 
-import json
 import random
 import sys
 from collections.abc import Awaitable, Callable
@@ -15,6 +14,7 @@ import trio
 from attrs import define, field
 
 from benchmarks.line import Line, now_s, open_line
+from benchmarks.told import obey
 
 FRAME_S = 0.02
 #: Nothing that is asked of a server takes longer; what does is a failure.
@@ -279,14 +279,7 @@ class _Barrier:
 async def main(host: str, port: int) -> None:
     """Do what standard input says until it ends."""
     async with trio.open_nursery() as nursery:
-        load = Load(host, port, nursery)
-        while text := await trio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True):
-            command = json.loads(text)
-            try:
-                answer: Any = await getattr(load, command.pop("do"))(**command)
-            except Exception as error:
-                answer = {"error": repr(error)}
-            print(json.dumps(answer), flush=True)
+        await obey(Load(host, port, nursery))
         nursery.cancel_scope.cancel()
 
 

@@ -20,6 +20,7 @@ from attrs import define
 ROOT = Path(__file__).parent.parent
 #: What is measured, and the process that stands in its place for the floor.
 SERVER, BARE = "benchmarks.serving", "benchmarks.bare"
+LOAD = "benchmarks.load"
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -130,6 +131,7 @@ def three(
     plan: dict[str, Any],
     settings: dict[str, str] | None = None,
     server_module: str = SERVER,
+    load_module: str = LOAD,
 ) -> Iterator[tuple[Process, Process, Process]]:
     """Peers, server and load client: all on loopback, each in its own process."""
     with running("the peers", "benchmarks.peers", [json.dumps(plan)]) as peers:
@@ -138,7 +140,7 @@ def three(
             "the server", server_module, env={**environment, **(settings or {})}
         ) as server:
             host, port = _address(server)
-            with running("the load", "benchmarks.load", [host, port]) as load:
+            with running("the load", load_module, [host, port]) as load:
                 yield peers, server, load
 
 
