@@ -299,8 +299,9 @@ async def test_peer_without_a_pong_is_given_up() -> None:
             f"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
         )
-        while await stream.receive_some():
-            pass
+        with trio.fail_after(HANG_S):
+            while await stream.receive_some():
+                pass
         await stream.aclose()
         await running.no_sessions()
 

@@ -60,6 +60,14 @@ async def until(condition: Callable[[], bool]) -> None:
             await trio.sleep(0.01)
 
 
+async def goes_on(caller: Caller) -> None:
+    """A sentence, a pause that seems to be its end, and more: what `GOES_ON` hears."""
+    await caller.speak(2.0, LOUD)
+    await caller.speak(0.4)
+    await caller.speak(1.6, LOUD)
+    await caller.speak(20.0)
+
+
 async def one_turn(mode: str, **other: Any) -> tuple[TurnLatency, list[Any], Caller]:
     """One turn of the same call: its record, what was sent to the client, and the rest."""
     given: dict[str, Any] = {"openai": MODEL, "cartesia": VOICE, "deepgram": HEARD}
@@ -182,14 +190,7 @@ async def test_dropped_it_leaves_no_trace(autojump_clock: object, mode: Any) -> 
         ) as caller:
             await caller.start(turn_detection="auto", tokens=True, latency=True)
             async with trio.open_nursery() as nursery:
-
-                async def talk() -> None:
-                    await caller.speak(2.0, LOUD)
-                    await caller.speak(0.4)
-                    await caller.speak(1.6, LOUD)
-                    await caller.speak(20.0)
-
-                nursery.start_soon(talk)
+                nursery.start_soon(goes_on, caller)
                 await until(lambda: state(caller).live is not None)
                 await until(lambda: state(caller).live is None)
                 assert caller.messages(e.StateChanged)[-1].new == "LISTENING"
@@ -226,14 +227,7 @@ async def test_a_spare_connection_is_there_after_a_dropped_one(autojump_clock: o
     ) as caller:
         await caller.start(turn_detection="auto")
         async with trio.open_nursery() as nursery:
-
-            async def talk() -> None:
-                await caller.speak(2.0, LOUD)
-                await caller.speak(0.4)
-                await caller.speak(1.6, LOUD)
-                await caller.speak(20.0)
-
-            nursery.start_soon(talk)
+            nursery.start_soon(goes_on, caller)
             await until(lambda: state(caller).dropped == 1)
             await until(lambda: caller.openai.connections == 2)
             assert len(caller.openai.chats) == 1, "the spare is there before it is wanted"
@@ -480,14 +474,7 @@ async def test_nothing_is_done_for_a_turn_that_is_dropped(
     ) as caller:
         await caller.start(turn_detection="auto")
         async with trio.open_nursery() as nursery:
-
-            async def talk() -> None:
-                await caller.speak(2.0, LOUD)
-                await caller.speak(0.4)
-                await caller.speak(1.6, LOUD)
-                await caller.speak(20.0)
-
-            nursery.start_soon(talk)
+            nursery.start_soon(goes_on, caller)
             await caller.until(e.OutputCompleted)
             nursery.cancel_scope.cancel()
         assert state(caller).dropped >= 1

@@ -258,11 +258,13 @@ async def test_keep_alive_ends_when_a_pong_is_late(autojump_clock: trio.abc.Cloc
 
 
 async def test_keep_alive_ends_with_the_connection(autojump_clock: trio.abc.Clock) -> None:
+    began_s = trio.current_time()
     async with raw() as (socket, _, stream), trio.open_nursery() as nursery:
         nursery.start_soon(partial(keep_alive, socket, interval_s=1, timeout_s=1e6))
         nursery.start_soon(socket.receive)
         await trio.sleep(2)
         await stream.aclose()
+    assert trio.current_time() - began_s < 10, "it does not wait for a pong that cannot come"
 
 
 @pytest.mark.parametrize(
