@@ -6,12 +6,12 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vantum.core.history import Entry, History, message_tokens
-from vantum.core.messages import ChatMessage, ToolCall
+from vantum.core.history import Entry, History, message_tokens, tool_tokens
+from vantum.core.messages import ChatMessage, ToolCall, ToolSpec
 
 SYSTEM = "Be kind."
 
@@ -167,6 +167,20 @@ def test_a_token_limit_alone() -> None:
         history.add_assistant("y" * 40)
     history.add_user("last")
     assert 50 <= sum(map(message_tokens, history.context(SYSTEM))) <= 100
+
+
+def test_tools_take_their_share_of_the_tokens() -> None:
+    look = ToolSpec("look", "Look a thing up.", {"type": "object", "properties": {}})
+    texts = ("Hello?", "Hi there.", "And now?")
+    limit = sum(message_tokens(ChatMessage("user", text)) for text in (SYSTEM, *texts))
+    history = History(max_context_tokens=limit + tool_tokens(look))
+    history.add_user(texts[0])
+    history.add_assistant(texts[1])
+    history.add_user(texts[2])
+    assert len(history.context(SYSTEM, tools=(look,))) == 4
+    assert len(history.context(SYSTEM, tools=(look, look))) == 2, "the window has moved"
+    grown = evolve(look, description="Look a thing up, wherever it may be, and say what it is.")
+    assert tool_tokens(grown) > tool_tokens(look) > 10
 
 
 def test_merged_turns_are_counted_once() -> None:

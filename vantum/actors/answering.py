@@ -148,7 +148,7 @@ class Answering:
     def _context(self, history: History, options: InputOptions) -> tuple[ChatMessage, ...]:
         briefing = self.briefing
         note = "\n\n".join(filter(None, (briefing.note, self.toolbox.memory.note)))
-        return history.context(briefing.prompt(options.prospect), note)
+        return history.context(briefing.prompt(options.prospect), note, self.toolbox.specs)
 
     def _begin(
         self,

@@ -12,8 +12,8 @@ heard. The context is made from it: what the model should believe was said.
 - A window slides over it when `max_messages` or `max_context_tokens` is exceeded. It then moves on
   by a quarter of the limit at once and stays there for the turns after: a prefix that stays the
   same is cached by the models, local ones above all.
-- The system prompt and all from the latest user message on are never dropped, even if they alone
-  exceed a limit.
+- The system prompt, what is told of the tools and all from the latest user message on are never
+  dropped, even if they alone exceed a limit.
 - A cut window begins with a user message, so that it never begins within a tool call. A call that
   begins with our greeting keeps it.
 - A summary of what fell out stands behind the system prompt. It changes when the window moves, so
@@ -23,6 +23,7 @@ heard. The context is made from it: what the model should believe was said.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from copy import copy
 from typing import Final, Literal, TypeAlias
@@ -30,10 +31,10 @@ from typing import Final, Literal, TypeAlias
 from attrs import evolve, frozen
 
 from vantum.core.context import summary_block
-from vantum.core.messages import ChatMessage, ToolCall
+from vantum.core.messages import ChatMessage, ToolCall, ToolSpec
 from vantum.core.tokens import MESSAGE_TOKENS, CountTokens, estimate_tokens
 
-__all__ = ["Digest", "Entry", "History", "estimate_tokens", "message_tokens"]
+__all__ = ["Digest", "Entry", "History", "estimate_tokens", "message_tokens", "tool_tokens"]
 
 #: The window moves on until it is so much below its limits …
 _QUARTER: Final = 4
@@ -47,6 +48,16 @@ def message_tokens(message: ChatMessage, count: CountTokens = estimate_tokens) -
     """About how many tokens a message takes in a context."""
     calls = sum(count(call.name) + count(call.arguments_json) for call in message.tool_calls)
     return count(message.content) + calls + MESSAGE_TOKENS
+
+
+def tool_tokens(tool: ToolSpec, count: CountTokens = estimate_tokens) -> int:
+    """About how many tokens a model is told of a tool in.
+
+    How a provider writes it down for its model is the provider's own; as JSON it is rather too
+    many, which is the side to err on.
+    """
+    schema = json.dumps(dict(tool.parameters), ensure_ascii=False)
+    return count(tool.name) + count(tool.description) + count(schema) + MESSAGE_TOKENS
 
 
 @frozen
@@ -101,7 +112,7 @@ class History:
 
     Args:
         max_messages: messages in the context besides the system prompt; 0: all.
-        max_context_tokens: tokens of the context, system prompt included; 0: no limit.
+        max_context_tokens: tokens of the context, system prompt and tools included; 0: no limit.
         count: counts them.
 
     Raises:
@@ -135,7 +146,8 @@ class History:
         self._max_tokens = max_context_tokens
         # Nobody asks how many they are without a limit.
         self._count = count if max_context_tokens else _no_tokens
-        self._counted = (0, "", "")  # tokens of what stood around the window at last
+        # Tokens of what stood around the window at last, and what that was.
+        self._counted: tuple[int, str, str, tuple[ToolSpec, ...]] = (0, "", "", ())
         self._entries: list[Entry] = []
         # The context without a window: turns merged, those that nobody heard left out …
         self._messages: list[ChatMessage] = []
@@ -276,27 +288,31 @@ class History:
 
     # ------------------------------------------------------------ the context
 
-    def context(self, system_prompt: str, note: str = "") -> tuple[ChatMessage, ...]:
+    def context(
+        self, system_prompt: str, note: str = "", tools: tuple[ToolSpec, ...] = ()
+    ) -> tuple[ChatMessage, ...]:
         """What the model is asked with: the system prompt, if not empty, with the summary; the
-        window; and a `note` of ours, if not empty, which may change from turn to turn."""
-        system, late = self._framed(system_prompt, note)
+        window; and a `note` of ours, if not empty, which may change from turn to turn. `tools` are
+        those that it is told of beside it: they take their share of the tokens."""
+        system, late = self._framed(system_prompt, note, tools)
         self._slide()
         if self._summary.upto < self._waiting.upto <= self._begin:
             self._summary = self._waiting
-            system, late = self._framed(system_prompt, note)
+            system, late = self._framed(system_prompt, note, tools)
             self._slide()  # it may be longer than the one before it
         return (*system, *self._messages[self._begin :], *late)
 
     def _framed(
-        self, system_prompt: str, note: str
+        self, system_prompt: str, note: str, tools: tuple[ToolSpec, ...]
     ) -> tuple[tuple[ChatMessage, ...], tuple[ChatMessage, ...]]:
-        """What stands before and behind the window; counts it too."""
+        """What stands before and behind the window; counts it and the tools too."""
         beginning = (system_prompt + self._summary.block).strip()
         system = (ChatMessage("system", beginning),) if beginning else ()
         late = (ChatMessage("system", note),) if note else ()
-        if self._counted[1:] != (beginning, note):
+        if self._counted[1:] != (beginning, note, tools):
             tokens = sum(message_tokens(m, self._count) for m in (*system, *late))
-            self._counted = (tokens, beginning, note)
+            tokens += sum(tool_tokens(tool, self._count) for tool in tools)
+            self._counted = (tokens, beginning, note, tools)
         return system, late
 
     def _slide(self) -> None:
