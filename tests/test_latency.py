@@ -9,11 +9,12 @@ import structlog.testing
 import trio
 
 from tests.in_memory import LOUD, Caller, LoudnessEar, a_call
-from vantum.config import Settings, TurnSettings
+from vantum.config import Settings, ToolSettings, TurnSettings
 from vantum.core import events as e
 from vantum.core.latency import TurnLatency
-from vantum.testing import CartesiaScript, DeepgramScript, OpenAIScript
+from vantum.testing import CallTool, CartesiaScript, DeepgramScript, OpenAIScript, Reply
 from vantum.testing.openai_script import Fault
+from vantum.tools import tool
 
 TEXT = "Hi there, this is Alex. ||BREAK|| We help teams. ||BREAK|| Shall we talk?"
 MODEL = OpenAIScript((TEXT,), first_token_s=0.4, tokens_per_s=40)
@@ -219,3 +220,24 @@ async def test_a_call_keeps_only_the_last_records(
         assert not turns.handed, "nothing is kept of what is over"
         assert not turns._ending
         assert not turns._waiting
+
+
+async def test_the_time_of_a_tool_is_its_own(autojump_clock: object) -> None:
+    @tool(effect="pure", filler="")
+    async def look() -> str:
+        """Look it up."""
+        await trio.sleep(1.5)
+        return "blue"
+
+    model = OpenAIScript((Reply("", (CallTool("look", {}),)), "It is blue."), first_token_s=0.4)
+    settings = Settings(tools=ToolSettings(built_in=""))
+    async with a_call(openai=model, cartesia=VOICE, settings=settings, tools=(look,)) as caller:
+        await caller.start()
+        await caller.speak(0.5)
+        ended_s = trio.current_time()
+        await caller.end()
+        await caller.until(e.OutputCompleted)
+        (record,) = records(caller)
+        assert record.parts_ms["tools"] == 1500.0
+        assert record.parts_ms["token"] == pytest.approx(800, abs=1)
+        assert record.gap_us == us(caller.when(e.OutputChunk)[0]) - us(ended_s)

@@ -138,6 +138,7 @@ _WHOSE = {
     "stt": "recogniser",
     "queue": "wait",
     "llm": "model",
+    "tools": "tools",
     "tts": "synthesiser",
     "client": "client",
 }

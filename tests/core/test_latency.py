@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from vantum.core.latency import (
     FIRST,
     OWNERS,
+    PARTS,
     PATH,
     Marks,
     Part,
@@ -19,7 +20,19 @@ from vantum.core.latency import (
 
 POINTS: tuple[Point, ...] = (FIRST, *(step.point for step in PATH))
 times = st.floats(min_value=0, max_value=1e5)
-marks = st.builds(Marks, at_s=st.dictionaries(st.sampled_from(POINTS), times))
+
+
+@st.composite
+def some_marks(draw: st.DrawFn) -> Marks:
+    """Any marks, and waits for tools one after the other."""
+    edges = sorted(draw(st.lists(times, max_size=7)))
+    left = Marks(draw(st.dictionaries(st.sampled_from(POINTS), times)))
+    left.rounds = list(zip(edges[::2], edges[1::2], strict=False))
+    left.paused_s = edges[-1] if len(edges) % 2 else None
+    return left
+
+
+marks = some_marks()
 
 
 def on_the_way(**at_s: float) -> Marks:
@@ -81,7 +94,8 @@ def test_parts_add_up_to_the_way_that_was_gone(left: Marks, ended_s: float | Non
     assert all(part.duration_us >= 0 for part in record.parts)
     assert sum(record.owned_us(owner) for owner in set(OWNERS.values())) == record.gap_us
     names = [part.name for part in record.parts]
-    assert names == [step.part for step in PATH if step.part in names], "in order, none twice"
+    assert names == [step.part for step in PARTS if step.part in names], "in order, none twice"
+    assert record.owned_us("tools") <= left.tools_us(0, 10**12)
 
 
 def test_what_was_done_ahead_costs_nothing() -> None:
@@ -120,6 +134,39 @@ def test_a_text_of_our_own_has_no_end_of_speech() -> None:
     record = measured(on_the_way(decided=5.0, request=5.0, audio=5.2, wire=5.2), 0, "u", "own")
     assert [part.name for part in record.parts] == ["request", "audio", "wire"]
     assert record.gap_us == 200_000
+
+
+def test_the_wait_for_tools_is_not_the_models() -> None:
+    left = on_the_way(request=10.0)
+    left.asked(10.0)
+    left.paused(10.3)
+    left.asked(11.0)
+    left.token(11.2)
+    left.paused(11.3)
+    left.asked(12.3)
+    left.token(12.4)
+    left.piece(2, 12.4)
+    left.paused(12.5)
+    left.asked(14.0)
+    left.at_s["wire"] = 15.0
+    record = measured(left, 0, "u", "answered")
+    assert record.parts_ms == {
+        "token": 500.0,
+        "words": 200.0,
+        "tools": 1700.0,
+        "piece": 0.0,
+        "wire": 2600.0,
+    }
+    assert record.gap_us == 5_000_000
+
+
+def test_who_is_cut_off_while_tools_run_has_waited_for_them() -> None:
+    left = on_the_way(request=10.0)
+    left.asked(10.0)
+    left.paused(10.3)
+    record = measured(left, 0, "u", "cancelled", 12.0)
+    assert record.parts_ms == {"token": 300.0, "tools": 1700.0}
+    assert record.owned_us("tools") == 1_700_000
 
 
 def test_nothing_is_known_of_a_turn_without_marks() -> None:

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import trio
-from attrs import frozen
+from attrs import define, frozen
 
 from vantum.core.latency import Marks
-from vantum.core.messages import ChatRequest, ModelOutput
+from vantum.core.messages import ChatRequest, ModelOutput, ToolCall
 from vantum.ports import LanguageModel
 
 
@@ -18,7 +18,8 @@ class Timed:
     """A `vantum.ports.LanguageModel`: another one, watched.
 
     The request counts as sent when the provider is asked. Text is counted as the llm actor hands
-    it on: white space ahead of the first word is no token of its own.
+    it on: white space ahead of the first word is no token of its own. From the end of an answer
+    that asks for tools until the next request, the model waits for them.
     """
 
     model: LanguageModel
@@ -27,24 +28,31 @@ class Timed:
     @asynccontextmanager
     async def stream(self, request: ChatRequest) -> AsyncIterator[AsyncIterator[ModelOutput]]:
         """What the other one gives, as it gives it."""
-        self.marks.mark("request", trio.current_time())
+        self.marks.asked(trio.current_time())
         async with self.model.stream(request) as pieces:
             yield _Watched(pieces, self.marks)
 
 
-@frozen
+@define
 class _Watched:
     """A class and not an async generator: those must be closed when they are not read out."""
 
     pieces: AsyncIterator[ModelOutput]
     marks: Marks
+    calls: bool = False
 
     def __aiter__(self) -> _Watched:
         return self
 
     async def __anext__(self) -> ModelOutput:
-        piece = await self.pieces.__anext__()
         marks = self.marks
+        try:
+            piece = await self.pieces.__anext__()
+        except StopAsyncIteration:
+            if self.calls:
+                marks.paused(trio.current_time())
+            raise
+        self.calls = self.calls or isinstance(piece, ToolCall)
         if isinstance(piece, str) and piece and (marks.tokens or not piece.isspace()):
             marks.token(trio.current_time())
         return piece

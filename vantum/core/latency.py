@@ -8,6 +8,8 @@ parts of a turn always add up to its gap, exactly.
 `PATH` is the way: each row is a point, the part that ends there and who spent that time. Marks may
 be missing: a greeting has no end of speech, an answer that was cut off no first sound. What was
 reached before its turn on the way (a model that was asked ahead of time) costs nothing from there.
+What the model waited for tools on its way to the first piece is not the model's: it is taken out of
+the model's parts and is a part of its own.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ PartName: TypeAlias = Literal[
     "request",
     "token",
     "words",
+    "tools",
     "piece",
     "handover",
     "audio",
@@ -49,7 +52,9 @@ PartName: TypeAlias = Literal[
 ]
 #: Who spent the time. "framework" is this process: all that is neither a provider's, nor a wait
 #: that the settings ask for ("endpointing"), nor a turn behind another ("queue"), nor the client's.
-Owner: TypeAlias = Literal["endpointing", "framework", "stt", "queue", "llm", "tts", "client"]
+Owner: TypeAlias = Literal[
+    "endpointing", "framework", "stt", "queue", "llm", "tools", "tts", "client"
+]
 #: What became of the turn: the model's answer was spoken, or a set text in its place; a text of our
 #: own (greeting, question into silence); or there was no sound, because it was cut off or failed.
 Outcome: TypeAlias = Literal["answered", "fallback", "own", "cancelled", "failed"]
@@ -82,7 +87,13 @@ PATH: Final[tuple[Step, ...]] = (
     Step("wire", "wire", "framework", "Until the chunk was with the client's socket."),
     Step("heard", "playback", "client", "Until it was heard, if the client reports playback."),
 )
-OWNERS: Final[dict[PartName, Owner]] = {step.part: step.owner for step in PATH}
+#: Not a point of the way: it lies within the model's parts, up to this one.
+TOOLS: Final = Step("words", "tools", "tools", "Of this, what the model waited for tools.")
+#: All parts that there may be, in their order.
+PARTS: Final[tuple[Step, ...]] = tuple(
+    part for step in PATH for part in ((step, TOOLS) if step.point == TOOLS.point else (step,))
+)
+OWNERS: Final[dict[PartName, Owner]] = {step.part: step.owner for step in PARTS}
 _OPTIONAL: Final[tuple[Point, ...]] = ("flushed", "freed")
 
 
@@ -92,17 +103,39 @@ class Marks:
 
     `tokens` and `audios`: when each token came until the first piece was cut, and each stretch of
     audio until the first chunk was full; what is behind is found by counting. `received`: tokens
-    that came altogether.
+    that came altogether. `rounds`: from when to when the model waited for tools, until the first
+    piece was cut; `paused_s`: since when it does, or has nothing more to say.
     """
 
     at_s: dict[Point, float] = field(factory=dict)
     tokens: list[float] = field(factory=list)
     audios: list[float] = field(factory=list)
     received: int = 0
+    rounds: list[tuple[float, float]] = field(factory=list)
+    paused_s: float | None = None
 
     def mark(self, point: Point, now_s: float) -> None:
         """It was reached."""
         self.at_s.setdefault(point, now_s)
+
+    def asked(self, now_s: float) -> None:
+        """The model was asked: first, or again with what its tools have answered."""
+        self.mark("request", now_s)
+        if self.paused_s is not None:
+            self.rounds.append((self.paused_s, now_s))
+            self.paused_s = None
+
+    def paused(self, now_s: float) -> None:
+        """The model has asked for tools and waits for them."""
+        if "piece" not in self.at_s:
+            self.paused_s = now_s
+
+    def tools_us(self, began_us: int, ended_us: int) -> int:
+        """How much of this time the model waited for tools."""
+        rounds = [(_us(begin_s), _us(end_s)) for begin_s, end_s in self.rounds]
+        if self.paused_s is not None:
+            rounds.append((_us(self.paused_s), ended_us))
+        return sum(max(0, min(end, ended_us) - max(begin, began_us)) for begin, end in rounds)
 
     def token(self, now_s: float) -> None:
         """The model gave text."""
@@ -191,7 +224,14 @@ def measured(
     reached = [point for point in points if point in marks.at_s]
     if not reached:
         return TurnLatency(turn, utterance_id, outcome)
-    parts: list[Part] = []
+    spent_us: dict[PartName, int] = {}
+
+    def spend(step: Step, then_us: int) -> None:
+        tools_us = marks.tools_us(at_us, then_us) if step.owner == "llm" else 0
+        spent_us[step.part] = max(0, then_us - at_us) - tools_us
+        if tools_us:
+            spent_us["tools"] = spent_us.get("tools", 0) + tools_us
+
     at_us = _us(marks.at_s[reached[0]])
     ahead_us = 0
     for step in PATH:
@@ -199,12 +239,14 @@ def measured(
             then_us = _us(marks.at_s[step.point])
             if step.point == "request":
                 ahead_us = max(0, at_us - then_us)
-            parts.append(Part(step.part, step.owner, max(0, then_us - at_us)))
+            spend(step, then_us)
             at_us = max(at_us, then_us)
     if ended_s is not None:
         rest = points[points.index(reached[-1]) + 1 :]
         awaited = [step for step in PATH if step.point in rest and step.point not in _OPTIONAL]
-        parts += [Part(s.part, s.owner, max(0, _us(ended_s) - at_us)) for s in awaited[:1]]
+        for step in awaited[:1]:
+            spend(step, _us(ended_s))
+    parts = (Part(s.part, s.owner, spent_us[s.part]) for s in PARTS if s.part in spent_us)
     return TurnLatency(turn, utterance_id, outcome, tuple(parts), ahead_us)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, get_args
 
-from vantum.core.latency import PATH, Outcome
+from vantum.core.latency import PARTS, Outcome
 from vantum.wire.event import Event, same
 from vantum.wire.fields import Field
 
@@ -305,7 +305,7 @@ _LATENCY: tuple[Event, ...] = (
                 "One after the other; a part that the turn had no use for is absent.",
                 required=True,
                 fields=tuple(
-                    Field(step.part, "float", f"{step.doc} ({step.owner})", low=0) for step in PATH
+                    Field(step.part, "float", f"{step.doc} ({step.owner})", low=0) for step in PARTS
                 ),
             ),
         ),
