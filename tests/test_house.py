@@ -41,6 +41,8 @@ ALLOWED = {
         "websocket",
     },
     "telephony": {
+        "storage",
+        "compliance",
         "server",
         "http",
         "actors",
