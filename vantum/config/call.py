@@ -73,6 +73,12 @@ class ServerSettings:
         "(`Authorization: Bearer …` or `?token=…`); empty: no authentication.",
         env="AUTH_TOKENS",
     )
+    api_tokens: Secret = setting(
+        Secret(""),
+        "Comma-separated tokens, one of which a request to the HTTP API (`/v1`) must bring "
+        "(`Authorization: Bearer …`); empty: the API answers 403.",
+        env="API_TOKENS",
+    )
 
 
 @frozen

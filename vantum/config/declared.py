@@ -77,6 +77,10 @@ class Declared:
                 )
             case "str" if self.form == "spoken":
                 return "text with at least one letter or digit"
+            case "str" if self.form == "number":
+                return "a phone number in international form, such as +12125550123"
+            case "str" if self.form == "rates":
+                return 'prices by the beginning of a number, such as "+1=0.014, +44=0.02, *=0.1"'
             case _:
                 return "text that is not empty" if self.form == "nonempty" else "text"
 

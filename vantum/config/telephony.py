@@ -61,6 +61,77 @@ class TwilioSettings:
         env="TWILIO_BUSY_TEXT",
         form="spoken",
     )
+    closing_text: str = setting(
+        "",
+        "Said by Twilio's own voice to a call that comes back after its stream is over; empty: it "
+        "is hung up.",
+        env="TWILIO_CLOSING_TEXT",
+    )
+    from_number: str = setting(
+        "",
+        "The account's number that outbound calls come from, such as `+12125550123`.",
+        env="TWILIO_FROM_NUMBER",
+        form="number",
+    )
+    api_key: str = setting(
+        "",
+        "An API key (`SK…`) for placing and ending calls, instead of the auth token; with "
+        "`api_secret`.",
+        env="TWILIO_API_KEY",
+    )
+    api_secret: Secret = setting(Secret(""), "The API key's secret.", env="TWILIO_API_SECRET")
+    base_url: str = setting(
+        "https://api.twilio.com",
+        "Where Twilio's REST API is.",
+        env="TWILIO_BASE_URL",
+        form="url",
+    )
+    rest_timeout_ms: int = setting(
+        10_000,
+        "An answer of the REST API must be there after so long, further attempts included.",
+        env="TWILIO_REST_TIMEOUT",
+        low=1_000,
+        high=120_000,
+    )
+    max_lines: int = setting(
+        0,
+        "Phone calls at once, in both directions; 0: as many as `server.max_sessions`.",
+        env="TWILIO_MAX_LINES",
+        low=0,
+        high=100_000,
+    )
+    ring_timeout_ms: int = setting(
+        30_000,
+        "An outbound call rings for so long; whole seconds.",
+        env="TWILIO_RING_TIMEOUT",
+        low=5_000,
+        high=600_000,
+    )
+    max_call_ms: int = setting(
+        3_600_000,
+        "The longest phone call, from its answer; whole seconds.",
+        env="TWILIO_MAX_CALL",
+        low=10_000,
+        high=14_400_000,
+    )
+    machine_detection: bool = setting(
+        True,
+        "Have Twilio find out, while the call goes on, whether a person or a machine has answered "
+        "an outbound call (it charges for that).",
+        env="TWILIO_MACHINE_DETECTION",
+    )
+    voicemail_text: str = setting(
+        "",
+        "Left on an answering machine, after its beep, in the agent's voice; empty: the call is "
+        "hung up as soon as it is known to be a machine.",
+        env="TWILIO_VOICEMAIL_TEXT",
+    )
+    unknown_answer: Literal["talk", "hang_up"] = setting(
+        "talk",
+        "When machine detection cannot tell what has answered.",
+        env="TWILIO_UNKNOWN_ANSWER",
+        choices=("talk", "hang_up"),
+    )
     language: str = setting(
         "en-US", "Language of the callers.", env="TWILIO_LANGUAGE", form="nonempty"
     )

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from vantum.config.base import Secret
 from vantum.config.declared import MARKER_CHARS, Declared
+from vantum.core.cost import parse_rates
 from vantum.core.markers import marker_grammar
 
 _TRUE: Final = {"true", "yes", "on", "1"}
@@ -18,6 +19,7 @@ _SHOWN_CHARS: Final = 60
 _SHOWN_BITS: Final = 256
 _USER_NAME: Final = re.compile(r".*@", re.DOTALL)
 _QUERY: Final = re.compile(r"[?#].*", re.DOTALL)
+_NUMBER: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
 class WrongValue(Exception):
@@ -115,6 +117,11 @@ def _text(row: Declared, value: str) -> str | None:
             return value if _is_marker(value) else None
         case "spoken":
             return value if any(map(str.isalnum, value)) else None
+        case "number":
+            text = value.strip()
+            return text if not text or _NUMBER.fullmatch(text) else None
+        case "rates":
+            return value if _are_rates(value) else None
         case _:
             return value
 
@@ -135,6 +142,14 @@ def _is_marker(value: str) -> bool:
         return False
     try:
         marker_grammar(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _are_rates(value: str) -> bool:
+    try:
+        parse_rates(value)
     except ValueError:
         return False
     return True

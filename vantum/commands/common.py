@@ -1,0 +1,85 @@
+"""What all commands share: settings, and errors of one line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import click
+
+from vantum.config.load import Loaded, load_settings
+from vantum.errors import VantumError
+
+NAME = "vantum-actors"
+#: What ends a command without being a bug; a broken pipe is `| head`.
+_EXPECTED = (VantumError, KeyboardInterrupt, BrokenPipeError)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
+    """What goes wrong on purpose is one line on standard error, never a stack."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except _EXPECTED as error:
+            causes: list[BaseException] = [error]
+        except BaseExceptionGroup as group:
+            causes = _leaves(group)
+            if not all(isinstance(c, _EXPECTED) for c in causes):
+                raise
+        sys.exit(_explain(causes))
+
+    return run
+
+
+def _explain(causes: Sequence[BaseException]) -> int:
+    """Say what went wrong, each thing once; the exit code."""
+    if any(isinstance(cause, KeyboardInterrupt) for cause in causes):
+        return 130
+    for line in dict.fromkeys(str(c) for c in causes if not isinstance(c, BrokenPipeError)):
+        complain(line)
+    if any(isinstance(cause, BrokenPipeError) for cause in causes):
+        # Nobody reads what we print, so nothing more is printed when the process ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+
+
+def complain(text: str) -> None:
+    """One line on standard error."""
+    from vantum.screen import one_line
+
+    click.echo(f"vantum-actors: {one_line(text)}", err=True)
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
+
+
+def load(config: Path | None, overrides: Mapping[str, object] | None = None) -> Loaded:
+    """The settings of the environment, a file and the command line (None: not given); warnings
+    are printed.
+
+    Raises:
+        ConfigError: see `load_settings`.
+    """
+    given = {name: value for name, value in (overrides or {}).items() if value is not None}
+    loaded = load_settings(os.environ, config, given)
+    for warning in loaded.warnings:
+        complain(warning)
+    return loaded
+
+
+config_option = click.option(
+    "--config", type=click.Path(path_type=Path), metavar="FILE", help="A TOML file with settings."
+)

@@ -1,0 +1,153 @@
+"""One SQLite file for all rooms and all processes of a server.
+
+Each room brings its own tables: statements that may run at every start. Work is a function of the
+connection and is one transaction: `await database.run(lambda c: c.execute(...).fetchall())`.
+
+The file is in WAL mode: readers never wait, and writers of several processes wait for each other.
+Transactions take the write lock at once (BEGIN IMMEDIATE), so what a transaction has read is still
+true when it writes: two processes cannot both take the last of something.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeVar
+
+import trio
+from attrs import define, field
+
+from vantum.config.storage import IN_MEMORY
+from vantum.errors import ConfigError, StorageError
+
+__all__ = ["IN_MEMORY", "Database", "open_database"]
+
+T = TypeVar("T")
+
+#: How long a transaction waits for another process's; ours take milliseconds.
+_BUSY_S: Final = 5.0
+#: Pause between attempts at what SQLite's own waiting does not cover: the switch to WAL.
+_RETRY_S: Final = 0.02
+#: Mistakes of the caller's SQL, or a conflict that the caller wants to see as what it is.
+_CALLERS: Final = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
+
+
+@define(eq=False)
+class Database:
+    """An open database, used by one thread at a time.
+
+    In memory it runs in the event loop itself: nothing of it blocks, and a virtual clock does not
+    run ahead as it would while a thread works.
+    """
+
+    _connection: sqlite3.Connection
+    _name: str
+    _is_inline: bool
+    _limiter: trio.CapacityLimiter = field(factory=partial(trio.CapacityLimiter, 1), init=False)
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do `work` in one transaction: all of it is kept, or, if it raises, nothing.
+
+        A cancelled caller that waits for its turn leaves nothing behind; a transaction that has
+        begun is finished.
+
+        Raises:
+            StorageError: the database failed, or another process kept it locked for 5 s.
+            sqlite3.IntegrityError: a constraint of a table is violated.
+        """
+        if self._is_inline:
+            await trio.lowlevel.checkpoint()
+            return self._transaction(work)
+        return await trio.to_thread.run_sync(self._transaction, work, limiter=self._limiter)
+
+    def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with _translated(self._name):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                done = work(self._connection)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+            return done
+
+
+@asynccontextmanager
+async def open_database(path: str | Path, schema: Sequence[str]) -> AsyncIterator[Database]:
+    """A database with these tables, closed at the end.
+
+    Args:
+        path: its file, made with its directory if it is not there, or ":memory:".
+        schema: SQL statements that may run at every start (CREATE TABLE IF NOT EXISTS …).
+
+    Raises:
+        ConfigError: it cannot be opened, or is not a database; names the setting `storage.path`.
+    """
+    is_inline = str(path) == IN_MEMORY
+    limiter = trio.CapacityLimiter(1)
+    if is_inline:
+        connection = _open(IN_MEMORY, schema)
+    else:
+        connection = await trio.to_thread.run_sync(_open, str(path), schema, limiter=limiter)
+    try:
+        yield Database(connection, str(path), is_inline)
+    finally:
+        connection.close()
+
+
+def _open(path: str, schema: Sequence[str]) -> sqlite3.Connection:
+    try:
+        if path != IN_MEMORY:
+            # What is in there (numbers, consents, what was said) is nobody else's business.
+            Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Whoever holds the limiter's one token may use it, so the thread may change.
+        connection = sqlite3.connect(
+            path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+        )
+        try:
+            _prepare(connection, schema)
+        except BaseException:
+            connection.close()
+            raise
+    except (OSError, sqlite3.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigError(
+            f"storage.path={path}: the database cannot be opened: {reason or 'unknown reason'} "
+            "(VANTUM_DATABASE must name a file that can be written)"
+        ) from None
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, schema: Sequence[str]) -> None:
+    until_s = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError as error:
+            # Two processes that open a new file at once: the switch does not wait, so we do.
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until_s:
+                raise
+            time.sleep(_RETRY_S)
+    # An opt-out that was confirmed must survive a power cut: WAL's default would lose the last.
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in schema:
+        connection.execute(statement)
+    connection.execute("COMMIT")
+
+
+@contextmanager
+def _translated(name: str) -> Iterator[None]:
+    try:
+        yield
+    except _CALLERS:
+        raise
+    except sqlite3.Error as error:
+        raise StorageError(f"the database {name} failed: {error}") from error
