@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
-from attrs import Factory, frozen
+from attrs import Factory, field, frozen
 
 from vantum.core.latency import Outcome
 
@@ -49,12 +50,17 @@ class Request:
 
 @frozen
 class Prospect:
-    """Who is on the line, as far as the client knows."""
+    """Who is on the line, as far as the client knows.
+
+    `extra`: whatever else there is, such as the further columns of a campaign's list, by names of
+    small letters, digits and `_`.
+    """
 
     name: str | None = None
     company: str | None = None
     industry: str | None = None
     timezone: str | None = None
+    extra: Mapping[str, str] = field(factory=dict, hash=False)
 
 
 @frozen

@@ -4,12 +4,17 @@ The built-in text is short on purpose: it is read again at every turn, and the e
 small. Marker and examples are in it because models follow what they see done.
 
 A prompt of the user's own may hold variables: `{{prospect.name}}`, with a default
-`{{prospect.name|my friend}}`, and the others of `VARIABLES`. `\\{{` are two braces that are meant.
+`{{prospect.name|my friend}}`, and the others of `VARIABLES`. `{{prospect.extra.city}}` is what
+`Prospect.extra` has as `city`. `\\{{` are two braces that are meant.
+
+What is spoken as it stands (a greeting, a message for a machine) may hold the prospect's variables
+too; there they become words without quotation marks.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from vantum.core.context import as_data, quoted
@@ -64,8 +69,15 @@ _FACTS: Final = {
     "prospect.industry": "their industry",
     "prospect.timezone": "their time zone",
 }
+#: Those of `Prospect.extra`.
+EXTRA: Final = "prospect.extra."
+#: What is called so, is no fact of the prospect.
+EXTRA_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
+#: The block of data stays short.
+MAX_EXTRA: Final = 30
 #: All variables: facts of the prospect, the break marker, and the paragraph that explains it.
-VARIABLES: Final = (*_FACTS, "marker", "pauses")
+SPOKEN_VARIABLES: Final = (*_FACTS, f"{EXTRA}NAME")
+VARIABLES: Final = (*SPOKEN_VARIABLES, "marker", "pauses")
 
 _VARIABLE: Final = re.compile(
     r"\\(?P<literal>\{\{)|\{\{(?P<name>[^{}|\n]*)(?:\|(?P<default>[^{}\n]*))?\}\}|(?P<stray>\{\{)"
@@ -88,12 +100,64 @@ def check_prompt(text: str) -> None:
     Raises:
         ValueError: one line that names what is wrong and what is allowed.
     """
+    _check(text, VARIABLES)
+
+
+def check_spoken(text: str) -> None:
+    """See that a text to be spoken uses variables that there are.
+
+    Raises:
+        ValueError: as `check_prompt`.
+    """
+    _check(text, SPOKEN_VARIABLES)
+
+
+def _check(text: str, variables: Sequence[str]) -> None:
     for found in _VARIABLE.finditer(text):
         if found["stray"]:
             raise ValueError("{{ is not closed on its line; write \\{{ if the braces are meant")
-        if found["literal"] is None and found["name"].strip() not in VARIABLES:
+        if found["literal"] is None and not _is_known(found["name"].strip(), variables):
             name = " ".join(found["name"].split())[:40]
-            raise ValueError(f"unknown variable {{{{{name}}}}}; there are: {', '.join(VARIABLES)}")
+            raise ValueError(f"unknown variable {{{{{name}}}}}; there are: {', '.join(variables)}")
+
+
+def _is_known(name: str, variables: Sequence[str]) -> bool:
+    if name.startswith(EXTRA):
+        return EXTRA_NAME.fullmatch(name.removeprefix(EXTRA)) is not None
+    return name in variables
+
+
+def extra_needed(text: str) -> frozenset[str]:
+    """What a text wants of `Prospect.extra` without saying what stands there if it is missing."""
+    names = (
+        found["name"].strip()
+        for found in _VARIABLE.finditer(text)
+        if found["name"] is not None and found["default"] is None
+    )
+    return frozenset(name.removeprefix(EXTRA) for name in names if name.startswith(EXTRA))
+
+
+def fill_spoken(text: str, prospect: Prospect) -> str:
+    """A text to be spoken, with its variables filled.
+
+    As in a prompt, a fact that does not look like a name is not put into it: its default stands
+    there, or nothing.
+
+    Raises:
+        ValueError: `check_spoken` refuses it.
+    """
+    check_spoken(text)
+    facts = _facts(prospect, "")
+
+    def words(found: re.Match[str]) -> str:
+        if found["literal"]:
+            return "{{"
+        fact = facts.get(found["name"].strip(), "")
+        return fact if fact and _is_plain(fact) else (found["default"] or "").strip()
+
+    filled = " ".join(_VARIABLE.sub(words, text).split())
+    # Where nothing stands for a name, its space is in front of the comma.
+    return re.sub(r" (?=[,.;:!?])", "", filled)
 
 
 def build_system_prompt(override: str, prospect: Prospect, marker: str, *, script: str = "") -> str:
@@ -121,7 +185,7 @@ def build_system_prompt(override: str, prospect: Prospect, marker: str, *, scrip
         base = _VARIABLE.sub(lambda found: _filled(found, facts, marker, pauses), override.strip())
     else:
         base = f"{_SALES}\n\n{pauses}"
-    listed = "\n".join(f"- {_LABELS[name]}: {quoted(fact)}" for name, fact in facts.items())
+    listed = "\n".join(f"- {_label(name)}: {quoted(fact)}" for name, fact in facts.items())
     data = _PROSPECT.format(facts=listed) if facts else ""
     return "\n\n".join(part for part in (base, script, data) if part)
 
@@ -134,9 +198,20 @@ _LABELS: Final = {
 }
 
 
+def _label(name: str) -> str:
+    """How a fact is called in the block of data."""
+    return _LABELS.get(name) or _in_words(name).capitalize()
+
+
+def _in_words(name: str) -> str:
+    return name.removeprefix(EXTRA).replace("_", " ").strip()
+
+
 def _facts(prospect: Prospect, marker: str) -> dict[str, str]:
     """Variable → fact, of those that there are."""
     given = {name: getattr(prospect, name.removeprefix("prospect.")) or "" for name in _FACTS}
+    names = [name for name in prospect.extra if EXTRA_NAME.fullmatch(name)]
+    given |= {f"{EXTRA}{name}": prospect.extra[name] for name in names[:MAX_EXTRA]}
     cleaned = {name: as_data(value, MAX_FACT_CHARS, marker) for name, value in given.items()}
     return {name: fact for name, fact in cleaned.items() if fact}
 
@@ -154,7 +229,12 @@ def _filled(found: re.Match[str], facts: dict[str, str], marker: str, pauses: st
     if fact and _is_plain(fact):
         return quoted(fact)
     default = found["default"]
-    return _FACTS[name] if default is None else default.strip()
+    return _missing(name) if default is None else default.strip()
+
+
+def _missing(name: str) -> str:
+    """What stands for a fact that is not there."""
+    return _FACTS.get(name) or f"their {_in_words(name)}"
 
 
 def _is_plain(fact: str) -> bool:

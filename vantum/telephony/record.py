@@ -69,7 +69,7 @@ class CallRecord:
     def to_json(self) -> dict[str, Any]:
         """For JSON: the names above in camelCase (`from` and `to` for the numbers, times without
         their unit's suffix), times as seconds since 1970."""
-        about = {k: v for k, v in attrs.asdict(self.prospect).items() if v is not None}
+        about = {k: v for k, v in attrs.asdict(self.prospect).items() if v}
         return {
             "id": self.id,
             "sid": self.sid,
