@@ -62,18 +62,25 @@ REST_S = 20.0
 
 
 @attrs.frozen
+class Announced:
+    """Somebody outside the conversation has the agent say something, which need not end it."""
+
+    text: str = "One moment please."
+
+
+@attrs.frozen
 class Plan:
     """A call: how it is set up, what happens in it, and how it ends."""
 
     setup: CallSetup
-    steps: tuple[Step, ...]
+    steps: tuple[Step | Announced, ...]
     end: Step
 
 
 @st.composite
 def plans(draw: DrawFn) -> Plan:
     words = iter(WORDS)
-    steps: list[Step] = []
+    steps: list[Step | Announced] = []
     muted = False
     for kind in draw(st.lists(st.sampled_from(KINDS), min_size=1, max_size=9)):
         match kind:
@@ -140,6 +147,7 @@ KINDS: tuple[Any, ...] = (
     Noise(0.5),
     Backchannel(),
     PressInterrupt(),
+    Announced(),
     EndTurn(),
 )
 
@@ -164,6 +172,10 @@ def play(plan: Plan) -> Seen:
                     muted = step.muted
                 if isinstance(step, Say) and not muted:
                     seen.said += step.text.split()
+                if isinstance(step, Announced):
+                    assert call.conductor is not None
+                    await call.conductor.say(step.text)
+                    continue
                 with trio.move_on_after(6.0):  # nobody may be speaking
                     await perform(call.caller, step)
             if plan.setup.options["turn_detection"] == "manual":

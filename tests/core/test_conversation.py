@@ -615,6 +615,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.spoken: list[str] = []
         self.answered: list[str] = []
         self.refused = 0
+        self.last_words: int | None = None
         if heard:  # in the midst of an answer, which is a long way for chance to go
             self.feed(start("auto"), d.RoleReady("stt"), d.RoleReady("tts"))
             if not greeting:
@@ -638,10 +639,13 @@ class AnyOrder(RuleBasedStateMachine):
                 assert (old, new) in table.MOVES
             case d.StartResponse(turn=turn):
                 assert self.live is None, "two answers at once"
+                assert self.last_words is None, "nothing follows the last words"
                 self.live = turn.number
+                self.last_words = turn.number if turn.ends else None
                 self.answered.append(turn.text)
-            case d.CancelResponse(turn=turn_number):
+            case d.CancelResponse(turn=turn_number, reason=reason):
                 assert self.live == turn_number
+                assert turn_number != self.last_words or reason in ("end_call", "shutdown")
                 self.live = None
                 if self.call.c.state != "ENDED":
                     self.feed(d.ResponseDone(turn_number))
@@ -716,6 +720,10 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(probability=st.floats(0, 1))
     def guess(self, probability: float) -> None:
         self.feed(CheckAnswered(self.call.c.endpointing.pause, probability))
+
+    @rule(last=st.integers(0, 3))
+    def announce(self, last: int) -> None:
+        self.feed(d.Announce("One moment.", then_hang_up=last == 3))
 
     @rule(really=st.integers(0, 9))
     def close(self, really: int) -> None:

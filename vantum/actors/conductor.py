@@ -9,7 +9,7 @@ from collections import deque
 from contextlib import suppress
 
 import trio
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
 from vantum.actors.answering import Answering
 from vantum.actors.briefing import Briefing
@@ -23,6 +23,7 @@ from vantum.actors.summarising import Summarising
 from vantum.core import conversation as table
 from vantum.core.bargein import BargeIn
 from vantum.core.decisions import (
+    Announce,
     AskDetector,
     CancelResponse,
     Command,
@@ -201,6 +202,15 @@ class Conductor:
     def state(self) -> StateName:
         """Where the conversation stands."""
         return self.conversation.state
+
+    async def say(self, text: str, *, then_hang_up: bool = False, reason: str = "") -> None:
+        """Have the agent say this now, instead of what it is saying; `then_hang_up`: as the call's
+        last words, heard to their end, and `reason` is why it ends. See `Announce`."""
+        announcement = Announce(text, then_hang_up)
+        if reason:
+            announcement = evolve(announcement, reason=reason)
+        if self.state != "ENDED":
+            await self.inbox_tx.send(announcement)
 
     async def run(self) -> None:
         """Until the session has ended; the writer then closes the socket."""

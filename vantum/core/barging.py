@@ -60,7 +60,7 @@ def barge(c: Conversation, now_s: float, commands: list[Command]) -> Conversatio
     if c.bargein.stopped_s is not None:
         return _look_back(c, now_s, commands)
     turn = c.turn
-    if not is_auto(c) or turn is None or c.closing is not None:
+    if not is_auto(c) or turn is None or c.closing is not None or _is_last(c):
         return c
     if c.state == "THINKING":
         return _join(c, turn, now_s, commands)
@@ -140,12 +140,17 @@ def take_turn(
     return turn_taken(c, now_s)
 
 
+def _is_last(c: Conversation) -> bool:
+    """Whether the call's last words are being said."""
+    return c.turn is not None and c.turn.ends is not None
+
+
 def barging_wakes_at(c: Conversation) -> float:
     """When the policy wants a `Tick`; infinity: never."""
     at_s = None
     if c.bargein.stopped_s is not None:
         at_s = c.bargein.resumes_at(_text(c), c.floor) if c.turn is None else None
-    elif is_auto(c) and c.state == "RESPONDING" and c.closing is None:
+    elif is_auto(c) and c.state == "RESPONDING" and c.closing is None and not _is_last(c):
         at_s = c.bargein.voice_due_s
     return float("inf") if at_s is None else at_s
 
@@ -178,8 +183,11 @@ def response_done(c: Conversation, e: ResponseDone, now_s: float) -> Step:
     for lost in e.failed:
         if lost.role != "llm" or c.told_of != e.turn:
             commands.extend(service_error(c.turn.request, lost))
+    ends = c.turn.ends
     c = evolve(c, turn=None, quiet_since_s=now_s)
-    if e.hangs_up and not (c.queue or c.words or c.interim or c.flushes):
+    if ends is not None:
+        c = evolve(c, closing=c.closing or ends)
+    elif e.hangs_up and not (c.queue or c.words or c.interim or c.flushes):
         # Who has said anything during the goodbye is answered.
         c = evolve(c, closing=c.closing or CloseRequested(1000, "the agent ended the call"))
     return go_on(c, commands), commands
@@ -196,6 +204,8 @@ def interrupt(c: Conversation, e: Interrupt, now_s: float) -> Step:
             return c, []
         commands: list[Command] = []
         return go_on(evolve(c, bargein=c.bargein.confirmed()), commands), commands
+    if _is_last(c):
+        return c, []
     if c.turn.number == c.follows_cut and (
         c.state == "THINKING" or now_s < c.audible_s + _REACTION_S
     ):

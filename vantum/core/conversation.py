@@ -29,6 +29,7 @@ from vantum.core.barging import (
     take_turn,
 )
 from vantum.core.decisions import (
+    Announce,
     AnswerFailed,
     CancelResponse,
     CloseRequested,
@@ -73,6 +74,7 @@ from vantum.core.messages import (
 )
 from vantum.core.moves import end_call, go_on, move, service_error
 from vantum.core.turn_taking import (
+    announce,
     is_auto,
     judge,
     mind_silence,
@@ -116,7 +118,8 @@ def _when_ready(c: Conversation, now_s: float, commands: list[Command]) -> Conve
     wanted = c.options.language if c.options is not None else None
     if not {"stt", "tts"} <= c.ready or c.language != wanted:
         return c
-    if c.state == "INITIALIZING":
+    opens = c.state == "INITIALIZING"
+    if opens:
         c = move(c, "LISTENING", commands)
         commands.append(Send(Ready(c.providers)))
         c = evolve(c, quiet_since_s=now_s)
@@ -124,7 +127,7 @@ def _when_ready(c: Conversation, now_s: float, commands: list[Command]) -> Conve
         c = evolve(c, flushes=tuple(evolve(f, deadline_s=deadline_s) for f in c.flushes))
     commands.extend(Send(Ack(start.request)) for start in c.starts)
     c = evolve(c, starts=())
-    if c.greeting and c.next_turn == 0 and c.turn is None:
+    if opens and c.greeting and not any(turn.say for turn in c.queue):
         return say(c, c.greeting, commands)
     return go_on(c, commands) if c.turn is None and c.queue else c
 
@@ -158,6 +161,9 @@ def _role_lost(c: Conversation, e: RoleLost, now_s: float) -> Step:
         for flush in c.flushes:
             c = take_turn(c, flush.request, now_s, commands, with_interim=True, judged=flush.judged)
         c = evolve(c, flushes=(), overdue=frozenset())
+    last = next((turn.ends for turn in c.queue if turn.ends), None)
+    if last is not None and c.state == "INITIALIZING":
+        c = end_call(c, last, commands)  # nobody will ever hear the last words
     return c, commands
 
 
@@ -301,6 +307,7 @@ _ALWAYS: dict[type, Handle] = {
     Floor: floor_taken,
     SttFlushed: _flushed,
     Tick: _tick,
+    Announce: announce,
     CloseRequested: _close,
     EndCall: _hang_up,
     Goodbye: _hang_up,
@@ -334,7 +341,7 @@ MOVES: dict[tuple[StateName, StateName], str] = {
     ("LISTENING", "THINKING"): "the user's turn is over and has words, or one was waiting",
     ("THINKING", "RESPONDING"): "first audio",
     ("THINKING", "LISTENING"): "nothing to say, cancelled, or failed",
-    ("RESPONDING", "LISTENING"): "last audio heard",
+    ("RESPONDING", "LISTENING"): "last audio heard, or cut for something else to say",
     ("RESPONDING", "INTERRUPTED"): "the user cuts in",
     ("INTERRUPTED", "LISTENING"): "the answer has stopped",
     ("INITIALIZING", "ENDED"): "hang-up, time up, or shutdown",

@@ -107,6 +107,19 @@ class CloseRequested:
 
 
 @frozen
+class Announce:
+    """Somebody outside the conversation has it say this now, instead of what is being said.
+
+    `then_hang_up`: they are the call's last words, which nothing that is said meanwhile interrupts;
+    it ends when they have been heard. `reason`: why it ends, for the record.
+    """
+
+    text: str
+    then_hang_up: bool = False
+    reason: str = "the agent ended the call"
+
+
+@frozen
 class TurnEnding:
     """The recogniser was asked for its last words, as `FlushRecogniser` ordered."""
 
@@ -141,6 +154,7 @@ Event: TypeAlias = (
     | FirstAudio
     | AnswerFailed
     | ResponseDone
+    | Announce
     | CloseRequested
     | Tick
 )
@@ -253,7 +267,8 @@ class Turn:
 
     `say`: not the user's turn but ours: a text to speak unasked. `resumes`: neither's: the answer
     that was cut last goes on. `joins`: the text goes on with that of the turn before, whose answer
-    was dropped; it may be empty.
+    was dropped; it may be empty. `ends`: what is said are the last words, behind which the call
+    ends.
     """
 
     number: int
@@ -262,6 +277,7 @@ class Turn:
     say: str = ""
     resumes: bool = False
     joins: bool = False
+    ends: CloseRequested | None = None
 
 
 @frozen
