@@ -21,6 +21,7 @@ from vantum.config.call import (
     SttSettings,
     TtsSettings,
 )
+from vantum.config.compliance import ComplianceSettings
 from vantum.config.prices import PriceSettings
 from vantum.config.prompts import PromptSettings
 from vantum.config.providers import (
@@ -37,6 +38,7 @@ from vantum.config.turns import TurnSettings
 
 __all__ = [
     "CartesiaSettings",
+    "ComplianceSettings",
     "DeepgramSettings",
     "LlmSettings",
     "LocalSettings",
@@ -80,6 +82,7 @@ class Settings:
     cartesia: CartesiaSettings = attrs.Factory(CartesiaSettings)
     local: LocalSettings = attrs.Factory(LocalSettings)
     storage: StorageSettings = attrs.Factory(StorageSettings)
+    compliance: ComplianceSettings = attrs.Factory(ComplianceSettings)
     twilio: TwilioSettings = attrs.Factory(TwilioSettings)
     prices: PriceSettings = attrs.Factory(PriceSettings)
     log: LogSettings = attrs.Factory(LogSettings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 import attrs
 from attrs import frozen
@@ -24,6 +24,16 @@ _KINDS: dict[object, Kind] = {
 
 #: A longer break marker is nothing a model would write reliably, and its pattern nests as deep.
 MARKER_CHARS = 40
+
+#: What is allowed in settings that are written in a small language of their own.
+_FORMS: Final = {
+    "hours": 'days and hours, such as "mon-fri 08:00-21:00, sat 10:00-16:00"',
+    "holidays": "dates such as 2026-11-26 or, for each year, 12-25, comma-separated",
+    "caps": 'numbers of calls by period, such as "3/1d, 7/7d" or "1/8h"',
+    "countries": 'ISO codes of countries, comma-separated, such as "US, CA"',
+    "numbers": "phone numbers in international form, such as +12125550123, comma-separated",
+    "pattern": "a regular expression",
+}
 
 
 @frozen
@@ -81,6 +91,8 @@ class Declared:
                 return "a phone number in international form, such as +12125550123"
             case "str" if self.form == "rates":
                 return 'prices by the beginning of a number, such as "+1=0.014, +44=0.02, *=0.1"'
+            case "str" if self.form in _FORMS:
+                return _FORMS[self.form]
             case _:
                 return "text that is not empty" if self.form == "nonempty" else "text"
 

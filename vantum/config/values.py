@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlsplit
 
 from vantum.config.base import Secret
 from vantum.config.declared import MARKER_CHARS, Declared
+from vantum.core.calling_hours import parse_holidays, parse_hours
 from vantum.core.cost import parse_rates
+from vantum.core.dial_policy import parse_caps
 from vantum.core.markers import marker_grammar
 
 _TRUE: Final = {"true", "yes", "on", "1"}
@@ -122,8 +125,42 @@ def _text(row: Declared, value: str) -> str | None:
             return text if not text or _NUMBER.fullmatch(text) else None
         case "rates":
             return value if _are_rates(value) else None
+        case form if form in _READ_BY:
+            return value if _can_be_read(form, value) else None
         case _:
             return value
+
+
+def _can_be_read(form: str, value: str) -> bool:
+    try:
+        _READ_BY[form](value)
+    except (ValueError, re.error, RecursionError, OverflowError):
+        return False
+    return True
+
+
+def _numbers(text: str) -> None:
+    for part in text.split(","):
+        digits = re.sub(r"[ ().-]", "", part)
+        if digits and not re.fullmatch(r"\+[1-9][0-9]{6,14}", digits):
+            raise ValueError
+
+
+def _countries(text: str) -> None:
+    for part in text.split(","):
+        if part.strip() and not re.fullmatch(r"[A-Za-z]{2}", part.strip()):
+            raise ValueError
+
+
+#: Forms whose text something else reads, which raises ValueError if it cannot.
+_READ_BY: Final[dict[str, Callable[[str], object]]] = {
+    "hours": parse_hours,
+    "holidays": parse_holidays,
+    "caps": parse_caps,
+    "countries": _countries,
+    "numbers": _numbers,
+    "pattern": re.compile,
+}
 
 
 def _is_address(value: str) -> bool:

@@ -6,6 +6,7 @@ that is missing is never a fact in favour.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta, tzinfo
 from typing import Final, Literal, TypeAlias
@@ -56,6 +57,25 @@ class AttemptCap:
         if len(recent) < self.count:
             return None
         return recent[len(recent) - self.count] + self.period_s
+
+
+_CAP: Final = re.compile(r"(?P<count>[1-9]\d{0,5})\s*/\s*(?P<length>[1-9]\d{0,3})\s*(?P<unit>[hd])")
+_UNITS_S: Final = {"h": 3600.0, "d": 86_400.0}
+
+
+def parse_caps(text: str) -> tuple[AttemptCap, ...]:
+    """Caps as people write them: "3/1d, 7/7d, 1/8h"; empty: none.
+
+    Raises:
+        ValueError: one line that says what is wrong.
+    """
+    caps = []
+    for part in filter(None, map(str.strip, text.split(","))):
+        found = _CAP.fullmatch(part.lower())
+        if found is None:
+            raise ValueError(f"{part!r} is not as in 3/1d")
+        caps.append(AttemptCap(int(found["count"]), int(found["length"]) * _UNITS_S[found["unit"]]))
+    return tuple(caps)
 
 
 @frozen
