@@ -16,7 +16,6 @@ under test and not this one.
 from __future__ import annotations
 
 import json
-import random
 from collections import deque
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
@@ -27,6 +26,7 @@ import h11
 import trio
 from attrs import Factory, define, field
 
+from vantum.testing.http_wire import HttpWire
 from vantum.testing.openai_script import (
     CUT_SHORT,
     NEEDS_WATCH,
@@ -62,66 +62,13 @@ __all__ = [
     "simulated_openai",
 ]
 
-#: Pause between two pieces of a dripping answer.
-_DRIP_S = 0.001
 
-
-@define(eq=False)
-class _Wire:
-    """One HTTP connection: h11's state and the stream under it."""
-
-    stream: trio.abc.Stream
-    http: h11.Connection = field(factory=lambda: h11.Connection(h11.SERVER), init=False)
-
-    async def request(self) -> tuple[h11.Request, bytes] | None:
-        """The next request with its body; None when the client has gone."""
-        request: h11.Request | None = None
-        body = bytearray()
-        while True:
-            match self.http.next_event():
-                case h11.NEED_DATA:
-                    if self.http.they_are_waiting_for_100_continue:
-                        await self.send(h11.InformationalResponse(status_code=100, headers=[]))
-                    self.http.receive_data(bytes(await self.stream.receive_some()))
-                case h11.Request() as request:
-                    pass
-                case h11.Data(data=data):
-                    body += data
-                case h11.EndOfMessage() if request is not None:
-                    return request, bytes(body)
-                case _:
-                    return None
-
-    async def send(self, *events: h11.Event) -> None:
-        """Several events in one write."""
-        await self.stream.send_all(self._encode(events))
-
-    async def drip(self, *events: h11.Event) -> None:
-        """The same bytes, a few at a time."""
-        data, rng = self._encode(events), random.Random(len(events))  # noqa: S311 (the same drip for the same answer)
-        while data:
-            length = rng.randint(1, 64)
-            await self.stream.send_all(data[:length])
-            await trio.sleep(_DRIP_S)
-            data = data[length:]
-
-    async def send_json(self, status: int, data: Mapping[str, Any]) -> None:
-        """A whole response."""
-        body = json.dumps(data).encode()
-        length = ("content-length", str(len(body)))
-        head = _head(status, ("content-type", "application/json"), length)
-        await self.send(head, h11.Data(data=body), h11.EndOfMessage())
-
-    async def gone(self) -> None:
-        """Return when the client has closed the connection."""
-        try:
-            while data := await self.stream.receive_some():
-                self.http.receive_data(bytes(data))
-        except trio.BrokenResourceError:
-            return
-
-    def _encode(self, events: tuple[h11.Event, ...]) -> bytes:
-        return b"".join(self.http.send(event) or b"" for event in events)
+async def _send_json(wire: HttpWire, status: int, data: Mapping[str, Any]) -> None:
+    """A whole response."""
+    body = json.dumps(data).encode()
+    length = ("content-length", str(len(body)))
+    head = _head(status, ("content-type", "application/json"), length)
+    await wire.send(head, h11.Data(data=body), h11.EndOfMessage())
 
 
 def _head(status: int, *headers: tuple[str, str]) -> h11.Response:
@@ -163,19 +110,18 @@ class SimulatedOpenAI:
     async def serve_stream(self, stream: trio.abc.Stream) -> None:
         """Serve one connection, any number of requests, until either side closes it."""
         self.connections += 1
-        wire = _Wire(stream)
+        wire = HttpWire(stream)
         try:
             while (taken := await wire.request()) is not None:
                 await self._respond(wire, *taken)
-                if wire.http.our_state is not h11.DONE or wire.http.their_state is not h11.DONE:
+                if not wire.next_cycle():
                     return
-                wire.http.start_next_cycle()
         except (trio.BrokenResourceError, h11.RemoteProtocolError):
             return  # the client has gone, or does not speak HTTP
         finally:
             await trio.aclose_forcefully(stream)
 
-    async def _respond(self, wire: _Wire, request: h11.Request, raw_body: bytes) -> None:
+    async def _respond(self, wire: HttpWire, request: h11.Request, raw_body: bytes) -> None:
         method, path = request.method.decode(), request.target.decode().partition("?")[0]
         headers = {name.decode(): value.decode("latin-1") for name, value in request.headers}
         try:
@@ -183,24 +129,24 @@ class SimulatedOpenAI:
         except ValueError:
             body = None
         if not isinstance(body, dict):
-            await wire.send_json(*error_body("bad_request", "Could not parse the JSON body."))
+            await _send_json(wire, *error_body("bad_request", "Could not parse the JSON body."))
             return
         self.requests.append(RecordedRequest(method, path, headers, body))
         if (refusal := self._refusal(headers)) is not None:
-            await wire.send_json(*refusal)
+            await _send_json(wire, *refusal)
             return
         match method, path.split("/")[1:]:
             case "POST", ["v1", "chat", "completions"]:
                 await self._chat(wire, body)
             case "GET", ["v1", "models"]:
                 models = [model_object(name) for name in self.script.models]
-                await wire.send_json(200, {"object": "list", "data": models})
+                await _send_json(wire, 200, {"object": "list", "data": models})
             case "GET", ["v1", "models", name] if name in self.script.models:
-                await wire.send_json(200, model_object(name))
+                await _send_json(wire, 200, model_object(name))
             case "GET", ["v1", "models", _]:
-                await wire.send_json(*error_body("not_found"))
+                await _send_json(wire, *error_body("not_found"))
             case _:
-                await wire.send_json(*error_body("not_found", f"Invalid URL ({method} {path})"))
+                await _send_json(wire, *error_body("not_found", f"Invalid URL ({method} {path})"))
 
     def _refusal(self, headers: Mapping[str, str]) -> tuple[int, dict[str, Any]] | None:
         scheme, _, key = headers.get("authorization", "").partition(" ")
@@ -208,14 +154,14 @@ class SimulatedOpenAI:
             return error_body("auth", "You didn't provide an API key.")
         return error_body("auth") if self.script.api_key not in (None, key) else None
 
-    async def _chat(self, wire: _Wire, body: Mapping[str, Any]) -> None:
+    async def _chat(self, wire: HttpWire, body: Mapping[str, Any]) -> None:
         number, self._chats = self._chats, self._chats + 1
         fault = self.faults.popleft() if self.faults else None
         kind = fault.kind if fault is not None else None
         if kind == "refuse":
             return
         if (error := self._chat_error(body, kind)) is not None:
-            await wire.send_json(*error)
+            await _send_json(wire, *error)
             return
         answer = self._answer(number, body, fault)
         if not (self.script.first_token_s or self.script.tokens_per_s or kind in NEEDS_WATCH):
@@ -267,7 +213,7 @@ class SimulatedOpenAI:
                 return Answer(number, body, tokens[:count])
         return Answer(number, body, tokens, "tool_calls" if asked else "stop", asked)
 
-    async def _deliver(self, wire: _Wire, answer: Answer, kind: FaultKind | None) -> None:
+    async def _deliver(self, wire: HttpWire, answer: Answer, kind: FaultKind | None) -> None:
         """Send the answer with its fault; a broken connection counts as abandoned."""
         if kind == "hang":
             await trio.sleep_forever()
@@ -280,7 +226,7 @@ class SimulatedOpenAI:
             self.abandoned += 1
             # The connection is not in a state to go on, which ends its loop.
 
-    async def _send_whole(self, wire: _Wire, answer: Answer, kind: FaultKind | None) -> None:
+    async def _send_whole(self, wire: HttpWire, answer: Answer, kind: FaultKind | None) -> None:
         pace = self.script.tokens_per_s
         await trio.sleep(self.script.first_token_s + (len(answer.tokens) / pace if pace else 0))
         match kind:
@@ -292,12 +238,12 @@ class SimulatedOpenAI:
                 head = _head(200, ("content-type", "application/json"), ("content-length", "5"))
                 await wire.send(head, h11.Data(data=b"{oops"), h11.EndOfMessage())
             case "error_event":
-                await wire.send_json(*error_body("server"))
+                await _send_json(wire, *error_body("server"))
             case _:
-                await wire.send_json(200, answer.whole())
+                await _send_json(wire, 200, answer.whole())
                 self.completed += 1
 
-    async def _stream(self, wire: _Wire, answer: Answer, kind: FaultKind | None) -> None:
+    async def _stream(self, wire: HttpWire, answer: Answer, kind: FaultKind | None) -> None:
         send = wire.drip if kind == "drip" else wire.send
         script = self.script
         due_s = trio.current_time() + script.first_token_s

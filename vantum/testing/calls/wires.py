@@ -142,15 +142,20 @@ class _HttpBackend(httpcore2.AsyncNetworkBackend):
         await trio.sleep(seconds)
 
 
-def memory_http(open_stream: OpenStream) -> httpx2.AsyncClient:
-    """An HTTP client whose connections are what `open_stream` gives."""
+def memory_transport(open_stream: OpenStream) -> httpx2.AsyncHTTPTransport:
+    """What an HTTP client sends through, if its connections are what `open_stream` gives."""
     transport = httpx2.AsyncHTTPTransport(
         verify=False
     )  # no TLS in memory, and no certificates to load
     transport._pool = httpcore2.AsyncConnectionPool(
         max_connections=None, network_backend=_HttpBackend(open_stream)
     )
-    return httpx2.AsyncClient(transport=transport, timeout=None)
+    return transport
+
+
+def memory_http(open_stream: OpenStream) -> httpx2.AsyncClient:
+    """An HTTP client whose connections are what `open_stream` gives."""
+    return httpx2.AsyncClient(transport=memory_transport(open_stream), timeout=None)
 
 
 # ---------------------------------------------------------------- providers
