@@ -19,9 +19,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
+import httpx2
 import trio
 from attrs import define
 
+from vantum.testing.calls.wires import Wires, memory_transport
 from vantum.testing.serving import serve_peer
 from vantum.testing.twilio.call import CallOptions, PhoneCall, Source
 from vantum.testing.twilio.exchange import Exchange
@@ -85,6 +87,11 @@ class SimulatedTwilio:
             "TWILIO_AUTH_TOKEN": account.auth_token,
             "TWILIO_BASE_URL": self.base_url,
         }
+
+    def transport(self) -> httpx2.AsyncHTTPTransport:
+        """What an HTTP client sends through to reach the REST API without a socket, whatever its
+        URL; for `vantum.telephony.twilio_rest.open_twilio`."""
+        return memory_transport(Wires(self.exchange.nursery).to(self.serve_stream))
 
     async def serve_stream(self, stream: trio.abc.Stream) -> None:
         """Serve one connection to the REST API."""
