@@ -41,8 +41,9 @@ def _with_server_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def _server_settings(options: Mapping[str, Any]) -> Loaded:
+def _server_settings(options: Mapping[str, Any], more: Mapping[str, Any]) -> Loaded:
     overrides = {
+        **more,
         "server.host": options["host"],
         "server.port": options["port"],
         "stt.provider": options["stt"],
@@ -80,13 +81,20 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 @commands.command()
 @_with_server_options
+@click.option(
+    "--workers",
+    metavar="NUMBER",
+    help="Processes that serve the port together, 0 or auto for one a core (WORKERS).",
+)
 @one_line_errors
-def run(**options: Any) -> None:
+def run(workers: str | None, **options: Any) -> None:
     """Start the server."""
     from vantum.running import run_server
+    from vantum.running_workers import run_workers, worker_count
 
-    loaded = _server_settings(options)
-    sys.exit(trio.run(partial(run_server, loaded, say=click.echo)))
+    loaded = _server_settings(options, {"server.workers": "0" if workers == "auto" else workers})
+    serve = run_server if worker_count(loaded.settings) == 1 else run_workers
+    sys.exit(trio.run(partial(serve, loaded, say=click.echo)))
 
 
 @commands.command()

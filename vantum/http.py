@@ -8,7 +8,8 @@ single connections instead of a socket to listen on.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
+from urllib.parse import parse_qs, urlsplit
 
 import h11
 import trio
@@ -82,7 +83,22 @@ class ReplayStream(trio.abc.HalfCloseableStream):
         await self.stream.aclose()
 
 
-async def peek_request(stream: trio.SocketStream) -> tuple[h11.Request | None, ReplayStream]:
+class Neighbours(Protocol):
+    """The other processes of this server, if it has several (`vantum.workers`)."""
+
+    async def pass_on(self, request: h11.Request, stream: ReplayStream) -> bool:
+        """Give the connection to the one that it is for; False: it is for us."""
+
+    async def everybody(self, own: dict[str, Any]) -> dict[str, Any]:
+        """The body of `/health` for all, from our own."""
+
+    def count(self, sessions: int | None) -> None:
+        """Tell how many sessions there are; None: nothing new is taken."""
+
+
+async def peek_request(
+    stream: trio.SocketStream | ReplayStream,
+) -> tuple[h11.Request | None, ReplayStream]:
     """Read a connection's first request head without taking it away.
 
     Returns:
@@ -91,9 +107,14 @@ async def peek_request(stream: trio.SocketStream) -> tuple[h11.Request | None, R
     """
     parser = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
     seen = b""
+    if isinstance(stream, ReplayStream):
+        seen = stream.seen
+        stream = stream.stream
+    data = seen
     while True:
-        data = bytes(await stream.receive_some(MAX_HEAD_BYTES))
-        seen += data
+        if not data:
+            data = bytes(await stream.receive_some(MAX_HEAD_BYTES))
+            seen += data
         try:
             parser.receive_data(data)
             event = parser.next_event()
@@ -103,6 +124,16 @@ async def peek_request(stream: trio.SocketStream) -> tuple[h11.Request | None, R
             return event, ReplayStream(stream, seen)
         if not data:
             return None, ReplayStream(stream, seen)
+        data = b""
+
+
+def request_address(request: h11.Request) -> tuple[str, dict[str, list[str]]]:
+    """Path and query of a request; no path at all if its target cannot be read as an address."""
+    try:
+        target = urlsplit(request.target.decode("latin-1"))
+    except ValueError:
+        return "", {}
+    return target.path, parse_qs(target.query)
 
 
 def header(request: h11.Request, name: bytes) -> str:
@@ -117,7 +148,11 @@ def wants_websocket(request: h11.Request) -> bool:
 
 
 async def _health(request: Request) -> Response:
-    body, ok = cast("Server", request.app.state.server).health()
+    server = cast("Server", request.app.state.server)
+    body, ok = server.health()
+    if server.neighbours is not None:
+        body = await server.neighbours.everybody(body)
+        ok = body["status"] == "ok"
     return JSONResponse(body, status_code=200 if ok else 503)
 
 

@@ -31,6 +31,8 @@ from vantum.server import ProspectOf, Server
 from vantum.telephony.phone import open_phone
 from vantum.tools import check_tools, load_tools
 from vantum.wire.fields import Vocabulary
+from vantum.workers.handover import HandoverListener
+from vantum.workers.member import Member
 
 Say = Callable[[str], Any]
 
@@ -64,6 +66,25 @@ async def _bound(host: str, port: int) -> AsyncIterator[Sequence[trio.SocketList
         for listener in listeners:
             stack.push_async_callback(trio.aclose_forcefully, listener)
         yield listeners
+
+
+@asynccontextmanager
+async def _bound_for(
+    settings: Settings, member: Member | None
+) -> AsyncIterator[tuple[Sequence[trio.SocketListener], Sequence[HandoverListener]]]:
+    """What a server listens on, and what other workers hand connections over to."""
+    if member is not None:
+        async with member.listeners() as (listeners, handed):
+            yield listeners, (handed,)
+        return
+    async with _bound(settings.server.host, settings.server.port) as listeners:
+        yield listeners, ()
+
+
+@asynccontextmanager
+async def _signals() -> AsyncIterator[AsyncIterator[int]]:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        yield signals
 
 
 def listening_url(listeners: Sequence[trio.SocketListener]) -> str:
@@ -154,8 +175,12 @@ def _check_packages(choices: Mapping[Role, Choice]) -> None:
 # ---------------------------------------------------------------- run
 
 
-async def run_server(loaded: Loaded, *, say: Say) -> int:
+async def run_server(loaded: Loaded, *, say: Say, member: Member | None = None) -> int:
     """Serve until SIGINT or SIGTERM; then end politely. A second signal ends at once.
+
+    Args:
+        member: the others, if this process is one of several workers; the parent has looked to
+            the models, and says when to end.
 
     Returns:
         The process's exit code: 0 after a polite end.
@@ -166,20 +191,25 @@ async def run_server(loaded: Loaded, *, say: Say) -> int:
     tools = load_tools(settings.tools.load_paths)
     check_tools(tools)
     phone = open_phone(settings)
-    async with _bound(settings.server.host, settings.server.port) as listeners:
-        await prepare_models(settings, say)
+    async with _bound_for(settings, member) as (listeners, handed):
+        if member is None:
+            await prepare_models(settings, say)
         async with open_providers(settings) as providers, trio.open_nursery() as nursery:
-            server = Server(settings, providers, phone.routes, tools, doors=phone.doors)
-            accepting = await nursery.start(server.serve, listeners)
+            server = Server(
+                settings, providers, phone.routes, tools, doors=phone.doors, neighbours=member
+            )
+            if member is not None:
+                await nursery.start(member.serve_health, lambda: server.health()[0])
+            accepting = await nursery.start(server.serve, [*listeners, *handed])
             _settle_memory()
-            with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async with _signals() if member is None else member.parent.asked() as signals:
                 say(_banner(listening_url(listeners), choices, phone.notice))
                 await anext(aiter(signals))
                 accepting.cancel()
-                for listener in listeners:
+                for listener in (*listeners, *handed):
                     await listener.aclose()
                 nursery.start_soon(_drain, server, nursery.cancel_scope)
-                say(_farewell(len(server.sessions), settings.server.grace_ms))
+                say(farewell(len(server.sessions), settings.server.grace_ms))
                 async for _ in signals:
                     # At once means at once: no clean-up that could hang.
                     sys.stdout.flush()
@@ -227,7 +257,8 @@ def _where(url: str, choices: Mapping[Role, Choice]) -> list[str]:
     return lines
 
 
-def _farewell(sessions: int, grace_ms: int) -> str:
+def farewell(sessions: int, grace_ms: int) -> str:
+    """What is said when the server goes down with so many sessions."""
     if not sessions:
         return "Shutting down …"
     return (

@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
-from urllib.parse import parse_qs, urlsplit
 
 import h11
 import trio
@@ -27,11 +26,13 @@ from vantum.core.decisions import CloseRequested
 from vantum.core.events import Busy, ErrorReply, Prospect, Request, ServerMessage
 from vantum.core.tools import Tool
 from vantum.http import (
+    Neighbours,
     ReplayStream,
     build_app,
     header,
     http_config,
     peek_request,
+    request_address,
     serve_http,
     wants_websocket,
 )
@@ -70,7 +71,7 @@ class Server:
     `tools`: what the model is offered besides the built-in ones. `prospect`: finds out from the
     query of a client's URL (without its token) who is on the line; what it does not say, the client
     may. It must be quick; if it fails, nobody is known. `doors`: who serves WebSockets at other
-    paths than `/ws`.
+    paths than `/ws`. `neighbours`: the other processes of this server.
     """
 
     settings: Settings
@@ -79,6 +80,7 @@ class Server:
     tools: Sequence[Tool] = ()
     prospect: ProspectOf | None = None
     doors: Mapping[str, Door] = field(factory=dict, kw_only=True)
+    neighbours: Neighbours | None = field(default=None, kw_only=True)
     new_id: Callable[[], str] = new_uuid7
     wall_ms: Callable[[], int] = wall_ms
     sessions: dict[str, Conductor | None] = Factory(dict)
@@ -93,12 +95,13 @@ class Server:
 
     async def serve(
         self,
-        listeners: Sequence[trio.SocketListener],
+        listeners: Sequence[trio.abc.Listener[trio.SocketStream | ReplayStream]],
         *,
         task_status: trio.TaskStatus[trio.CancelScope] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Serve until cancelled, which hangs up on everybody.
 
+        A listener that gives a `ReplayStream` has it from a neighbour, who has seen what it is.
         Cancelling the scope given to `task_status.started` only closes the listeners:
         the sessions go on.
         """
@@ -106,7 +109,7 @@ class Server:
         app = build_app(self, self.routes)
         config = http_config(self.settings.server.handshake_timeout_ms / 1000)
 
-        async def handle(stream: trio.SocketStream) -> None:
+        async def handle(stream: trio.SocketStream | ReplayStream) -> None:
             try:
                 await self._connection(stream, app, config)
             except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as group:
@@ -122,11 +125,13 @@ class Server:
         async with trio.open_nursery() as connections:
             with accepting:
                 task_status.started(accepting)
+                self._count()
                 await trio.serve_listeners(handle, list(listeners), handler_nursery=connections)
 
     async def drain(self) -> None:
         """Ask every session to end politely and wait until they have, or their time is up."""
         self.draining = True
+        self._count()
         server = self.settings.server
         with trio.move_on_after((server.grace_ms + server.send_timeout_ms) / 1000 + 1):
             async with trio.open_nursery() as nursery:
@@ -160,15 +165,25 @@ class Server:
             },
         }, well
 
-    async def _connection(self, stream: trio.SocketStream, app: Any, config: Any) -> None:
+    def _count(self) -> None:
+        if self.neighbours is not None:
+            self.neighbours.count(None if self.draining else len(self.sessions))
+
+    async def _connection(
+        self, stream: trio.SocketStream | ReplayStream, app: Any, config: Any
+    ) -> None:
         timeout_s = self.settings.server.handshake_timeout_ms / 1000
+        # Once handed over is enough: it stays, or two could play catch with it.
+        neighbours = None if isinstance(stream, ReplayStream) else self.neighbours
         with trio.move_on_after(timeout_s) as handshake:
             request, replay = await peek_request(stream)
         if handshake.cancelled_caught:
             _log.info("no request in time")
             return
+        if neighbours and request is not None and await neighbours.pass_on(request, replay):
+            return
         if request is not None and wants_websocket(request):
-            path, query = _address(request)
+            path, query = request_address(request)
             if path == "/ws":
                 await self._websocket(request, query, replay)
                 return
@@ -226,10 +241,12 @@ class Server:
             return False
         # The place is taken before the first await: two at once must not both get the last one.
         self.sessions[session_id] = None
+        self._count()
         try:
             await self._session(socket, session_id, new_call)
         finally:
             del self.sessions[session_id]
+            self._count()
             self._changed.set()
         return True
 
@@ -353,15 +370,6 @@ def _record(conductor: Conductor) -> dict[str, str]:
     """What is known of a call besides what was said, as far as there is any."""
     found = {"variant": conductor.variant, "stage": conductor.stage}
     return {name: value for name, value in found.items() if value is not None}
-
-
-def _address(request: h11.Request) -> tuple[str, dict[str, list[str]]]:
-    """Path and query of a request; no path at all if its target cannot be read as an address."""
-    try:
-        target = urlsplit(request.target.decode("latin-1"))
-    except ValueError:
-        return "", {}
-    return target.path, parse_qs(target.query)
 
 
 async def _ask_to_close(conductor: Conductor) -> None:

@@ -15,9 +15,16 @@ class ServerSettings:
 
     host: str = setting("127.0.0.1", "Address to listen on.", env="HOST", form="nonempty")
     port: int = setting(3001, "Port; 0 takes a free one.", env="PORT", low=0, high=65535)
+    workers: int = setting(
+        1,
+        "Processes that serve the port together (Linux); 0: as many as cores.",
+        env="WORKERS",
+        low=0,
+        high=256,
+    )
     max_sessions: int = setting(
         1000,
-        "Sessions at the same time; one more is told to come back.",
+        "Sessions at the same time, of all workers together; one more is told to come back.",
         env="MAX_SESSIONS",
         low=1,
         high=1_000_000,
