@@ -14,6 +14,7 @@ import trio
 
 from vantum import __version__
 from vantum.commands.common import NAME, complain, config_option, load, one_line_errors
+from vantum.commands.compliance import GROUPS
 from vantum.config.load import Loaded, describe
 
 _server_options: list[Callable[..., Any]] = [
@@ -243,3 +244,7 @@ def simulate(host: str) -> None:
     from vantum.running import run_simulators
 
     sys.exit(trio.run(partial(run_simulators, host, say=click.echo)))
+
+
+for _group in GROUPS:
+    commands.add_command(_group)

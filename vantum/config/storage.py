@@ -31,6 +31,11 @@ class StorageSettings:
         return self.path.strip() == IN_MEMORY
 
     @property
+    def location(self) -> str | Path:
+        """What `open_database` takes."""
+        return IN_MEMORY if self.is_in_memory else self.file
+
+    @property
     def file(self) -> Path:
         """The database's file; what else is kept without a place of its own lies beside it."""
         given = self.path.strip()

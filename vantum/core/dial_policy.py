@@ -137,13 +137,13 @@ class DialFacts:
         now_s: seconds since 1970.
         place: of the number.
         own_country: of the number that calls; empty: not known.
-        zone: the prospect's own, None: not said.
-        zone_name: as it was said, for the refusal.
+        zone_name: the prospect's own timezone, as it was given; empty: it was not.
+        zone: the same; None: there is none of that name.
         blocked: the number is on the do-not-call list.
         consents: all that were recorded for the number and not revoked.
         attempts_s: when the number was called, as far back as the caps reach.
         spoken: texts that could be heard first, each of which must disclose: the opening, and the
-            message for a machine if there is one.
+            message for a machine if there is one; none: nothing does.
         campaign_id: "" for none.
     """
 
@@ -222,6 +222,9 @@ def _about_person(facts: DialFacts, rules: DialRules) -> Sequence[Reason]:
 def _about_hours(facts: DialFacts, rules: DialRules) -> Sequence[Reason]:
     if not facts.place.zones:
         return [Reason("unknown_timezone", "the number's timezone is not known")]
+    if facts.zone_name and facts.zone is None:
+        text = f"the prospect's timezone {facts.zone_name[:60]!r} is none that is known"
+        return [Reason("unknown_timezone", text)]
     zones = possible_zones(facts)
     if zones is None:
         number = ", ".join(dict.fromkeys(map(str, facts.place.zones)))

@@ -10,6 +10,7 @@ true when it writes: two processes cannot both take the last of something.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -105,6 +106,7 @@ def _open(path: str, schema: Sequence[str]) -> sqlite3.Connection:
         if path != IN_MEMORY:
             # What is in there (numbers, consents, what was said) is nobody else's business.
             Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         # Whoever holds the limiter's one token may use it, so the thread may change.
         connection = sqlite3.connect(
             path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False

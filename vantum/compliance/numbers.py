@@ -1,0 +1,114 @@
+"""What a telephone number says about itself: by Google's libphonenumber (the extra `phone`).
+
+The package is loaded when it is first needed: its tables are large.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import cache
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from vantum.core.dial_policy import LineKind, Place
+from vantum.errors import ConfigError
+
+if TYPE_CHECKING:
+    from phonenumbers import PhoneNumber
+
+#: libphonenumber's name of a number whose timezone it does not know.
+_UNKNOWN_ZONE: Final = "Etc/Unknown"
+#: Its "region" of numbers that are of no country, such as +800 and +881.
+_NO_REGION: Final = "001"
+_NOWHERE: Final = Place("", "unknown", ())
+#: Longer texts are no numbers, and libphonenumber takes its time to say so.
+_MAX_CHARS: Final = 40
+
+
+def check_installed() -> None:
+    """See that the package is there.
+
+    Raises:
+        ConfigError: it is not; says how to install it.
+    """
+    if importlib.util.find_spec("phonenumbers") is None:
+        raise ConfigError(
+            'calling numbers needs a package that is not installed: pip install "vantum[phone]"'
+        )
+
+
+def to_e164(text: str) -> str | None:
+    """A number in international form, as E.164 (`+12125550123`); None: it is none.
+
+    It need not be in use. An extension makes it none: we could not dial it.
+    """
+    number = _parsed(text)
+    if number is None:
+        return None
+    import phonenumbers
+
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+@cache
+def _kinds() -> dict[int, LineKind]:
+    from phonenumbers import PhoneNumberType as Type
+
+    return {
+        Type.FIXED_LINE: "fixed_line",
+        Type.MOBILE: "mobile",
+        Type.FIXED_LINE_OR_MOBILE: "fixed_line_or_mobile",
+        Type.TOLL_FREE: "toll_free",
+        Type.PREMIUM_RATE: "premium_rate",
+        Type.SHARED_COST: "shared_cost",
+        Type.VOIP: "voip",
+        Type.PERSONAL_NUMBER: "personal_number",
+        Type.PAGER: "pager",
+        Type.UAN: "uan",
+        Type.VOICEMAIL: "voicemail",
+    }
+
+
+def place_of(text: str) -> Place:
+    """Country, kind of line and timezones of a number; nothing of any if it is not in use.
+
+    Timezones are those of the number's area; of a mobile number in most countries, all of the
+    country's. One that the timezone database does not have makes them unknown.
+    """
+    number = _parsed(text)
+    if number is None:
+        return _NOWHERE
+    import phonenumbers
+    from phonenumbers import timezone
+
+    if not phonenumbers.is_valid_number(number):
+        return _NOWHERE
+    region = phonenumbers.region_code_for_number(number) or ""
+    kind = _kinds().get(phonenumbers.number_type(number), "unknown")
+    zones = [zone_named(name) for name in timezone.time_zones_for_number(number)]
+    known = tuple(zone for zone in zones if zone is not None)
+    return Place(
+        "" if region == _NO_REGION else region, kind, known if len(known) == len(zones) else ()
+    )
+
+
+def zone_named(name: str) -> ZoneInfo | None:
+    """The timezone of an IANA name such as `America/New_York`; None: there is none."""
+    if name == _UNKNOWN_ZONE:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: the name of a directory
+        return None
+
+
+def _parsed(text: str) -> PhoneNumber | None:
+    import phonenumbers
+
+    if len(text) > _MAX_CHARS:
+        return None
+    try:
+        number = phonenumbers.parse(text, None)
+    except phonenumbers.NumberParseException:
+        return None
+    return None if number.extension else number
