@@ -9,7 +9,7 @@ import trio
 import trio.testing
 from structlog.testing import capture_logs
 
-from tests.twilio_stream import ROOM, VOICE, Exchange, Stream, an_exchange
+from tests.twilio_stream import ROOM, VOICE, Exchange, MediaStream, an_exchange
 from vantum.config import Settings, TurnSettings
 from vantum.testing import CartesiaScript, DeepgramScript, OpenAIScript
 from vantum.testing.calls import CallSetup
@@ -47,7 +47,7 @@ def setup(answer: Any = ANSWER, *sentences: str, **changes: Any) -> CallSetup:
     )
 
 
-async def greet(stream: Stream) -> None:
+async def greet(stream: MediaStream) -> None:
     """Say "Hello there." and be silent until the answer can be heard."""
     await stream.speak(0.2)
     await stream.speak(0.6, VOICE)
@@ -131,7 +131,7 @@ async def test_marks_tell_of_speech_that_is_held_up(
         stream = await exchange.call()
         await greet(stream)
         await stream.speak(1.0)
-        stream._buffer.appendleft(b"\xff" * 5600)  # 0.7 s in which nothing of ours is played
+        stream.hold_up(0.7)  # 0.7 s in which nothing of ours is played
         await stream.speak(2.0)
         await stream.press("1")
         await stream.until_event("clear")
@@ -241,7 +241,7 @@ async def test_a_goodbye_is_heard_out_before_the_line_is_cut(
         while count < len(stream.events("media")):  # until the last chunk is there
             count = len(stream.events("media"))
             await trio.sleep(0.12)
-        stream._buffer.appendleft(b"\xff" * 4000)  # half a second behind the clock
+        stream.hold_up(0.5)  # half a second behind the clock
         await stream.over.wait()
         sent = sum(160 for _ in stream.events("media"))
         assert sum(len(mulaw) for _, mulaw in stream.played) >= sent + 4000
@@ -253,7 +253,7 @@ async def test_marks_that_never_come_back_hold_nobody_up(
     async with an_exchange(setup("Goodbye.")) as exchange:
         stream = await exchange.call()
         await greet(stream)
-        stream._buffer.appendleft(b"\xff" * 8000 * 60)
+        stream.hold_up(60)
         began_s = trio.current_time()
         await exchange.server.drain()
         await stream.over.wait()

@@ -34,10 +34,11 @@ from vantum.telephony.phone import Phone, open_phone
 from vantum.testing import DeepgramScript, OpenAIScript
 from vantum.testing.calls import CallSetup
 from vantum.testing.calls.call import SimulatedCall, new_call, providers_of
-from vantum.websocket import BadHandshake, WebSocket, connect
+from vantum.testing.twilio import MediaStream
+from vantum.testing.twilio.sound import ROOM
+from vantum.websocket import BadHandshake, connect
 
 #: 20 ms at 8 kHz.
-ROOM = mulaw_encode(b"\x40\x00\xc0\xff" * 80)
 VOICE = mulaw_encode(b"\x00\x20\x00\xe0" * 80)
 
 ACCOUNT = "AC" + "a" * 32
@@ -49,124 +50,6 @@ SETUP = CallSetup(
     openai=OpenAIScript(lambda _: "Yes, indeed."),
 )
 TWILIO = TwilioSettings(account_sid=ACCOUNT, auth_token=Secret(TOKEN), public_url=PUBLIC_URL)
-
-
-@define(eq=False)
-class Stream:
-    """Twilio's end of a media stream."""
-
-    socket: WebSocket
-    call_sid: str
-    parameters: dict[str, str] = field(factory=dict)
-    account_sid: str = ACCOUNT
-    stream_sid: str = "MZ" + "1" * 32
-    got: list[tuple[float, dict[str, Any]]] = field(factory=list)
-    #: What came out of the caller's phone: (when, mu-law).
-    played: list[tuple[float, bytes]] = field(factory=list)
-    over: trio.Event = field(factory=trio.Event)
-    _sequence: Iterator[int] = field(factory=lambda: itertools.count(1))
-    _chunk: int = 0
-    _buffer: deque[bytes | str] = field(factory=deque)
-    _news: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
-
-    # -- to the server
-
-    async def send(self, event: str, **body: Any) -> None:
-        number = {} if event == "connected" else {"sequenceNumber": str(next(self._sequence))}
-        sid = {} if event == "connected" else {"streamSid": self.stream_sid}
-        await self.raw(json.dumps({"event": event, **number, **sid, **body}))
-
-    async def raw(self, data: str | bytes) -> None:
-        try:
-            await self.socket.send(data)
-        except trio.BrokenResourceError:
-            await trio.lowlevel.checkpoint()
-
-    async def connected(self) -> None:
-        await self.send("connected", protocol="Call", version="1.0.0")
-
-    async def start(self, **changes: Any) -> None:
-        about = {
-            "streamSid": self.stream_sid,
-            "accountSid": self.account_sid,
-            "callSid": self.call_sid,
-            "tracks": ["inbound"],
-            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-            "customParameters": self.parameters,
-        }
-        await self.send("start", start=about | changes)
-
-    async def media(self, mulaw: bytes, chunk: int | None = None) -> None:
-        self._chunk = self._chunk + 1 if chunk is None else chunk
-        await self.send(
-            "media",
-            media={
-                "track": "inbound",
-                "chunk": str(self._chunk),
-                "timestamp": str(20 * self._chunk),
-                "payload": base64.b64encode(mulaw).decode(),
-            },
-        )
-
-    async def speak(self, seconds: float, frame: bytes = ROOM) -> None:
-        began_s = trio.current_time()
-        for number in range(round(seconds * 50)):
-            await trio.sleep_until(began_s + number * 0.02)
-            await self.media(frame)
-        await trio.sleep_until(began_s + seconds)
-
-    async def press(self, digit: str) -> None:
-        await self.send("dtmf", dtmf={"track": "inbound_track", "digit": digit})
-
-    async def stop(self) -> None:
-        await self.send("stop", stop={"accountSid": self.account_sid, "callSid": self.call_sid})
-
-    # -- from the server
-
-    async def listen(self) -> None:
-        while (data := await self.socket.receive()) is not None:
-            assert isinstance(data, str)
-            body = json.loads(data)
-            self.got.append((trio.current_time(), body))
-            assert body["streamSid"] == self.stream_sid
-            match body["event"]:
-                case "media":
-                    self._buffer.append(base64.b64decode(body["media"]["payload"]))
-                case "mark":
-                    self._buffer.append(body["mark"]["name"])
-                case "clear":
-                    marks = [x for x in self._buffer if isinstance(x, str)]
-                    self._buffer.clear()
-                    for name in marks:
-                        await self.send("mark", mark={"name": name})
-            self._news.unpark_all()
-        self.over.set()
-
-    async def play(self) -> None:
-        while True:
-            while not self._buffer:
-                await self._news.park()
-            match item := self._buffer.popleft():
-                case bytes():
-                    self.played.append((trio.current_time(), item))
-                    await trio.sleep(len(item) / 8000)
-                case str():
-                    await self.send("mark", mark={"name": item})
-
-    def events(self, kind: str) -> list[dict[str, Any]]:
-        return [body for _, body in self.got if body["event"] == kind]
-
-    def when(self, kind: str) -> list[float]:
-        return [at_s for at_s, body in self.got if body["event"] == kind]
-
-    @property
-    def played_s(self) -> float:
-        return sum(len(mulaw) for _, mulaw in self.played) / 8000
-
-    async def until_event(self, kind: str, count: int = 1) -> None:
-        with trio.fail_after(60):
-            while len(self.events(kind)) < count:  # noqa: ASYNC110 (virtual time costs nothing)
-                await trio.sleep(0.01)
 
 
 @define(eq=False)
@@ -232,7 +115,7 @@ class Exchange:
         assert url == "wss://voice.example.com/twilio/stream"
         return form, parameters
 
-    async def open(self, call_sid: str, parameters: dict[str, str], **changes: Any) -> Stream:
+    async def open(self, call_sid: str, parameters: dict[str, str], **changes: Any) -> MediaStream:
         """Connect a stream and greet; the start is still to be sent."""
         ours, theirs = trio.testing.memory_stream_pair()
         door = self.phone.doors["/twilio/stream"]
@@ -247,13 +130,14 @@ class Exchange:
 
         self.nursery.start_soon(serve)
         socket = await connect(ours, "voice.example.com", "/twilio/stream", max_message_bytes=2**20)
-        stream = Stream(socket, call_sid, parameters, **changes)
+        about = {"account_sid": ACCOUNT, "stream_sid": "MZ" + "1" * 32} | changes
+        stream = MediaStream(socket, call_sid, parameters=parameters, **about)
         self.nursery.start_soon(stream.listen)
-        self.nursery.start_soon(stream.play)
+        self.nursery.start_soon(stream.give_marks_back)
         await stream.connected()
         return stream
 
-    async def call(self, **changes: str) -> Stream:
+    async def call(self, **changes: str) -> MediaStream:
         """A call that has been answered."""
         form, parameters = await self.ring(**changes)
         stream = await self.open(form["CallSid"], parameters)

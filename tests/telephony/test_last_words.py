@@ -8,7 +8,7 @@ import trio
 import trio.testing
 
 from tests.test_phone import ANSWER, greet, setup
-from tests.twilio_stream import VOICE, Stream, an_exchange
+from tests.twilio_stream import VOICE, MediaStream, an_exchange
 from vantum.actors.conductor import Conductor
 from vantum.config import Settings, ToolSettings
 from vantum.testing import CallTool, OpenAIScript, Reply
@@ -72,7 +72,7 @@ async def test_the_line_is_cut_when_the_goodbye_of_end_call_was_heard(
         conductor = line.conductor
         await greet(stream)
         # What Twilio has still to play does not count: the line runs behind the clock.
-        stream._buffer.append(b"\xff" * round(8000 * behind_s))
+        stream.earpiece.play(b"\xff" * round(8000 * behind_s))
         await _until_over(stream)
         sent = sum(160 for _ in stream.events("media"))
         assert sum(len(mulaw) for _, mulaw in stream.played) >= sent + 8000 * behind_s
@@ -81,7 +81,7 @@ async def test_the_line_is_cut_when_the_goodbye_of_end_call_was_heard(
         assert conductor.ledger.utterances[-1].reported
 
 
-async def _until_over(stream: Stream) -> None:
+async def _until_over(stream: MediaStream) -> None:
     with trio.fail_after(30):
         while not stream.over.is_set():
             await stream.speak(0.1)

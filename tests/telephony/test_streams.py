@@ -10,14 +10,14 @@ import pytest
 import trio
 import trio.testing
 
-from tests.twilio_stream import SETUP, TWILIO, VOICE, Exchange, Stream, an_exchange
+from tests.twilio_stream import SETUP, TWILIO, VOICE, Exchange, MediaStream, an_exchange
 from vantum.config import ServerSettings, Settings
 from vantum.core.events import Prospect
 
 Clock = trio.testing.MockClock
 
 
-async def refused(exchange: Exchange, stream: Stream, code: int = 1008) -> None:
+async def refused(exchange: Exchange, stream: MediaStream, code: int = 1008) -> None:
     with trio.fail_after(5):
         await stream.over.wait()
     assert stream.socket.close_code == code
@@ -93,7 +93,7 @@ async def test_a_replayed_token_is_refused_and_the_call_goes_on(autojump_clock: 
         await is_answered(stream)
 
 
-async def is_answered(stream: Stream) -> None:
+async def is_answered(stream: MediaStream) -> None:
     """The call is as well as ever."""
     before = len(stream.played)
     await stream.speak(0.2)
