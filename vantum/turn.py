@@ -22,8 +22,8 @@ from vantum.core.backoff import LLM_RETRY
 from vantum.core.messages import (
     ChatRequest,
     LlmOutput,
+    Piece,
     Speech,
-    TtsInput,
 )
 
 
@@ -55,7 +55,7 @@ async def respond(
     # Tokens are small and come in bursts: the model is never slowed down by the chunker.
     token_tx, token_rx = trio.open_memory_channel[LlmOutput](64)
     # Text ahead of synthesis: a few pieces, so that the next one is there when one is done.
-    piece_tx, piece_rx = trio.open_memory_channel[TtsInput](4)
+    piece_tx, piece_rx = trio.open_memory_channel[Piece](4)
     # Synthesised audio ahead of the player: the provider's own buffer holds more if it must.
     speech_tx, speech_rx = trio.open_memory_channel[Speech](4)
     thinking = trio.CancelScope()
@@ -89,7 +89,7 @@ async def _voice(
     call: Call,
     response: Response,
     speaking: trio.Lock,
-    piece_rx: trio.MemoryReceiveChannel[TtsInput],
+    piece_rx: trio.MemoryReceiveChannel[Piece],
     speech_tx: trio.MemorySendChannel[Speech],
 ) -> None:
     if not response.speaks_ahead:

@@ -276,3 +276,13 @@ def test_meetings_are_booked_by_plain_functions_too() -> None:
     taken, _ = tool.take('{"starts_at": "2026-03-31T14:30:00Z", "topic": "demo"}')
     assert tool(**taken, context=context()) == "k"
     assert (booked[0].name, booked[0].duration_minutes) == ("Bob", 30)
+
+
+async def test_without_a_call_there_is_no_line() -> None:
+    line = context().line
+    assert not line.is_cut
+    with pytest.raises(ToolError, match="no line"):
+        line.press("1")
+    for wish in (line.say("x"), line.say_goodbye("x", "y"), line.heard(), line.over()):
+        with pytest.raises(ToolError, match="no line"):
+            await wish

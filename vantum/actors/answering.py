@@ -16,6 +16,7 @@ from vantum.actors.chunker import Answer, Fallback, Said
 from vantum.actors.cut import CutAnswer
 from vantum.actors.gate import Antechamber, Gate
 from vantum.actors.latencies import Latencies
+from vantum.actors.line import AnswerLine, Talk
 from vantum.actors.player import Playing
 from vantum.actors.recital import Continuation, Recital
 from vantum.actors.recording import record_answer, record_rounds
@@ -26,6 +27,7 @@ from vantum.actors.tools import Errands
 from vantum.core.bargein import Floor
 from vantum.core.chunking import ChunkingOptions, strip_markers
 from vantum.core.decisions import CancelResponse, ResponseDone, Turn
+from vantum.core.dtmf import join_notes
 from vantum.core.events import (
     InputOptions,
     Interrupted,
@@ -74,6 +76,7 @@ class Answering:
     cut: CutAnswer | None = None
     failures: int = 0
     speaking: trio.Lock = field(factory=trio.Lock)
+    over: trio.Event = field(factory=trio.Event)
     toolbox: Toolbox = field()
 
     @toolbox.default
@@ -213,13 +216,19 @@ class Answering:
     def _equip(self, response: Response) -> None:
         """Give the answer its tools."""
         if self.toolbox.tools:
-            response.errands = Errands(
+            errands = response.errands = Errands(
                 self.toolbox,
                 response.playing.turn,
                 response.options.prospect,
                 response.committed,
                 response.quiet_since,
             )
+            talk = Talk(
+                lambda: response.cut_s is not None,
+                lambda: errands.is_quiet,
+                lambda: self.response is not None,
+            )
+            errands.line = AnswerLine(self.inbox_tx, self.over, talk)
 
     def first_sent(self, utterance_id: str) -> LatencyMeasured | None:
         """The writer has sent an utterance's first audio; what it is to send after it."""
@@ -265,7 +274,7 @@ class Answering:
                 OutputCancelled(utterance_id, wall_ms, command.reason, command.interrupted)
             )
         if response.playing.started and command.interrupted:
-            await self.out_tx.send(Interrupted(utterance_id, response.heard, wall_ms))
+            await self.out_tx.send(Interrupted(utterance_id, join_notes(response.heard), wall_ms))
         return ResponseDone(command.turn, response.failed)
 
     async def _drop_audio(self, utterance_id: str) -> float:
@@ -327,6 +336,7 @@ class Answering:
 
     def close(self) -> None:
         """The call is over: what is being said was heard as far as it was."""
+        self.over.set()
         now_s, response = trio.current_time(), self.response
         if response is not None:
             self.response, response.cut_s = None, now_s

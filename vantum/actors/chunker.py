@@ -13,18 +13,21 @@ from vantum.actors.call import Inbox, Outgoing, Sender
 from vantum.actors.link import lost
 from vantum.core.chunking import Chunker, ChunkingOptions, strip_markers
 from vantum.core.decisions import AnswerFailed, RoleLost
+from vantum.core.dtmf import as_note, join_notes
 from vantum.core.events import ResponseCompleted, ResponseStarted, ResponseToken
 from vantum.core.latency import Marks
 from vantum.core.messages import (
     EndOfPieces,
+    Keys,
     LlmFailed,
     LlmFiller,
     LlmFinished,
     LlmOutput,
     LlmPaused,
     LlmToken,
+    Piece,
     SpeechPiece,
-    TtsInput,
+    TonePiece,
 )
 from vantum.core.stage_marks import StageMarks, strip_stage_marks
 from vantum.errors import ProviderError
@@ -58,13 +61,15 @@ class Said:
     `begun`: the client knows of the answer. `written` is the whole answer with its markers; empty
     if it is not whole. An answer that asked for tools has several rounds: `round_ends` says how
     many pieces there were at the end of each but the last, and `written` is then the last one.
-    `stages`: where in the script the model wants to go, in order.
+    `has_keys`: tones are among the pieces. `stages`: where in the script the model wants to go, in
+    order.
     """
 
     begun: bool = False
     text: str = ""
     written: str = ""
     is_fallback: bool = False
+    has_keys: bool = False
     failure: RoleLost | None = None
     pieces: list[str] = field(factory=list)
     round_ends: list[int] = field(factory=list)
@@ -88,7 +93,7 @@ class _Writing:
 
     answer: Answer
     said: Said
-    piece_tx: trio.MemorySendChannel[TtsInput]
+    piece_tx: trio.MemorySendChannel[Piece]
     out_tx: Sender[Outgoing]
     chunker: Chunker
     raw: list[str] = field(factory=list)
@@ -143,6 +148,17 @@ class _Writing:
         self.fillers += 1
         await self.say([text])
 
+    async def press(self, keys: str) -> None:
+        """Tones, behind what was written so far."""
+        await self.begin()
+        await self.finish()
+        said, first = self.said, len(self.said.pieces)
+        said.chunker = self.chunker = Chunker(self.answer.options)
+        said.has_keys = True
+        said.pieces.extend(map(as_note, keys))
+        for index, key in enumerate(keys, first):
+            await self.piece_tx.send(TonePiece(index, as_note(key), key))
+
     async def pause(self) -> None:
         await self.finish()
         self.said.round_ends.append(len(self.said.pieces))
@@ -158,11 +174,11 @@ class _Writing:
 
     def complete(self) -> None:
         said = self.said
-        said.written = "".join(self.raw)
-        # An answer that tools divided is told as it was spoken.
+        said.written = "" if said.has_keys else "".join(self.raw)
+        # An answer that tools divided, or tones, is told as it was spoken.
         said.text = (
-            " ".join(said.pieces)
-            if said.round_ends
+            join_notes(" ".join(said.pieces))
+            if said.round_ends or said.has_keys
             else strip_markers(self._spoken(), self.answer.options.break_marker)
         )
 
@@ -175,7 +191,7 @@ async def chunk(
     answer: Answer,
     said: Said,
     token_rx: trio.MemoryReceiveChannel[LlmOutput],
-    piece_tx: trio.MemorySendChannel[TtsInput],
+    piece_tx: trio.MemorySendChannel[Piece],
     out_tx: Sender[Outgoing],
     inbox_tx: Sender[Inbox],
 ) -> None:
@@ -189,6 +205,9 @@ async def chunk(
                 continue
             case LlmPaused():
                 await writing.pause()
+                continue
+            case Keys(keys=keys):
+                await writing.press(keys)
                 continue
             case LlmFiller(text=text):
                 await writing.fill(text)

@@ -21,6 +21,7 @@ from attrs import define, field, frozen
 from vantum.core.backoff import LLM_RETRY, Schedule
 from vantum.core.messages import (
     ChatRequest,
+    Keys,
     LlmFailed,
     LlmFinished,
     LlmOutput,
@@ -146,6 +147,10 @@ async def _attempt(
         patience.deadline = min(trio.current_time() + limits.first_token_s, progress.due_s)
         async with model.stream(request) as pieces:
             async for piece in pieces:
+                if isinstance(piece, Keys):
+                    progress.spoken = True
+                    await event_tx.send(piece)
+                    continue
                 if not isinstance(piece, str):
                     if errands is not None:
                         progress.called = True

@@ -14,6 +14,7 @@ from attrs import define, field
 from vantum.actors.call import Inbox, Outgoing, Sender
 from vantum.core.audio import Framer
 from vantum.core.decisions import FirstAudio, RoleLost
+from vantum.core.dtmf import sounding_s, tone
 from vantum.core.events import OutputChunk, OutputCompleted, OutputStarted
 from vantum.core.latency import Marks
 from vantum.core.messages import (
@@ -24,6 +25,7 @@ from vantum.core.messages import (
     SpeechFinished,
     SpeechPiece,
     SpeechWords,
+    TonePiece,
 )
 from vantum.core.playout import Playout
 from vantum.core.resampling import Resampler
@@ -85,6 +87,15 @@ async def play(
         match message:
             case SpeechPiece(text=text):
                 playout.piece(text, made_s)
+            case TonePiece(text=text, key=key):
+                index, pcm = playout.piece(text, made_s), tone(key, playing.from_hz)
+                # All of it or nothing: a key that was cut off was not pressed.
+                sent_s = made_s + sounding_s(key)
+                playout.word(text, sent_s, sent_s, index)
+                made_s, stretches = made_s + len(pcm) / (2 * playing.from_hz), stretches + 1
+                playout.piece_end(index, made_s)
+                playing.spoken += 1
+                await send(*framer.feed(resampler.feed(pcm)))
             case SpeechAudio(pcm=pcm):
                 made_s, stretches = made_s + len(pcm) / (2 * playing.from_hz), stretches + 1
                 await send(*framer.feed(resampler.feed(pcm)))

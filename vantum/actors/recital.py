@@ -1,7 +1,7 @@
 """Texts that are known ahead, spoken as if a model had written them.
 
 Greetings and questions into silence; and the rest of an answer that was cut, behind which the model
-may have to go on.
+may have to go on. Keys that were still to be sent are sent as such and not read out.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
-from vantum.core.messages import ChatRequest, ModelOutput
+from vantum.core.dtmf import split_notes
+from vantum.core.messages import ChatRequest, Keys, ModelOutput
 from vantum.ports import LanguageModel
 
 
@@ -22,15 +23,23 @@ class Recital:
     text: str
 
     @asynccontextmanager
-    async def stream(self, request: ChatRequest) -> AsyncIterator[AsyncIterator[str]]:
-        """The text in one piece."""
+    async def stream(self, request: ChatRequest) -> AsyncIterator[AsyncIterator[ModelOutput]]:
+        """The text in one piece, or in several with keys between them."""
         # Closed here: an answer may be cut before it is read out.
-        async with aclosing(_once(self.text)) as pieces:
+        async with aclosing(_once(_pieces(self.text))) as pieces:
             yield pieces
 
 
-async def _once(text: str) -> AsyncGenerator[str, None]:
-    yield text
+def _pieces(text: str) -> list[ModelOutput]:
+    parts = split_notes(text)
+    if all(words for words, _ in parts):
+        return [text]  # as it is, be it empty
+    return [words or Keys(keys) for words, keys in parts]
+
+
+async def _once(pieces: list[ModelOutput]) -> AsyncGenerator[ModelOutput, None]:
+    for piece in pieces:
+        yield piece
 
 
 @frozen
@@ -57,16 +66,20 @@ class _Continued:
     whole: Continuation
     request: ChatRequest
     stack: AsyncExitStack
-    begun: bool = False
+    ours: list[ModelOutput] = field(init=False)
     pieces: AsyncIterator[ModelOutput] | None = None
+
+    @ours.default
+    def _of_the_text(self) -> list[ModelOutput]:
+        first, *others = reversed(_pieces(self.whole.text))
+        return [f"{first} " if isinstance(first, str) else first, *others]
 
     def __aiter__(self) -> _Continued:
         return self
 
     async def __anext__(self) -> ModelOutput:
-        if not self.begun:
-            self.begun = True
-            return f"{self.whole.text} "
+        if self.ours:
+            return self.ours.pop()
         if self.pieces is None:
             opening = self.whole.model.stream(self.request)
             self.pieces = aiter(await self.stack.enter_async_context(opening))

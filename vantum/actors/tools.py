@@ -14,6 +14,7 @@ from typing import Final
 import trio
 from attrs import define, evolve, field
 
+from vantum.actors.line import LOOK_S, AnswerLine
 from vantum.actors.llm import LlmLimits, generate
 from vantum.actors.toolbox import Errand, Outcome, Toolbox, failed
 from vantum.core.events import Prospect
@@ -30,9 +31,6 @@ from vantum.ports import LanguageModel
 
 #: More at once is a model run wild, and OpenAI refuses a context with more than 128 in a message.
 _MAX_CALLS: Final = 100
-#: How often silence is looked for while a tool runs: nobody hears the difference.
-_LOOK_S: Final = 0.05
-
 _NOT_BEGUN: Final = error_text("not carried out: they interrupted before it began")
 _CUT: Final = error_text("no result: they interrupted")
 _RUNNING: Final = "Begun and still running; the result is not known yet."
@@ -85,6 +83,7 @@ class Errands:
         committed: set when it is certain that the turn is one, and that this is its answer.
         quiet_since: since when the caller hears nothing, on trio's clock (the past, however far,
             if this answer has said nothing yet); None while something is being said.
+        line: what tools can do besides giving a result; None: nothing.
 
     `rounds` has what was asked, oldest first. `hang_up`: the reason for which the call is to end
     with this answer.
@@ -95,6 +94,7 @@ class Errands:
     prospect: Prospect
     committed: trio.Event
     quiet_since: Callable[[int], float | None]
+    line: AnswerLine | None = None
     rounds: list[ToolRound] = field(factory=list)
     hang_up: str | None = None
     _asked: list[ToolCall] = field(factory=list)
@@ -166,9 +166,12 @@ class Errands:
             return understood
         tool, arguments, digest = understood
         key = self.toolbox.key(self.turn, tool.name, digest)
+        box = self.toolbox
         context = ToolContext(
-            self.toolbox.call_id, self.turn, key, self.prospect, self.toolbox.memory, self._end_call
+            box.call_id, self.turn, key, self.prospect, box.memory, self._end_call
         )
+        if self.line is not None:
+            context = evolve(context, line=self.line)
         return Errand(call, tool, arguments, digest, context)
 
     def _end_call(self, reason: str) -> None:
@@ -189,6 +192,8 @@ class Errands:
         )
         this = ToolRound(text, calls, effects)
         self.rounds.append(this)
+        if self.line is not None:
+            self.line.speech_tx = filler_tx
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._fill, this, errands, filler_tx)
             await self._run_round(this, errands)
@@ -219,8 +224,8 @@ class Errands:
 
     async def _run_one(self, this: ToolRound, errand: Errand) -> None:
         await self.committed.wait()
-        while errand.tool.after_speech and not self._is_quiet:  # noqa: ASYNC110 (it is the clock that tells)
-            await trio.sleep(_LOOK_S)
+        while errand.tool.after_speech and not self.is_quiet:  # noqa: ASYNC110 (it is the clock that tells)
+            await trio.sleep(LOOK_S)
         await trio.lowlevel.checkpoint_if_cancelled()
         this.begun.add(errand.call.id)
         try:
@@ -242,6 +247,7 @@ class Errands:
     def _is_enough(self, this: ToolRound, errands: list[Errand | Outcome]) -> bool:
         """Whether what was said with the calls is all there is to say."""
         said = any(r.text.strip() for r in self.rounds)
+        said = said or (self.line is not None and self.line.has_pressed)
         unasked = all(isinstance(e, Errand) and not e.tool.needs_reply for e in errands)
         return said and unasked and all(outcome.ok for outcome in this.results.values())
 
@@ -252,7 +258,8 @@ class Errands:
     # ------------------------------------------------------------ silence
 
     @property
-    def _is_quiet(self) -> bool:
+    def is_quiet(self) -> bool:
+        """Whether the caller has heard all that this answer has said so far."""
         since_s = self.quiet_since(len(self.rounds))
         return since_s is not None and since_s <= trio.current_time()
 
@@ -270,7 +277,7 @@ class Errands:
             due_s = max(began_s, quiet_s or 0.0) + settings.filler_after_ms / 1000
             if quiet_s is not None and due_s <= trio.current_time():
                 break
-            await trio.sleep(_LOOK_S if quiet_s is None else due_s - trio.current_time())
+            await trio.sleep(LOOK_S if quiet_s is None else due_s - trio.current_time())
         for errand in errands:
             if not isinstance(errand, Errand) or errand.call.id in this.results:
                 continue

@@ -12,12 +12,14 @@ from vantum.actors.link import first_error, keep_open, lost
 from vantum.core.latency import Marks
 from vantum.core.messages import (
     EndOfPieces,
+    Piece,
     PieceSpoken,
     Speech,
     SpeechAudio,
     SpeechFailed,
     SpeechFinished,
     SpeechPiece,
+    TonePiece,
     TtsInput,
     TtsOutput,
 )
@@ -56,11 +58,25 @@ class _Debt:
     pieces: dict[int, SpeechPiece] = field(factory=dict)
     owed: int = 0
     waiting: trio.CancelScope = field(factory=trio.CancelScope)
+    _behind: int = 0  # pieces that the player has not had to their end
+    _caught_up: trio.Event = field(factory=trio.Event)
 
     def grown(self, piece: SpeechPiece) -> None:
         self.pieces[piece.index] = piece
         self.owed += 1
+        self._behind += 1
         self.waiting.deadline = min(self.waiting.deadline, trio.current_time() + self.timeout_s)
+
+    def handed_over(self) -> None:
+        """A piece's last message is with the player."""
+        self._behind -= 1
+        self._caught_up.set()
+
+    async def caught_up(self) -> None:
+        """Until the player has had all pieces so far to their end."""
+        while self._behind:
+            self._caught_up = trio.Event()
+            await self._caught_up.wait()
 
     async def next(self, speech_rx: trio.MemoryReceiveChannel[TtsOutput]) -> TtsOutput:
         deadline_s = trio.current_time() + self.timeout_s if self.owed else float("inf")
@@ -74,12 +90,20 @@ class _Debt:
 
 async def _feed(
     debt: _Debt,
-    piece_rx: trio.MemoryReceiveChannel[TtsInput],
+    piece_rx: trio.MemoryReceiveChannel[Piece],
     provider_tx: trio.MemorySendChannel[TtsInput],
+    speech_tx: trio.MemorySendChannel[Speech],
     marks: Marks,
     committed: trio.Event | None,
 ) -> None:
     async for message in piece_rx:
+        if isinstance(message, TonePiece):
+            # Between what was said before and after it: what is behind waits, and nobody else
+            # has anything for the player.
+            await debt.caught_up()
+            marks.audio(trio.current_time())
+            await speech_tx.send(message)
+            continue
         if isinstance(message, SpeechPiece):
             debt.grown(message)
         await provider_tx.send(message)
@@ -106,11 +130,13 @@ async def _forward(
             if piece is not None:
                 await speech_tx.send(piece)
         await speech_tx.send(message)
+        if isinstance(message, PieceSpoken):
+            debt.handed_over()
 
 
 async def speak(
     synthesiser: TextToSpeech,
-    piece_rx: trio.MemoryReceiveChannel[TtsInput],
+    piece_rx: trio.MemoryReceiveChannel[Piece],
     speech_tx: trio.MemorySendChannel[Speech],
     *,
     voice_id: str | None,
@@ -120,6 +146,8 @@ async def speak(
     committed: trio.Event | None = None,
 ) -> None:
     """Speak one answer. Each piece's text goes to the player ahead of its first audio.
+
+    Tones are played in their place among the pieces; no synthesiser sees them.
 
     Until `committed`, if there is such an event, is set, no piece but the first is synthesised.
 
@@ -134,7 +162,7 @@ async def speak(
     error: ProviderError | None = None
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_feed, debt, piece_rx, to_provider_tx, marks, committed)
+            nursery.start_soon(_feed, debt, piece_rx, to_provider_tx, speech_tx, marks, committed)
             nursery.start_soon(synthesize, to_provider_rx, from_provider_tx)
             await _forward(debt, from_provider_rx, speech_tx, marks)
             nursery.cancel_scope.cancel()

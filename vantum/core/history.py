@@ -31,6 +31,7 @@ from typing import Final, Literal, TypeAlias
 from attrs import evolve, frozen
 
 from vantum.core.context import summary_block
+from vantum.core.dtmf import join_notes
 from vantum.core.messages import ChatMessage, ToolCall, ToolSpec
 from vantum.core.tokens import MESSAGE_TOKENS, CountTokens, estimate_tokens
 
@@ -208,7 +209,8 @@ class History:
             continued: it is the rest of the answer before it, which had been cut: in the context
                 they are one sentence.
         """
-        said = text if heard_text is None else heard_text
+        text = join_notes(text)
+        said = text if heard_text is None else join_notes(heard_text)
         whole = written or text
         rest = whole if whole != said else ""
         entry = Entry("assistant", said, at_ms, interrupted, is_fallback, rest, continued)

@@ -170,8 +170,16 @@ class ToolCallBegun:
     name: str
 
 
+@frozen
+class Keys:
+    """Keys of a telephone (`vantum.core.dtmf`), to be sent as tones behind all that was said."""
+
+    keys: str
+
+
 #: What a model's stream yields: text (never empty), and calls, each announced before it is whole.
-ModelOutput: TypeAlias = str | ToolCallBegun | ToolCall
+#: Keys come from texts of our own only: a model has a tool for them.
+ModelOutput: TypeAlias = str | Keys | ToolCallBegun | ToolCall
 
 
 @frozen
@@ -210,7 +218,7 @@ class LlmFailed:
     provider: str
 
 
-LlmOutput: TypeAlias = LlmToken | LlmPaused | LlmFiller | LlmFinished | LlmFailed
+LlmOutput: TypeAlias = LlmToken | LlmPaused | LlmFiller | Keys | LlmFinished | LlmFailed
 
 
 # ---------------------------------------------------------------- synthesiser: in
@@ -230,6 +238,19 @@ class EndOfPieces:
 
 
 TtsInput: TypeAlias = SpeechPiece | EndOfPieces
+
+
+@frozen
+class TonePiece:
+    """A piece of an answer that is no speech but one key's tone; `text` is what the record has."""
+
+    index: int
+    text: str
+    key: str
+
+
+#: From the chunker to the tts actor, which keeps tones to itself: no synthesiser sees them.
+Piece: TypeAlias = TtsInput | TonePiece
 
 # ---------------------------------------------------------------- synthesiser: out
 
@@ -284,5 +305,6 @@ class SpeechFailed:
 
 TtsOutput: TypeAlias = SpeechAudio | SpeechWords | PieceSpoken | SpeechFinished
 
-#: From the tts actor to the player: a piece's text ahead of its audio, and a failure as the last.
-Speech: TypeAlias = TtsOutput | SpeechPiece | SpeechFailed
+#: From the tts actor to the player: a piece's text ahead of its audio, tones in their place, and a
+#: failure as the last.
+Speech: TypeAlias = TtsOutput | SpeechPiece | TonePiece | SpeechFailed

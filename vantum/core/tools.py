@@ -19,7 +19,7 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal, TypeAlias, get_type_hints
+from typing import Any, Final, Literal, Protocol, TypeAlias, get_type_hints
 
 import attrs
 from attrs import define, field, frozen
@@ -31,6 +31,7 @@ from vantum.core.schema import take as take_form
 
 __all__ = [
     "Effect",
+    "Line",
     "Memory",
     "Tool",
     "ToolContext",
@@ -89,6 +90,57 @@ class Memory:
         )
 
 
+class Line(Protocol):
+    """The line that a call is on, for tools that act on the call itself."""
+
+    def press(self, keys: str) -> None:
+        """Send keys of a telephone as tones, behind all that was said in this answer.
+
+        Raises:
+            ValueError: they are no keys (`vantum.core.dtmf.check_keys`).
+            ToolError: the answer was interrupted meanwhile.
+        """
+
+    async def say(self, text: str) -> None:
+        """Say a text of ours: behind what was said in this answer, or, if that was interrupted,
+        at once and instead of what is being said."""
+
+    async def say_goodbye(self, text: str, reason: str) -> None:
+        """Say the call's last words, at once and instead of what is being said; it ends when they
+        were heard, and `reason` is why."""
+
+    async def heard(self) -> None:
+        """Until the other side has heard all that was said."""
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the answer was interrupted: nobody waits for the tool's result any more."""
+
+    async def over(self) -> None:
+        """Until the call is over."""
+
+
+class _NoLine:
+    """Where there is no call: each wish is refused."""
+
+    is_cut = False
+
+    def press(self, keys: str) -> None:
+        raise ToolError("there is no line")
+
+    async def say(self, text: str) -> None:
+        raise ToolError("there is no line")
+
+    async def say_goodbye(self, text: str, reason: str) -> None:
+        raise ToolError("there is no line")
+
+    async def heard(self) -> None:
+        raise ToolError("there is no line")
+
+    async def over(self) -> None:
+        raise ToolError("there is no line")
+
+
 @frozen
 class ToolContext:
     """What a tool may know of its call, if it has a parameter of this type.
@@ -102,6 +154,7 @@ class ToolContext:
         memory: the call's facts, shared by its tools.
         end_call: ask for the end of the call, with the reason; it ends when what is being said has
             been heard, unless the caller cuts in.
+        line: what else can be done on the line.
     """
 
     call_id: str
@@ -110,6 +163,7 @@ class ToolContext:
     prospect: Prospect
     memory: Memory
     end_call: Callable[[str], None]
+    line: Line = _NoLine()
 
 
 @frozen
