@@ -20,6 +20,7 @@ from vantum.core.tools import (
     Memory,
     Tool,
     ToolContext,
+    ToolError,
     WrongArguments,
     error_text,
     make_tool,
