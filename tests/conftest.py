@@ -30,6 +30,17 @@ RECORDINGS = Path(__file__).parent / "recordings"
 
 
 @pytest.fixture(autouse=True)
+def _data_home(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """What a server keeps is never kept in this user's own files, nor in another test's."""
+    name = f"data-{zlib.crc32(request.node.nodeid.encode())}"
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / name))
+
+
+@pytest.fixture(autouse=True)
 def _order_of_tasks(request: pytest.FixtureRequest) -> Iterator[None]:
     """Trio shuffles its tasks: a test meets the same order each time, the thorough run any."""
     if request.config.getoption("--hypothesis-profile") == "thorough":

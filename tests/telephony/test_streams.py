@@ -208,18 +208,45 @@ async def test_ten_seconds_that_a_network_held_back_are_no_flood(autojump_clock:
         assert len(exchange.server.sessions) == 1
 
 
-async def test_the_last_place_may_be_gone_when_the_stream_comes(autojump_clock: Clock) -> None:
+async def test_the_last_place_is_kept_for_the_stream_that_is_on_its_way(
+    autojump_clock: Clock,
+) -> None:
     settings = Settings(server=ServerSettings(max_sessions=1))
-    setup = attrs.evolve(SETUP, settings=settings)
-    async with an_exchange(setup) as exchange:
+    async with an_exchange(attrs.evolve(SETUP, settings=settings)) as exchange:
         form, parameters = await exchange.ring()
-        first = await exchange.call()
+        assert exchange.server.is_full
+        second = await exchange.post(exchange.form())
+        assert "all our lines are busy" in second.text
+        stream = await exchange.open(form["CallSid"], parameters)
+        await stream.start()
+        await is_answered(stream)
+
+
+async def test_a_stream_that_does_not_come_gives_its_place_up(autojump_clock: Clock) -> None:
+    settings = Settings(server=ServerSettings(max_sessions=1))
+    async with an_exchange(attrs.evolve(SETUP, settings=settings)) as exchange:
+        form, parameters = await exchange.ring()
+        await trio.sleep(59)
+        assert exchange.server.is_full
+        await trio.sleep(10)
+        assert not exchange.server.held_back
+        late = await exchange.open(form["CallSid"], parameters)
+        await late.start()
+        with trio.fail_after(5):
+            await late.over.wait()
+        assert late.socket.close_code == 1008
+        await is_answered(await exchange.call())
+
+
+async def test_a_server_that_goes_down_before_the_stream_comes(autojump_clock: Clock) -> None:
+    async with an_exchange() as exchange:
+        form, parameters = await exchange.ring()
+        await exchange.server.drain()
         late = await exchange.open(form["CallSid"], parameters)
         await late.start()
         with trio.fail_after(5):
             await late.over.wait()
         assert late.socket.close_code == 1013
-        await is_answered(first)
 
 
 async def test_the_server_is_asked_who_calls(autojump_clock: Clock) -> None:
@@ -232,7 +259,16 @@ async def test_the_server_is_asked_who_calls(autojump_clock: Clock) -> None:
     async with an_exchange() as exchange:
         exchange.server.prospect = prospect
         stream = await exchange.call(From="+15550123")
-        assert asked == [{"callSid": stream.call_sid, "from": "+15550123", "to": "+15550199"}]
+        (live,) = exchange.calls.all_live
+        assert asked == [
+            {
+                "callSid": stream.call_sid,
+                "from": "+15550123",
+                "to": "+15550199",
+                "direction": "inbound",
+                "callId": live.id,
+            }
+        ]
 
 
 async def test_a_server_that_goes_down_says_goodbye_to_callers(autojump_clock: Clock) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ET
 from typing import Literal
 
 import attrs
@@ -25,8 +26,8 @@ async def test_a_call_is_connected_with_a_stream(autojump_clock: Clock) -> None:
         assert answer.status_code == 200
         assert answer.headers["Content-Type"].startswith("application/xml")
         url, parameters = stream_of(answer.text)
-        assert url == "wss://voice.example.com/twilio/stream"
-        assert set(parameters) == {"token", "from", "to"}
+        assert url == "wss://voice.example.com/twilio/stream/w0"
+        assert set(parameters) == {"token", "call", "from", "to"}
         assert parameters["from"] == form["From"]
         assert all(len(n) + len(v) <= 500 for n, v in parameters.items())
         assert exchange.sim.wires.opened == 0  # nothing of a provider yet
@@ -95,17 +96,24 @@ async def test_a_request_without_a_call_is_none(autojump_clock: Clock, missing: 
         assert (await exchange.post(exchange.form(**{missing: ""}))).status_code == 400
 
 
-async def test_a_request_that_is_replayed_after_its_stream_is_refused(
-    autojump_clock: Clock,
+@pytest.mark.parametrize("closing", ["", "Thank you, goodbye."])
+async def test_a_call_that_comes_back_after_its_stream_is_ended(
+    autojump_clock: Clock, closing: str
 ) -> None:
-    async with an_exchange() as exchange:
+    twilio = attrs.evolve(TWILIO, closing_text=closing)
+    async with an_exchange(twilio=twilio) as exchange:
         form, parameters = await exchange.ring()
         again = await exchange.post(form)  # Twilio asks again if an answer got lost
         assert again.status_code == 200
+        assert len(exchange.calls.all_live) == 1
         stream = await exchange.open(form["CallSid"], parameters)
         await stream.start()
         await trio.testing.wait_all_tasks_blocked()
-        assert (await exchange.post(form)).status_code == 403
+        back = await exchange.post(form)
+        assert back.status_code == 200
+        tags = [element.tag for element in ET.fromstring(back.text)]
+        assert tags == (["Say", "Hangup"] if closing else ["Hangup"])
+        assert closing in back.text
 
 
 async def test_a_form_of_too_many_fields_is_none(autojump_clock: Clock) -> None:
@@ -120,7 +128,7 @@ async def test_without_a_public_url_the_request_says_where_it_went(autojump_cloc
     async with an_exchange(twilio=attrs.evolve(TWILIO, public_url="")) as exchange:
         seen = "http://10.0.0.7:3001/twilio/voice"
         answer = await exchange.post(exchange.form(), signed_url=seen)
-        assert stream_of(answer.text)[0] == "ws://10.0.0.7:3001/twilio/stream"
+        assert stream_of(answer.text)[0] == "ws://10.0.0.7:3001/twilio/stream/w0"
         # What a proxy says is not believed.
         forwarded = {"X_Forwarded_Proto": "https", "X_Forwarded_Host": "voice.example.com"}
         answer = await exchange.post(exchange.form(), **forwarded)
@@ -134,7 +142,7 @@ async def test_a_trusted_proxy_says_where_it_went(autojump_clock: Clock) -> None
     async with an_exchange(twilio=twilio) as exchange:
         forwarded = {"X_Forwarded_Proto": "https, http", "X_Forwarded_Host": "voice.example.com, b"}
         answer = await exchange.post(exchange.form(), **forwarded)
-        assert stream_of(answer.text)[0] == "wss://voice.example.com/twilio/stream"
+        assert stream_of(answer.text)[0] == "wss://voice.example.com/twilio/stream/w0"
         seen = "http://10.0.0.7:3001/twilio/voice"
         assert (await exchange.post(exchange.form(), signed_url=seen)).status_code == 200
 
@@ -144,7 +152,7 @@ async def test_the_public_url_may_have_a_path(autojump_clock: Clock, public: str
     async with an_exchange(twilio=attrs.evolve(TWILIO, public_url=public)) as exchange:
         seen = "https://voice.example.com/v/twilio/voice"
         answer = await exchange.post(exchange.form(), signed_url=seen)
-        assert stream_of(answer.text)[0] == "wss://voice.example.com/v/twilio/stream"
+        assert stream_of(answer.text)[0] == "wss://voice.example.com/v/twilio/stream/w0"
 
 
 # ---------------------------------------------------------------- busy, status

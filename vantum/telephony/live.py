@@ -1,39 +1,224 @@
-"""A call while it goes on: what callbacks, the stream's session and tools tell of it."""
+"""A call while it goes on: what callbacks, the stream's session and tools tell of it.
+
+Nothing here waits or asks anybody. `lifecycle` looks at it whenever there is news, and acts.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import attrs
 import trio
 from attrs import Factory, define, field
 
 from vantum.actors.conductor import Conductor
-from vantum.core.call_status import Outcome
+from vantum.compliance.permit import DialPermit
+from vantum.core.call_status import CallStatus, Outcome, Progress, outcome_of
+from vantum.core.cost import CostEstimate, Prices, Usage, estimate_cost
 from vantum.telephony.record import CallRecord
+from vantum.telephony.transcript import recorded_turns, usage_of
 
 if TYPE_CHECKING:
-    from vantum.telephony.calls import CallOrder
+    from vantum.admission import Place
+    from vantum.telephony.orders import CallOrder
+
+#: How a session says that its client ended it; in a phone call that is the other party.
+_ENDED_THERE = "call ended by the client"
 
 
 @define(eq=False)
 class LiveCall:
     """One call, inbound or outbound.
 
-    `order` is None for an inbound one. `conductor` is that of its session, None before and after.
+    `order` and `permit` are None for an inbound one. `conductor` is that of its session, None
+    before and after. `place` is held back for the session until it begins. `now_s` tells the time
+    of day in seconds.
     """
 
     record: CallRecord
+    now_s: Callable[[], float]
     order: CallOrder | None = None
+    permit: DialPermit | None = None
+    voicemail: str = ""
+    place: Place | None = None
     conductor: Conductor | None = None
     noted: Outcome | None = None
-    over: trio.Event = Factory(trio.Event)
     #: Another party has the call: the end of our session is not its end.
-    handed_over: bool = field(default=False)
+    handed_over: bool = field(default=False, init=False)
+    progress: Progress = field(factory=Progress, init=False)
+    #: Why we end it ourselves; empty: we do not.
+    hang_up_because: str = field(default="", init=False)
+    #: Dialled, or not to be dialled any more.
+    placed: trio.Event = field(factory=trio.Event, init=False)
+    over: trio.Event = field(factory=trio.Event, init=False)
+    failure: Exception | None = field(default=None, init=False)
+    message_begun: bool = field(default=False, init=False)
+    _last: Conductor | None = field(default=None, init=False)
+    _session_s: float = field(default=0.0, init=False)
+    _session_began_s: float = field(default=0.0, init=False)
+    _news: trio.Event = field(default=Factory(trio.Event), init=False)
+
+    @property
+    def id(self) -> str:
+        """Our own id of the call."""
+        return self.record.id
+
+    @property
+    def had_session(self) -> bool:
+        """Whether its session has begun, and perhaps ended."""
+        return self._last is not None
+
+    @property
+    def session_is_over(self) -> bool:
+        """Whether its session has begun and ended."""
+        return self._last is not None and self.conductor is None
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether nothing is left but to end it."""
+        return (
+            self.progress.is_over
+            or bool(self.hang_up_because)
+            or (self.session_is_over and not self.handed_over)
+        )
+
+    # ------------------------------------------------------------ news
+
+    def told(
+        self, status: CallStatus, *, duration_s: float | None = None, because: str = ""
+    ) -> None:
+        """The telephone company says where the call stands."""
+        progress = self.progress.told(status, self.now_s(), duration_s=duration_s)
+        if progress.is_over and not self.progress.is_over and because:
+            self._because(because)
+        self._move(progress)
+
+    def judged(self, answered_by: str) -> None:
+        """Machine detection has a verdict, in Twilio's words."""
+        self._move(self.progress.judged(answered_by))
+
+    def named(self, call_sid: str) -> bool:
+        """The telephone company's own name of the call has come; False: it has another one."""
+        if not self.record.sid:
+            self._change(attrs.evolve(self.record, sid=call_sid))
+        return self.record.sid == call_sid
+
+    def session_began(self, conductor: Conductor) -> None:
+        """Its stream is there."""
+        self.conductor = self._last = conductor
+        self._session_began_s = self.now_s()
+        session_id = conductor.call.session_id
+        self._change(attrs.evolve(self.record, session_id=session_id))
+        self.told("in-progress")
+
+    def session_ended(self) -> None:
+        """Its stream is gone."""
+        if self.conductor is not None:
+            self._session_s = self.now_s() - self._session_began_s
+            because = self.conductor.ended_because
+            self._because("the other party hung up" if because == _ENDED_THERE else because)
+            self.conductor = None
+            self._tell()
 
     def note(self, outcome: Outcome) -> None:
         """What the conversation has come to, such as `transferred` or `opted_out`."""
         self.noted = outcome
 
     def hand_over(self) -> None:
-        """The call goes on without us: right before `Carrier.redirect`."""
+        """The call goes on without us: right before `Carrier.redirect`. Somebody must then tell of
+        its end (`told`), if the telephone company does not."""
         self.handed_over = True
+
+    def hang_up(self, because: str) -> None:
+        """Have it ended, whatever it is at; `over` is set when it is."""
+        self.hang_up_because = self.hang_up_because or because
+        self._because(because)
+        self._tell()
+
+    def _because(self, text: str) -> None:
+        """What ended it first, counts."""
+        if not self.record.ended_because:
+            self._change(attrs.evolve(self.record, ended_because=text))
+
+    # ------------------------------------------------------------ who looks at it
+
+    async def news(self) -> None:
+        """Until something has changed."""
+        await self._news.wait()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Until it is so."""
+        while not condition():
+            await self.news()
+
+    def observe(self, marker: str) -> CallRecord:
+        """The record, with what was said so far."""
+        conductor = self.conductor or self._last
+        if conductor is None:
+            return self.record
+        # A cut answer that may still go on is left alone as long as the session runs.
+        history = conductor.history if self.conductor is None else conductor.answering.history
+        self.record = attrs.evolve(
+            self.record,
+            turns=recorded_turns(history.entries, marker),
+            variant=conductor.variant or "",
+            stage=conductor.stage or "",
+            facts=conductor.facts,
+        )
+        return self.record
+
+    def conclude(self, marker: str, prices: Prices) -> CallRecord:
+        """The record of a call that is over (`progress` is final), with what it came to."""
+        record = self.observe(marker)
+        turns = record.turns
+        last = next((turn for turn in reversed(turns) if turn.role == "assistant"), None)
+        outcome = outcome_of(
+            self.progress,
+            noted=self.noted,
+            has_spoken=any(turn.role == "user" for turn in turns),
+            message_left=self.message_begun and last is not None and not last.interrupted,
+        )
+        self.record = attrs.evolve(record, outcome=outcome, cost=self._cost(record, prices))
+        return self.record
+
+    def _cost(self, record: CallRecord, prices: Prices) -> CostEstimate:
+        if not self.progress.was_answered:
+            return CostEstimate(currency=prices.currency)
+        billed_s = self.progress.duration_s or 0.0
+        usage = Usage(billed_s)
+        if self._last is not None:
+            usage = usage_of(
+                self._last, record.turns, listened_s=self._session_s, billed_s=billed_s
+            )
+        outbound = record.direction == "outbound"
+        return estimate_cost(
+            prices,
+            attrs.evolve(usage, machine_detection=bool(record.answered_by)),
+            outbound=outbound,
+            number=record.to_number if outbound else record.from_number,
+        )
+
+    # ------------------------------------------------------------
+
+    def _move(self, progress: Progress) -> None:
+        if progress is not self.progress:
+            self.progress = progress
+            self._change(
+                attrs.evolve(
+                    self.record,
+                    status=progress.status,
+                    answered_by=progress.answered_by,
+                    answered_s=progress.answered_s,
+                    ended_s=progress.ended_s,
+                    duration_s=progress.duration_s,
+                )
+            )
+
+    def _change(self, record: CallRecord) -> None:
+        self.record = record
+        self._tell()
+
+    def _tell(self) -> None:
+        self._news.set()
+        self._news = trio.Event()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 from starlette.routing import BaseRoute
 
 from vantum.config import Settings
+from vantum.core.tools import Tool
 from vantum.errors import ConfigError
+from vantum.telephony.api import CallsApi
+from vantum.telephony.calls import Calls
+from vantum.telephony.live import LiveCall
 from vantum.telephony.streams import Streams
 from vantum.telephony.tokens import StreamTokens
 from vantum.telephony.webhooks import STREAM_PATH, VOICE_PATH, Webhooks
@@ -32,35 +35,67 @@ class Phone:
     notice: str = ""
 
 
-def open_phone(settings: Settings, now_s: Callable[[], float] = time.time) -> Phone:
-    """The phone that these settings ask for. `now_s` is the time of day, in seconds.
+def has_phone(settings: Settings) -> bool:
+    """Whether these settings ask for a phone.
 
     Raises:
-        ConfigError: the extra that it needs is not installed.
+        ConfigError: the extra that it needs is not installed, or half of an API key is missing.
     """
     twilio = settings.twilio
     if not twilio.auth_token:
-        given = [
-            name
-            for name, value in (
-                ("TWILIO_ACCOUNT_SID", twilio.account_sid),
-                ("TWILIO_PUBLIC_URL", twilio.public_url),
-                ("TWILIO_STREAM_SECRET", twilio.stream_secret),
-            )
-            if value
-        ]
-        notice = f"  phone off: {', '.join(given)} without TWILIO_AUTH_TOKEN" if given else ""
-        return Phone(notice=notice)
-    if importlib.util.find_spec("twilio") is None:
+        return False
+    if (
+        importlib.util.find_spec("twilio") is None
+        or importlib.util.find_spec("phonenumbers") is None
+    ):
         raise ConfigError(
-            "TWILIO_AUTH_TOKEN is set, but the phone needs a package that is not installed: "
+            "TWILIO_AUTH_TOKEN is set, but the phone needs packages that are not installed: "
             'pip install "vantum[phone]"'
         )
+    if bool(twilio.api_key) != bool(twilio.api_secret):
+        missing = "TWILIO_API_SECRET" if twilio.api_key else "TWILIO_API_KEY"
+        raise ConfigError(f"{missing} is missing: an API key is used with its secret")
+    return True
+
+
+def no_phone(settings: Settings) -> Phone:
+    """For a server without one; says so if other settings of a phone are there."""
+    twilio = settings.twilio
+    given = [
+        name
+        for name, value in (
+            ("TWILIO_ACCOUNT_SID", twilio.account_sid),
+            ("TWILIO_PUBLIC_URL", twilio.public_url),
+            ("TWILIO_FROM_NUMBER", twilio.from_number),
+            ("TWILIO_STREAM_SECRET", twilio.stream_secret),
+        )
+        if value
+    ]
+    notice = f"  phone off: {', '.join(given)} without TWILIO_AUTH_TOKEN" if given else ""
+    return Phone(notice=notice)
+
+
+def missing_for_rest(settings: Settings) -> str:
+    """What must be set for Twilio's REST API and is not; empty: nothing."""
+    return "" if settings.twilio.account_sid else "TWILIO_ACCOUNT_SID"
+
+
+def new_phone(
+    settings: Settings,
+    calls: Calls,
+    *,
+    tools_of: Callable[[LiveCall], Sequence[Tool]],
+    now_s: Callable[[], float],
+) -> Phone:
+    """The phone of a server whose calls these are. `now_s` is the time of day, in seconds."""
+    twilio = settings.twilio
     secret = (twilio.stream_secret or twilio.auth_token).reveal()
     tokens = StreamTokens(secret, twilio.token_lifetime_ms / 1000, now_s)
+    webhooks = Webhooks(twilio, tokens, calls)
+    streams = Streams(twilio, tokens, calls, tools_of)
     where = twilio.public_url.rstrip("/") or "http(s)://where-Twilio-reaches-this"
     return Phone(
-        Webhooks(twilio, tokens).routes,
-        {STREAM_PATH: Streams(twilio, tokens).serve},
+        (*webhooks.routes, *CallsApi(calls).routes),
+        {STREAM_PATH: streams.serve, webhooks.stream_path: streams.serve},
         f"  phone rings at POST {where}{VOICE_PATH}",
     )

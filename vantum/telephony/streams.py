@@ -6,6 +6,7 @@ connection with 1008. After it, what cannot be understood is logged and passed o
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -17,8 +18,11 @@ from vantum.actors.call import Call
 from vantum.config import PlayoutSettings, Settings
 from vantum.config.telephony import TwilioSettings
 from vantum.core.events import InputOptions
+from vantum.core.tools import Tool
 from vantum.http import ReplayStream
 from vantum.observe.logs import get_log
+from vantum.telephony.calls import Calls, prospect_of
+from vantum.telephony.live import LiveCall
 from vantum.telephony.tokens import CallData, StreamTokens, TokenRefused
 from vantum.websocket import WebSocket, accept
 from vantum.wire.fields import ProtocolError
@@ -42,10 +46,13 @@ class StreamRefused(Exception):
 
 @frozen
 class Streams:
-    """What serves Twilio's streams."""
+    """What serves Twilio's streams. `tools_of`: what the model may call in a phone call, besides
+    what it may anywhere."""
 
     settings: TwilioSettings
     tokens: StreamTokens
+    calls: Calls
+    tools_of: Callable[[LiveCall], Sequence[Tool]]
 
     async def serve(self, server: Server, stream: ReplayStream) -> None:
         """Serve one connection until it is over."""
@@ -69,35 +76,60 @@ class Streams:
 
     async def _begin(self, server: Server, socket: WebSocket, start: Start) -> None:
         said = start.parameters
-        caller = CallData(
-            start.call_sid, start.account_sid, said.get("from", ""), said.get("to", "")
+        data = CallData(
+            start.call_sid,
+            start.account_sid,
+            said.get("from", ""),
+            said.get("to", ""),
+            said.get("call", ""),
         )
         with bound_contextvars(call=start.call_sid):
             try:
                 if self.settings.account_sid not in ("", start.account_sid):
                     raise TokenRefused("the call is another account's")
-                self.tokens.redeem(said.get("token", ""), caller)
+                self.tokens.redeem(said.get("token", ""), data)
+                live = self.calls.live(data.call_id)
+                if live is None or live.is_ending:
+                    raise TokenRefused("the call is over")
             except TokenRefused as error:
                 await self._refuse(server, socket, str(error))
                 return
-            session_id, language = server.new_id(), self.settings.language
-            codec = PhoneCodec(
-                start, InputOptions(RATE_HZ, language=language, turn_detection="auto")
+            await self._hold(server, socket, start, live)
+
+    async def _hold(self, server: Server, socket: WebSocket, start: Start, live: LiveCall) -> None:
+        session_id, language = server.new_id(), self.settings.language
+        codec = PhoneCodec(start, InputOptions(RATE_HZ, language=language, turn_detection="auto"))
+
+        def new_call() -> Call:
+            record = live.record
+            about = {
+                "callSid": record.sid,
+                "from": record.from_number,
+                "to": record.to_number,
+                "direction": record.direction,
+                "callId": record.id,
+            }
+            call = server.new_call(
+                codec,
+                session_id,
+                prospect_of(server.known_of(about), live.order),
+                phone_settings(server.settings, live),
             )
+            return attrs.evolve(call, tools=(*call.tools, *self.tools_of(live)))
 
-            def new_call() -> Call:
-                about = {"callSid": caller.call_sid, "from": caller.caller, "to": caller.called}
-                return server.new_call(
-                    codec,
-                    session_id,
-                    server.known_of(about),
-                    phone_settings(server.settings),
-                )
-
-            if not await server.hold(socket, session_id, new_call):
-                await self._refuse(server, socket, "at capacity", 1013)
-            if codec.order.lost:
-                _log.info("frames were lost on the way", frames=codec.order.lost)
+        try:
+            held = await server.hold(
+                socket, session_id, new_call, place=live.place, began=live.session_began
+            )
+        finally:
+            live.session_ended()
+        if not held:
+            live.hang_up("there was no place for its session")
+            await self._refuse(server, socket, "at capacity", 1013)
+        elif not live.had_session:
+            live.hang_up("its session failed")
+        if codec.order.lost:
+            _log.info("frames were lost on the way", frames=codec.order.lost)
 
     async def _refuse(
         self, server: Server, socket: WebSocket, reason: str, code: int = 1008
@@ -107,16 +139,24 @@ class Streams:
             await socket.close(code)
 
 
-def phone_settings(settings: Settings) -> Settings:
-    """What is different in a phone call."""
-    phone = settings.twilio
-    return attrs.evolve(
+def phone_settings(settings: Settings, live: LiveCall) -> Settings:
+    """What is different in a phone call, and in this one."""
+    phone, order = settings.twilio, live.order
+    settings = attrs.evolve(
         settings,
         playout=PlayoutSettings(lead_ms=phone.lead_ms, chunk_ms=phone.chunk_ms),
         server=attrs.evolve(
             settings.server, messages_per_s=max(settings.server.messages_per_s, _MESSAGES_PER_S)
         ),
     )
+    if live.permit is not None:
+        # What the permit was given for is what is said.
+        turns = attrs.evolve(settings.turns, greeting=live.permit.opening)
+        settings = attrs.evolve(settings, turns=turns)
+    if order is not None and order.script is not None:
+        prompts = attrs.evolve(settings.prompts, script=order.script)
+        settings = attrs.evolve(settings, prompts=prompts)
+    return settings
 
 
 async def _start_of(socket: WebSocket) -> Start | None:

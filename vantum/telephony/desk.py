@@ -1,0 +1,119 @@
+"""What a server with a phone opens, and in which order: what is kept, who may be called, Twilio's
+REST API, the calls.
+
+Without a phone nothing of it is there: no file, no client, no task.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+import trio
+import uuid_utils
+from attrs import define
+
+from vantum.compliance import check
+from vantum.compliance.audit import open_audit
+from vantum.compliance.check import Compliance
+from vantum.config import Settings
+from vantum.core.tools import Tool
+from vantum.observe.logs import get_log
+from vantum.storage.database import IN_MEMORY, Database, open_database
+from vantum.telephony import records
+from vantum.telephony.calls import Calls, Means, Places
+from vantum.telephony.live import LiveCall
+from vantum.telephony.phone import Phone, has_phone, missing_for_rest, new_phone, no_phone
+from vantum.telephony.records import CallRecords
+
+if TYPE_CHECKING:
+    import httpx2
+
+#: The process that serves alone, or the first of several.
+FIRST_LABEL: Final = "w0"
+
+_log = get_log("phone")
+
+
+@define
+class Desk:
+    """What belongs to a phone. `calls`, `compliance` and `database` are None without one."""
+
+    phone: Phone
+    calls: Calls | None = None
+    compliance: Compliance | None = None
+    database: Database | None = None
+
+    def attach(self, places: Places) -> None:
+        """Where the sessions of calls are held: the server that the phone's routes are part of."""
+        if self.calls is not None:
+            self.calls.places = places
+
+    def drain(self) -> None:
+        """No further calls; those that ring are given up."""
+        if self.calls is not None:
+            self.calls.drain()
+
+
+def new_label() -> str:
+    """For a process that is no server started to stay: a label that no other has."""
+    return f"t{uuid_utils.uuid4().hex[:8]}"
+
+
+def _new_id() -> str:
+    return str(uuid_utils.uuid7())
+
+
+@asynccontextmanager
+async def open_desk(
+    settings: Settings,
+    *,
+    label: str = FIRST_LABEL,
+    now_s: Callable[[], float] = time.time,
+    new_id: Callable[[], str] = _new_id,
+    transport: httpx2.AsyncBaseTransport | None = None,
+    tools_of: Callable[[LiveCall], Sequence[Tool]] | None = None,
+) -> AsyncIterator[Desk]:
+    """The desk that these settings ask for. At its end all calls are ended.
+
+    Args:
+        label: of this process among those that share the database: the calls that one of the same
+            label had when it died are closed now.
+        now_s: the time of day, in seconds.
+        new_id: makes UUIDs of version 7.
+        transport: what Twilio's REST API is reached through instead of the network.
+        tools_of: what the model may call in a phone call, besides what it may anywhere.
+
+    Raises:
+        ConfigError: what it needs is not installed, not set, or cannot be opened.
+    """
+    if not has_phone(settings):
+        yield Desk(no_phone(settings))
+        return
+    async with AsyncExitStack() as stack:
+        schema = (*check.SCHEMA, *records.SCHEMA)
+        storage = settings.storage
+        where = IN_MEMORY if storage.is_in_memory else storage.file
+        database = await stack.enter_async_context(open_database(where, schema))
+        audit = await open_audit(settings, now_s)
+        compliance = check.open_compliance(settings, database, audit, now_s=now_s)
+        kept = CallRecords(database, label)
+        if closed := await kept.close_abandoned(now_s()):
+            _log.warning("calls were live when their process stopped", calls=closed)
+        missing, carrier = missing_for_rest(settings), None
+        if not missing:
+            from vantum.telephony.twilio_rest import open_twilio
+
+            carrier = await stack.enter_async_context(open_twilio(settings.twilio, transport))
+        means = Means(settings, compliance, kept, carrier, missing, new_id, now_s)
+        async with trio.open_nursery() as nursery:
+            calls = Calls(means, nursery)
+            phone = new_phone(settings, calls, tools_of=tools_of or _no_tools, now_s=now_s)
+            yield Desk(phone, calls, compliance, database)
+            nursery.cancel_scope.cancel()
+
+
+def _no_tools(live: LiveCall) -> Sequence[Tool]:
+    return ()

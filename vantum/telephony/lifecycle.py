@@ -1,0 +1,292 @@
+"""One call from the line it takes to the record it leaves, as a straight line.
+
+What may go wrong on the way: callbacks come in any order, twice, or never; a REST request fails, or
+hangs; the stream does not come, or stays; this process is told to stop. Whatever it is, every wait
+here has a limit, so the call ends, its line is free again and its record is final.
+
+The order of ends: whoever ends first (the telephone company, our session, a request to hang up, a
+limit) is followed by the other. The telephone company is asked to end a call by REST unless it has
+said that it did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import attrs
+import trio
+
+from vantum.compliance.permit import PermitRefused
+from vantum.core.events import EndCall, Request
+from vantum.errors import StorageError, VantumError
+from vantum.observe.logs import get_log
+from vantum.telephony.carrier import CarrierError, Dial
+from vantum.telephony.live import LiveCall
+from vantum.telephony.orders import CallRefused
+
+if TYPE_CHECKING:
+    from vantum.telephony.calls import Calls
+
+CALLS_PATH: Final = "/twilio/calls"
+
+#: Callbacks are late by so much at most.
+_MARGIN_S: Final = 10.0
+#: One end of the call and our session follow each other so soon by themselves.
+_GRACE_S: Final = 2.0
+#: After a request to end it, until the telephone company has confirmed that.
+_CONFIRM_S: Final = 5.0
+#: A call of which nobody knows whether it was made: its first callback comes at once, if it was.
+_DOUBT_S: Final = 15.0
+#: What was said is saved so often while the call goes on; it also shows that the process lives.
+_SAVE_S: Final = 5.0
+_TOUCH_S: Final = 60.0
+#: For ending calls when the process stops.
+_FAREWELL_S: Final = 3.0
+
+_HANG_UP: Final = EndCall(Request("hang-up"))
+
+_log = get_log("phone")
+
+
+async def outbound(calls: Calls, live: LiveCall) -> None:
+    """Dial, and follow the call to its end. `live.placed` is set once it is known whether it was
+    dialled; if it was not, `live.failure` says why."""
+
+    async def work() -> None:
+        await calls.means.records.save(live.record, calls.means.now_s())
+        await _dial(calls, live)
+        live.placed.set()
+        await _follow(calls, live)
+
+    await _on_a_line(calls, live, work)
+
+
+async def inbound(calls: Calls, live: LiveCall) -> None:
+    """Follow a call that came in. `live.placed` is set once there is a place for it, or
+    `live.failure` says that there is none."""
+
+    async def work() -> None:
+        live.placed.set()
+        await save(calls, live)
+        await _follow(calls, live)
+
+    await _on_a_line(calls, live, work)
+
+
+async def _on_a_line(calls: Calls, live: LiveCall, work: Callable[[], Awaitable[None]]) -> None:
+    """One call's failure is looked at here and goes no further."""
+    try:
+        async with calls.line():
+            live.place = calls.reserve()
+            calls.enter(live)
+            try:
+                await work()
+            except (CallRefused, CarrierError) as error:
+                live.failure = error  # known when its record is made final
+                raise
+            finally:
+                with trio.move_on_after(_FAREWELL_S, shield=True):
+                    await _conclude(calls, live)
+                calls.leave(live)
+                live.over.set()
+                live.place.release()
+    except VantumError as error:
+        live.failure = error
+    except Exception as error:
+        live.failure = error
+        _log.exception("a call failed", call=live.id)
+    finally:
+        live.placed.set()
+
+
+async def _follow(calls: Calls, live: LiveCall) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_save_changes, calls, live)
+        await _until_ending(calls, live)
+        await _end(calls, live)
+        nursery.cancel_scope.cancel()
+
+
+# ---------------------------------------------------------------- its record
+
+
+async def _save_changes(calls: Calls, live: LiveCall) -> None:
+    saved, saved_s = live.record, trio.current_time()
+    while True:
+        with trio.move_on_after(_SAVE_S):
+            await live.news()
+        record, now_s = live.observe(calls.marker), trio.current_time()
+        if record != saved or now_s > saved_s + _TOUCH_S:
+            await save(calls, live)
+            saved, saved_s = record, now_s
+
+
+async def save(calls: Calls, live: LiveCall) -> None:
+    """Keep the record. What cannot be kept is logged: the call goes on."""
+    try:
+        await calls.means.records.save(live.record, calls.means.now_s())
+    except StorageError as error:
+        _log.error("a call's record cannot be kept", call=live.id, error=str(error))
+
+
+async def _conclude(calls: Calls, live: LiveCall) -> None:
+    if not live.progress.is_over:
+        # Cancelled: the process stops, or the task that held it failed.
+        live.hang_up("server stopped")
+        await _ask_to_end(calls, live)
+        live.told("completed" if live.progress.was_answered else "canceled")
+    record = live.conclude(calls.marker, calls.means.settings.prices.prices)
+    if isinstance(live.failure, CallRefused):
+        live.record = record = attrs.evolve(record, outcome="refused")
+    await save(calls, live)
+    _log.info(
+        "call over",
+        call=record.id,
+        direction=record.direction,
+        outcome=record.outcome,
+        because=record.ended_because,
+        seconds=record.duration_s,
+    )
+
+
+# ---------------------------------------------------------------- dialling
+
+
+async def _dial(calls: Calls, live: LiveCall) -> None:
+    """Raises `CallRefused` or `CarrierError`; the record then says so too."""
+    assert live.permit is not None
+    try:
+        try:
+            live.named(await calls.dial(live.permit, _dial_of(calls, live)))
+        except PermitRefused as error:
+            raise CallRefused(error.refusal) from error
+        except CarrierError as error:
+            if error.kind != "unknown":
+                raise
+            await _made_after_all(live, error)
+    except (CallRefused, CarrierError) as error:
+        failed = isinstance(error, CarrierError)
+        live.told("failed" if failed else "canceled", because=str(error))
+        raise
+    _log.info("call placed", call=live.id)
+
+
+async def _made_after_all(live: LiveCall, error: CarrierError) -> None:
+    """The request was sent and its answer lost. Dialling again could ring twice; but if there is a
+    call, it calls us: its callbacks have our id."""
+    with trio.move_on_after(_DOUBT_S):
+        await live.until(lambda: bool(live.record.sid))
+        return
+    # Should it ring after all, what answers it is told to hang up: the call is not live any more.
+    raise error
+
+
+def _dial_of(calls: Calls, live: LiveCall) -> Dial:
+    twilio = calls.means.settings.twilio
+    base = twilio.public_url.rstrip("/")
+    base = "http" + base[2:] if base.startswith("ws") else base
+    about = f"{base}{CALLS_PATH}/{live.id}"
+    asked = twilio.machine_detection
+    return Dial(
+        from_number=live.record.from_number,
+        url=f"{about}/voice",
+        status_url=f"{about}/status",
+        machine_detection="off" if not asked else "message_end" if live.voicemail else "start",
+        amd_url=f"{about}/amd" if asked else "",
+        ring_timeout_s=twilio.ring_timeout_ms // 1000,
+        time_limit_s=twilio.max_call_ms // 1000,
+    )
+
+
+# ---------------------------------------------------------------- while it goes on
+
+
+async def _until_ending(calls: Calls, live: LiveCall) -> None:
+    twilio = calls.means.settings.twilio
+    began_s, answered_s = trio.current_time(), None
+    while not live.is_ending:
+        if live.progress.was_answered and answered_s is None:
+            answered_s = trio.current_time()
+        if answered_s is None and live.record.direction == "outbound":
+            limit_s = began_s + twilio.ring_timeout_ms / 1000 + _MARGIN_S
+        elif not live.had_session:
+            limit_s = (answered_s or began_s) + twilio.token_lifetime_ms / 1000
+        else:
+            limit_s = (answered_s or began_s) + twilio.max_call_ms / 1000 + _MARGIN_S
+        if not await _heed_verdict(calls, live):
+            with trio.move_on_at(limit_s):
+                await live.news()
+                continue
+            _over_the_limit(live)
+
+
+def _over_the_limit(live: LiveCall) -> None:
+    if live.had_session:
+        live.hang_up("the longest time for a call is over")
+    elif live.progress.was_answered or live.record.direction == "inbound":
+        live.hang_up("its media stream did not begin")
+    else:
+        # Nothing was heard of it: it rang out, or was never put through.
+        live.told("no-answer", because="nobody answered, and nothing was heard of it")
+        live.hang_up("nobody answered")
+
+
+async def _heed_verdict(calls: Calls, live: LiveCall) -> bool:
+    """What machine detection found is acted upon, once; False: there is nothing to do."""
+    twilio = calls.means.settings.twilio
+    match live.progress.answered_by:
+        case "machine" if live.voicemail:
+            if live.message_begun or live.conductor is None:
+                return False
+            live.message_begun = True
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):  # it has just ended
+                await live.conductor.say(live.voicemail, then_hang_up=True, reason="message left")
+        case "machine":
+            live.hang_up("an answering machine answered")
+        case "fax":
+            live.hang_up("a fax machine answered")
+        case "unknown" if twilio.unknown_answer == "hang_up":
+            live.hang_up("it could not be told what answered")
+        case _:
+            return False
+    return True
+
+
+# ---------------------------------------------------------------- its end
+
+
+async def _end(calls: Calls, live: LiveCall) -> None:
+    """Bring both ends down: the telephone company's and our session."""
+    if live.session_is_over and not live.hang_up_because:
+        # The stream is over: the rest of its TwiML is nothing, so the call ends by itself. An
+        # inbound call's end is told only if its number is set up so.
+        with trio.move_on_after(_GRACE_S):
+            await live.until(lambda: live.progress.is_over)
+        if not live.progress.is_over and live.record.direction == "inbound":
+            live.told("completed")
+    if not live.progress.is_over or live.hang_up_because:
+        await _ask_to_end(calls, live)
+        with trio.move_on_after(_CONFIRM_S):
+            await live.until(lambda: live.progress.is_over)
+    if live.conductor is not None:
+        with trio.move_on_after(_GRACE_S):
+            await live.until(lambda: live.conductor is None)
+    if live.conductor is not None:
+        with trio.move_on_after(_CONFIRM_S):
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                await live.conductor.inbox_tx.send(_HANG_UP)
+            await live.until(lambda: live.conductor is None)
+    # Nobody said so in time, but both ends have been seen to.
+    live.told("completed" if live.progress.was_answered else "canceled")
+
+
+async def _ask_to_end(calls: Calls, live: LiveCall) -> None:
+    carrier = calls.means.carrier
+    if carrier is None or not live.record.sid:
+        return
+    try:
+        await carrier.end_call(live.record.sid)
+    except CarrierError as error:
+        _log.warning("a call could not be ended by request", call=live.id, error=str(error))

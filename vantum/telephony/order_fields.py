@@ -1,0 +1,147 @@
+"""A `CallOrder` from what somebody wrote: a request's JSON, or a file about a prospect.
+
+Strict: what is not known is named, with what there is; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from attrs import define, field, frozen
+
+from vantum.core.events import Prospect
+from vantum.core.prompts import EXTRA_NAME, MAX_EXTRA
+from vantum.core.scripts import parse_script
+from vantum.errors import ConfigError
+from vantum.telephony.orders import CallOrder
+
+#: Fields of text, with the most characters of each.
+_TEXTS: Final = {
+    "to": 40,
+    "from": 40,
+    "greeting": 1_000,
+    "voicemail": 2_000,
+    "script": 60_000,
+    "scriptName": 200,
+    "timezone": 64,
+    "campaignId": 100,
+}
+_FIELDS: Final = (*_TEXTS, "prospect")
+_ABOUT: Final = {"name": 200, "company": 200, "industry": 200, "timezone": 64}
+_FACTS: Final = (*_ABOUT, "extra")
+_MAX_FACT_CHARS: Final = 1_000
+
+
+@frozen
+class WrongField:
+    """A field that is wrong, and how."""
+
+    field: str
+    message: str
+
+
+class WrongFields(Exception):
+    """What is wrong with what somebody wrote: at least one field."""
+
+    def __init__(self, wrong: list[WrongField]) -> None:
+        super().__init__("; ".join(f"{one.field}: {one.message}" for one in wrong))
+        self.wrong = tuple(wrong)
+
+
+@define
+class _Reader:
+    wrong: list[WrongField] = field(factory=list)
+
+    def known(self, where: str, values: Mapping[str, Any], names: tuple[str, ...]) -> None:
+        for name in values:
+            if name not in names:
+                shown = "".join(c if c.isprintable() else "?" for c in str(name)[:60])
+                there_are = f"is not known; there are: {', '.join(names)}"
+                self.wrong.append(WrongField(f"{where}{shown}", there_are))
+
+    def text(self, where: str, values: Mapping[str, Any], name: str, most: int) -> str:
+        value = values.get(name)
+        if value is None:
+            return ""
+        if not isinstance(value, str) or len(value) > most:
+            self.wrong.append(
+                WrongField(f"{where}{name}", f"must be text of at most {most} characters")
+            )
+            return ""
+        return value.strip()
+
+    def table(self, where: str, values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+        value = values.get(name)
+        if value is None or isinstance(value, dict):
+            return value or {}
+        self.wrong.append(WrongField(f"{where}{name}", "must be an object with fields"))
+        return {}
+
+    def prospect(self, where: str, values: Mapping[str, Any]) -> Prospect:
+        self.known(where, values, _FACTS)
+        facts = {name: self.text(where, values, name, most) for name, most in _ABOUT.items()}
+        extra = self.table(where, values, "extra")
+        if len(extra) > MAX_EXTRA:
+            self.wrong.append(WrongField(f"{where}extra", f"has at most {MAX_EXTRA} fields"))
+        for name in extra:
+            if not isinstance(name, str) or not EXTRA_NAME.fullmatch(name):
+                rule = "its name must be a small letter, then small letters, digits and _"
+                self.wrong.append(WrongField(f"{where}extra.{str(name)[:40]}", rule))
+        more = {
+            name: self.text(f"{where}extra.", extra, name, _MAX_FACT_CHARS)
+            for name in list(extra)[:MAX_EXTRA]
+        }
+        return Prospect(
+            **{name: value or None for name, value in facts.items()},
+            extra={name: value for name, value in more.items() if value},
+        )
+
+
+def read_prospect(values: Mapping[str, Any]) -> Prospect:
+    """Who is to be called: `name`, `company`, `industry`, `timezone`, and `extra` with whatever
+    else there is.
+
+    Raises:
+        WrongFields: names each field that is wrong.
+    """
+    reader = _Reader()
+    found = reader.prospect("", values)
+    if reader.wrong:
+        raise WrongFields(reader.wrong)
+    return found
+
+
+def read_order(values: Mapping[str, Any]) -> CallOrder:
+    """The order in a request's JSON: `to`, and if wanted `from`, `prospect`, `greeting`,
+    `voicemail`, `script` (a script's TOML), `scriptName`, `timezone`, `campaignId`.
+
+    Raises:
+        WrongFields: names each field that is wrong.
+    """
+    reader = _Reader()
+    reader.known("", values, _FIELDS)
+    texts = {name: reader.text("", values, name, most) for name, most in _TEXTS.items()}
+    who = reader.prospect("prospect.", reader.table("", values, "prospect"))
+    if not texts["to"] and not any(one.field == "to" for one in reader.wrong):
+        wanted = "is missing: the number to call, such as +12125550123"
+        reader.wrong.append(WrongField("to", wanted))
+    script = None
+    if texts["script"]:
+        try:
+            script = parse_script(texts["script"], texts["scriptName"] or "the script")
+        except ConfigError as error:
+            reader.wrong.append(WrongField("script", str(error)))
+    if reader.wrong:
+        raise WrongFields(reader.wrong)
+    return CallOrder(
+        to=texts["to"],
+        prospect=who,
+        script_file=(texts["scriptName"] or "script.toml") if script is not None else "",
+        greeting=texts["greeting"],
+        voicemail=texts["voicemail"],
+        campaign_id=texts["campaignId"],
+        from_number=texts["from"],
+        timezone=texts["timezone"] or None,
+        script=script,
+    )
