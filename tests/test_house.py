@@ -59,6 +59,7 @@ ALLOWED = {
         "websocket",
     },
     "workers": {"http", "config", "core", "errors", "observe"},
+    "campaigns": {"telephony", "compliance", "storage", "screen", "core", "config", "errors"},
     "client": {"core", "wire", "errors"},
     "replay": {"client", "core", "errors"},
     "screen": {"replay", "core"},
@@ -73,6 +74,8 @@ ALLOWED = {
         "providers",
         "observe",
         "actors",  # the call simulator runs whole sessions
+        "telephony",  # the simulated network stands in for its calls
+        "compliance",
         "session",
         "server",
         "websocket",  # the simulated Twilio opens media streams

@@ -32,6 +32,7 @@ from vantum.core.campaign import (
     next_move,
     refused,
     removed,
+    reopened,
 )
 from vantum.core.campaign_hours import Hours
 
@@ -168,14 +169,17 @@ def test_final_outcomes_are_final(outcome: str) -> None:
 def test_a_callback_is_kept_beyond_the_attempts() -> None:
     rules = Rules(max_attempts=1)
     calling = dialled(rules, ONE, NOON)
-    waiting = ended(rules, calling, "talked", NOON, NOON + 7200)
+    assert called_back(calling, NOON) == calling
+    waiting = called_back(ended(rules, calling, "talked", NOON), NOON + 7200)
     assert (waiting.status, waiting.rank, waiting.due_s) == ("waiting", CALLBACK, NOON + 7200)
     moved = called_back(waiting, NOON + 9000)
     assert (moved.due_s, moved.granted) == (NOON + 9000, 1)
     again = dialled(rules, moved, NOON + 9000)
     assert ended(rules, again, "busy", NOON + 9000).status == "done"
     # Who does not want any more calls wants no callback either.
-    assert ended(rules, calling, "opted_out", NOON, NOON + 7200).status == "done"
+    gone = ended(rules, calling, "opted_out", NOON)
+    assert called_back(gone, NOON + 7200) == gone
+    assert called_back(removed(ONE), NOON).status == "done"
 
 
 def test_refusals() -> None:
@@ -186,7 +190,14 @@ def test_refusals() -> None:
     assert passed.due_s > NOON
     never = refused(ONE, "do_not_call", None, NOON)
     assert (never.status, never.result) == ("done", "refused: do_not_call")
-    assert removed(ONE).result == "removed"
+
+
+def test_who_was_taken_off_the_list_may_come_back() -> None:
+    gone = removed(evolve(ONE, due_s=NOON))
+    assert (gone.status, gone.result) == ("done", "removed")
+    back = reopened(gone)
+    assert (back.status, back.rank, back.due_s) == ("waiting", FRESH, 0)
+    assert reopened(evolve(gone, attempts=1)).rank == RETRY
 
 
 # ---------------------------------------------------------------- whole campaigns
@@ -275,9 +286,8 @@ class Model:
             self.now_s = max(self.now_s, ends_s)
             outcome = self.data.draw(st.sampled_from(OUTCOMES))
             wanted = self.data.draw(st.integers(0, 7)) == 0 and self.people[number].granted < 2
-            callback_s = self.now_s + 5000 if wanted else None
-            calling = self.people[number]
-            self.people[number] = ended(self.rules, calling, outcome, self.now_s, callback_s)
+            after = ended(self.rules, self.people[number], outcome, self.now_s)
+            self.people[number] = called_back(after, self.now_s + 5000) if wanted else after
         else:
             assert until_s is not None
             assert until_s >= self.now_s

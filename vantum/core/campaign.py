@@ -31,6 +31,7 @@ RANKS: Final[tuple[Rank, ...]] = (CALLBACK, RETRY, FRESH)
 #: of it, because the process that dialled was ended in the middle.
 RETRYABLE: Final = (
     "busy",
+    "hung_up",
     "no_answer",
     "machine",
     "voicemail_left",
@@ -38,6 +39,11 @@ RETRYABLE: Final = (
     "canceled",
     "interrupted",
 )
+#: Whoever says so is not called again, whatever else was said.
+OPTED_OUT: Final = "opted_out"
+#: Results of those that were not called to the end, and may be again.
+EXPIRED: Final = "expired"
+REMOVED: Final = "removed"
 _MINUTE_S: Final = 60.0
 _HOUR_S: Final = 3600.0
 #: Pauses before another attempt; what is not there is not called again.
@@ -255,23 +261,20 @@ def dialled(rules: Rules, standing: Standing, now_s: float) -> Standing:
     )
 
 
-def ended(
-    rules: Rules, standing: Standing, outcome: str, now_s: float, callback_s: float | None = None
-) -> Standing:
-    """Its call is over. `callback_s`: when it wants to be called back, if it said so."""
+def ended(rules: Rules, standing: Standing, outcome: str, now_s: float) -> Standing:
+    """Its call is over. A callback that was asked for is `called_back` after it."""
     after = evolve(standing, status="done", result=outcome)
-    if outcome == "opted_out":
-        return after
-    if callback_s is not None:
-        return called_back(after, callback_s)
-    pause_s = rules.retry_s.get(outcome)
+    pause_s = None if outcome == OPTED_OUT else rules.retry_s.get(outcome)
     if pause_s is None or standing.attempts >= rules.max_attempts + standing.granted:
         return after
     return evolve(after, status="waiting", rank=RETRY, due_s=now_s + pause_s)
 
 
 def called_back(standing: Standing, at_s: float) -> Standing:
-    """It wants to be called at that time: a promise, whatever attempts there were before."""
+    """It wants to be called at that time: a promise, whatever attempts there were before. Nothing
+    changes for who wants no calls, is off the list, or is being called and may say more yet."""
+    if standing.status == "dialling" or standing.result in (OPTED_OUT, REMOVED):
+        return standing
     # To ask twice is one callback.
     is_known = standing.status == "waiting" and standing.rank == CALLBACK
     granted = standing.granted + (0 if is_known else 1)
@@ -294,4 +297,10 @@ def refused(before: Standing, code: str, retry_at_s: float | None, now_s: float)
 
 def removed(standing: Standing) -> Standing:
     """The list does not have it any more."""
-    return evolve(standing, status="done", result="removed")
+    return evolve(standing, status="done", result=REMOVED)
+
+
+def reopened(standing: Standing) -> Standing:
+    """It waits again: the list has it again, or the hours have changed."""
+    rank = RETRY if standing.attempts else FRESH
+    return evolve(standing, status="waiting", rank=rank, due_s=0.0)

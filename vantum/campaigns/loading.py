@@ -1,0 +1,247 @@
+"""A list into the database: staged, checked as a whole, and only then merged with what is there.
+
+Rows pass through in pieces, so a list may be of any length. Nothing of a list with a fault is
+taken; the list that was there before stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Final, TypeVar
+
+import trio
+from attrs import define, field, frozen
+
+from vantum.campaigns.files import Numbers, Problem, ProspectList, Row, merged
+from vantum.campaigns.plan import Plan, PlanError
+from vantum.campaigns.store import CampaignStore
+from vantum.campaigns.tables import about_text, standing_of, write_standing, zones_text
+from vantum.campaigns.texts import ListError
+from vantum.core.campaign import FRESH, REMOVED, removed, reopened
+from vantum.core.events import Prospect
+
+T = TypeVar("T")
+
+#: A tenth of a second's work for a thread, and a transaction that keeps nobody waiting.
+_PIECE_ROWS: Final = 1_000
+_READ_BYTES: Final = 1 << 20
+
+#: Of the connection alone, and gone with it.
+_STAGING: Final = (
+    "CREATE TEMP TABLE IF NOT EXISTS staged_prospects ("
+    "number TEXT PRIMARY KEY, line INTEGER NOT NULL, zones TEXT NOT NULL, about TEXT NOT NULL"
+    ") WITHOUT ROWID"
+)
+
+
+@frozen
+class Duplicate:
+    """A number that the list has on another line already: the rows are taken as one prospect."""
+
+    line: int
+    number: str
+    first_line: int
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.number} is on line {self.first_line} too: taken as one"
+
+
+@frozen
+class Loaded:
+    """What a list changed. `is_known`: it is the list of the last time, and was not read again."""
+
+    rows: int = 0
+    duplicates: int = 0
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    returned: int = 0
+    is_first: bool = True
+    is_known: bool = False
+
+
+Tell = Callable[[Problem | Duplicate], None]
+
+
+async def load_list(store: CampaignStore, plan: Plan, numbers: Numbers, tell: Tell) -> Loaded:
+    """Bring the campaign's prospects up to its list.
+
+    Args:
+        store: of the campaign, owned.
+        tell: is told of each row that is wrong and of each duplicate, in order.
+
+    Raises:
+        PlanError: rows are wrong, or texts use columns that there are not. Nothing was changed.
+        ListError: the list cannot be read.
+    """
+    return await _Loading(store, plan, numbers, tell).run()
+
+
+@define
+class _Loading:
+    store: CampaignStore
+    plan: Plan
+    numbers: Numbers
+    tell: Tell
+    faults: int = field(default=0, init=False)
+    _last_fault: int = field(default=0, init=False)
+    count: int = field(default=0, init=False)
+    duplicates: int = field(default=0, init=False)
+    columns: tuple[str, ...] = field(default=(), init=False)
+
+    async def run(self) -> Loaded:
+        saved = await self.store.keep()
+        digest = await trio.to_thread.run_sync(_digest, self.plan.prospects)
+        if digest == saved.digest:
+            self._check_columns(saved.columns)
+            return Loaded(is_first=False, is_known=True)
+        rows = ProspectList(self.plan.prospects, self.numbers, self._fault, self._columns)
+        pieces = _pieces(iter(rows))
+        await self._run(_begin)
+        try:
+            while piece := await trio.to_thread.run_sync(next, pieces, ()):
+                self.count += len(piece)
+                for duplicate in await self._run(partial(_stage, rows=piece)):
+                    self.duplicates += 1
+                    self.tell(duplicate)
+                await self.store.keep()
+            self._check_columns(self.columns)
+            if self.faults:
+                raise PlanError(
+                    [
+                        f"{self.plan.prospects}: {self.faults} of {self.faults + self.count} rows "
+                        "are wrong; nobody was called"
+                    ]
+                )
+            if not self.count:
+                raise ListError(f"{self.plan.prospects}: has no prospects")
+            if await trio.to_thread.run_sync(_digest, self.plan.prospects) != digest:
+                raise ListError(f"{self.plan.prospects}: was changed while it was read")
+            columns = json.dumps(self.columns)
+            loaded = await self._run(partial(_merge, digest=digest, columns=columns))
+        finally:
+            with trio.CancelScope(shield=True):
+                await self._run(_end)
+        added, changed, gone, returned = loaded
+        return Loaded(self.count, self.duplicates, added, changed, gone, returned, not saved.digest)
+
+    def _fault(self, problem: Problem) -> None:
+        # A row may have several.
+        self.faults += problem.line != self._last_fault
+        self._last_fault = problem.line
+        self.tell(problem)
+
+    def _columns(self, columns: tuple[str, ...]) -> None:
+        self.columns = columns
+
+    def _check_columns(self, columns: Sequence[str]) -> None:
+        if lacking := self.plan.lacking(columns):
+            raise PlanError(lacking)
+
+    async def _run(self, work: Callable[[sqlite3.Connection, str], T]) -> T:
+        name = self.store.name
+        return await self.store.database.run(lambda c: work(c, name))
+
+
+def _pieces(rows: Iterator[Row]) -> Iterator[tuple[Row, ...]]:
+    while piece := tuple(islice(rows, _PIECE_ROWS)):
+        yield piece
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while data := file.read(_READ_BYTES):
+                digest.update(data)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ListError(f"{path}: cannot be read: {reason}") from None
+    return digest.hexdigest()
+
+
+# ---------------------------------------------------------------- inside a transaction
+
+
+def _begin(c: sqlite3.Connection, _campaign: str) -> None:
+    c.execute(_STAGING)
+    c.execute("DELETE FROM staged_prospects")
+
+
+def _end(c: sqlite3.Connection, _campaign: str) -> None:
+    c.execute("DROP TABLE IF EXISTS staged_prospects")
+
+
+def _stage(c: sqlite3.Connection, _campaign: str, rows: Sequence[Row]) -> list[Duplicate]:
+    duplicates = []
+    for row in rows:
+        known = c.execute(
+            "SELECT line, zones, about FROM staged_prospects WHERE number = ?", (row.number,)
+        ).fetchone()
+        if known is None:
+            c.execute(
+                "INSERT INTO staged_prospects VALUES (?, ?, ?, ?)",
+                (row.number, row.line, zones_text(row.zones), about_text(row.prospect)),
+            )
+            continue
+        line, zones, about = known
+        duplicates.append(Duplicate(row.line, row.number, line))
+        first = Prospect(**json.loads(about))
+        # Its own timezone says more than its number.
+        if row.prospect.timezone and not first.timezone:
+            zones = zones_text(row.zones)
+        c.execute(
+            "UPDATE staged_prospects SET zones = ?, about = ? WHERE number = ?",
+            (zones, about_text(merged(first, row.prospect)), row.number),
+        )
+    return duplicates
+
+
+def _merge(
+    c: sqlite3.Connection, campaign: str, digest: str, columns: str
+) -> tuple[int, int, int, int]:
+    """How many were added, changed, removed, and came back."""
+    of = (campaign,)
+    back = c.execute(
+        "SELECT p.number FROM campaign_prospects AS p JOIN staged_prospects AS s USING (number) "
+        "WHERE p.campaign = ? AND p.status = 'done' AND p.result = ?",
+        (campaign, REMOVED),
+    ).fetchall()
+    gone = c.execute(
+        "SELECT number FROM campaign_prospects WHERE campaign = ? AND status = 'waiting' AND "
+        "number NOT IN (SELECT number FROM staged_prospects)",
+        of,
+    ).fetchall()
+    for numbers, change in ((back, reopened), (gone, removed)):
+        for (number,) in numbers:
+            standing = standing_of(c, campaign, number)
+            assert standing is not None
+            write_standing(c, campaign, change(standing))
+    changed = c.execute(
+        "UPDATE campaign_prospects AS p SET zones = s.zones, about = s.about "
+        "FROM staged_prospects AS s WHERE p.campaign = ? AND s.number = p.number AND "
+        "(p.zones <> s.zones OR p.about <> s.about)",
+        of,
+    ).rowcount
+    c.execute(
+        "UPDATE campaign_prospects AS p SET position = s.line FROM staged_prospects AS s "
+        "WHERE p.campaign = ? AND s.number = p.number AND p.position <> s.line",
+        of,
+    )
+    added = c.execute(
+        "INSERT INTO campaign_prospects "
+        "(campaign, number, position, zones, about, status, rank, due_s) "
+        "SELECT ?, number, line, zones, about, 'waiting', ?, 0 FROM staged_prospects "
+        "WHERE number NOT IN (SELECT number FROM campaign_prospects WHERE campaign = ?)",
+        (campaign, FRESH, campaign),
+    ).rowcount
+    c.execute(
+        "UPDATE campaigns SET digest = ?, columns = ? WHERE name = ?", (digest, columns, campaign)
+    )
+    return added, changed, len(gone), len(back)

@@ -1,0 +1,206 @@
+"""Where campaigns are kept in the database, and what a row of it means."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any, Final
+
+from attrs import frozen
+
+from vantum.core.campaign import RANKS, Standing, Totals
+from vantum.core.events import Prospect
+
+#: `rank` and `due_s` are the order of the queue: its index is all that a step of a campaign reads.
+SCHEMA: Final[tuple[str, ...]] = (
+    """
+    CREATE TABLE IF NOT EXISTS campaigns (
+        name TEXT PRIMARY KEY,
+        source TEXT NOT NULL DEFAULT '',
+        digest TEXT NOT NULL DEFAULT '',
+        columns TEXT NOT NULL DEFAULT '[]',
+        created_s REAL NOT NULL,
+        wanted TEXT NOT NULL DEFAULT 'run' CHECK (wanted IN ('run', 'pause')),
+        owner TEXT NOT NULL DEFAULT '',
+        host TEXT NOT NULL DEFAULT '',
+        pid INTEGER NOT NULL DEFAULT 0,
+        lease_until_s REAL NOT NULL DEFAULT 0,
+        last_dial_s REAL,
+        day TEXT NOT NULL DEFAULT '',
+        calls_that_day INTEGER NOT NULL DEFAULT 0
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS campaign_prospects (
+        campaign TEXT NOT NULL REFERENCES campaigns(name),
+        number TEXT NOT NULL,
+        position INTEGER NOT NULL,
+        zones TEXT NOT NULL,
+        about TEXT NOT NULL,
+        status TEXT NOT NULL CHECK (status IN ('waiting', 'dialling', 'done')),
+        rank INTEGER NOT NULL,
+        due_s REAL NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        granted INTEGER NOT NULL DEFAULT 0,
+        day TEXT NOT NULL DEFAULT '',
+        attempts_that_day INTEGER NOT NULL DEFAULT 0,
+        result TEXT NOT NULL DEFAULT '',
+        PRIMARY KEY (campaign, number)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE INDEX IF NOT EXISTS campaign_queue
+        ON campaign_prospects (campaign, status, rank, due_s, position)
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS campaign_attempts (
+        campaign TEXT NOT NULL REFERENCES campaigns(name),
+        number TEXT NOT NULL,
+        attempt INTEGER NOT NULL,
+        dialled_s REAL NOT NULL,
+        call_id TEXT NOT NULL DEFAULT '',
+        ended_s REAL,
+        outcome TEXT NOT NULL DEFAULT '',
+        because TEXT NOT NULL DEFAULT '',
+        talk_s REAL NOT NULL DEFAULT 0,
+        cost REAL NOT NULL DEFAULT 0,
+        currency TEXT NOT NULL DEFAULT '',
+        variant TEXT NOT NULL DEFAULT '',
+        stage TEXT NOT NULL DEFAULT '',
+        converted INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (campaign, number, attempt)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS campaign_refusals (
+        campaign TEXT NOT NULL REFERENCES campaigns(name),
+        number TEXT NOT NULL,
+        code TEXT NOT NULL,
+        times INTEGER NOT NULL DEFAULT 1,
+        last_s REAL NOT NULL,
+        PRIMARY KEY (campaign, number, code)
+    ) WITHOUT ROWID
+    """,
+)
+
+_STANDING: Final = (
+    "SELECT number, position, zones, status, rank, due_s, attempts, granted, day, "
+    "attempts_that_day, result FROM campaign_prospects WHERE campaign = ? AND "
+)
+
+
+@frozen
+class Saved:
+    """A campaign's own row. `wanted`: "run" or "pause"."""
+
+    name: str
+    source: str
+    digest: str
+    columns: tuple[str, ...]
+    wanted: str
+    owner: str
+    host: str
+    pid: int
+    lease_until_s: float
+    last_dial_s: float | None
+    day: str
+    calls_that_day: int
+
+
+def campaign_of(c: sqlite3.Connection, name: str) -> Saved | None:
+    """The campaign of that name."""
+    row = c.execute(
+        "SELECT name, source, digest, columns, wanted, owner, host, pid, lease_until_s, "
+        "last_dial_s, day, calls_that_day FROM campaigns WHERE name = ?",
+        (name,),
+    ).fetchone()
+    if row is None:
+        return None
+    _name, source, digest, columns, *rest = row
+    return Saved(name, source, digest, tuple(json.loads(columns)), *rest)
+
+
+def totals_of(c: sqlite3.Connection, saved: Saved, began_s: float) -> Totals:
+    """The campaign's totals, for `next_move`."""
+    (active,) = c.execute(
+        "SELECT count(*) FROM campaign_prospects WHERE campaign = ? AND status = 'dialling'",
+        (saved.name,),
+    ).fetchone()
+    return Totals(began_s, active, saved.last_dial_s, saved.day, saved.calls_that_day)
+
+
+def standing_of(c: sqlite3.Connection, campaign: str, number: str) -> Standing | None:
+    """Where a prospect stands."""
+    row = c.execute(
+        _STANDING + "number = ?",
+        (campaign, number),
+    ).fetchone()
+    return None if row is None else _standing(row)
+
+
+def first_of(c: sqlite3.Connection, campaign: str, now_s: float) -> Standing | None:
+    """`core.campaign.head` of all prospects."""
+    for rank in RANKS:
+        row = c.execute(
+            _STANDING
+            + "status = 'waiting' AND rank = ? AND due_s <= ? ORDER BY due_s, position LIMIT 1",
+            (campaign, rank, now_s),
+        ).fetchone()
+        if row is not None:
+            return _standing(row)
+    return None
+
+
+def due_of(c: sqlite3.Connection, campaign: str) -> float | None:
+    """`core.campaign.next_due_s` of all prospects."""
+    times: list[float] = []
+    for rank in RANKS:
+        row = c.execute(
+            "SELECT due_s FROM campaign_prospects WHERE campaign = ? AND status = 'waiting' AND "
+            "rank = ? ORDER BY due_s LIMIT 1",
+            (campaign, rank),
+        ).fetchone()
+        times += row or ()
+    return min(times, default=None)
+
+
+def write_standing(c: sqlite3.Connection, campaign: str, standing: Standing) -> None:
+    """Keep where a prospect stands."""
+    s = standing
+    c.execute(
+        "UPDATE campaign_prospects SET position = ?, zones = ?, status = ?, rank = ?, due_s = ?, "
+        "attempts = ?, granted = ?, day = ?, attempts_that_day = ?, result = ? "
+        "WHERE campaign = ? AND number = ?",
+        (
+            *(s.position, zones_text(s.zones), s.status, s.rank, s.due_s, s.attempts, s.granted),
+            *(s.day, s.attempts_that_day, s.result, campaign, s.number),
+        ),
+    )
+
+
+def _standing(row: tuple[Any, ...]) -> Standing:
+    number, position, zones, *rest = row
+    return Standing(number, position, tuple(zones.split()), *rest)
+
+
+def zones_text(zones: tuple[str, ...]) -> str:
+    """Time zones as they are kept: their names have no spaces."""
+    return " ".join(zones)
+
+
+def about_text(prospect: Prospect) -> str:
+    """A prospect's data as they are kept."""
+    known = {name: getattr(prospect, name) for name in ("name", "company", "industry", "timezone")}
+    about: dict[str, Any] = {name: value for name, value in known.items() if value}
+    if prospect.extra:
+        about["extra"] = dict(prospect.extra)
+    return json.dumps(about, ensure_ascii=False, sort_keys=True)
+
+
+def prospect_of(c: sqlite3.Connection, campaign: str, number: str) -> Prospect:
+    """A prospect's data. It must be there."""
+    (about,) = c.execute(
+        "SELECT about FROM campaign_prospects WHERE campaign = ? AND number = ?",
+        (campaign, number),
+    ).fetchone()
+    return Prospect(**json.loads(about))
