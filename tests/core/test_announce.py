@@ -168,3 +168,43 @@ def test_who_is_asked_whether_he_is_there_hears_it_after_the_greeting() -> None:
     call.now_s += 3
     call.feed(d.ResponseDone(1))
     assert table.wake_at(call.c) == call.now_s + 10
+
+
+# ---------------------------------------------------------------- as an answer
+
+REPLY = d.Announce("I am sorry.", then_hang_up=True, answers=True)
+
+
+def test_an_answer_takes_the_words_it_answers_with_it() -> None:
+    call = Call().listening("auto")
+    call.feed(final("Please stop"), final("calling me"), interim("ever"))
+    (turn,) = begun(call.feed(REPLY))
+    assert (turn.text, turn.say) == ("Please stop calling me ever", "I am sorry.")
+    assert (call.c.words, call.c.interim) == ((), "")
+    assert table.wake_at(call.c) > call.now_s + 60, "no turn waits for its end"
+
+
+def test_an_answer_cuts_the_one_that_is_heard() -> None:
+    call = answering()
+    call.feed(ON, final("Stop calling me"))
+    said = call.feed(REPLY)
+    said += call.feed(d.ResponseDone(0))
+    turns = begun(call.commands)
+    assert turns[-1].text == "Stop calling me"
+    assert turns[-1].ends is not None
+
+
+def test_an_answer_to_words_that_joined_a_turn_goes_on_with_it() -> None:
+    call = Call().listening("auto")
+    call.turn("I told you.", 1)
+    call.feed(final("stop calling me"))
+    assert call.c.joins
+    call.feed(d.ResponseDone(0))
+    (turn,) = begun(call.feed(REPLY))
+    assert (turn.text, turn.joins) == ("stop calling me", True)
+
+
+def test_an_answer_to_nothing_is_just_said() -> None:
+    call = Call().listening("manual")
+    (turn,) = begun(call.feed(REPLY))
+    assert (turn.text, turn.joins, turn.say) == ("", False, "I am sorry.")

@@ -10,7 +10,7 @@ from attrs import frozen
 from structlog.typing import FilteringBoundLogger
 
 from vantum.config import Settings
-from vantum.core.decisions import Event
+from vantum.core.decisions import Announce, Event
 from vantum.core.events import Played, Prospect, ServerMessage
 from vantum.core.tokens import CountTokens, estimate_tokens
 from vantum.core.tools import Tool
@@ -49,6 +49,10 @@ class ClientSocket(Protocol):
         """Say goodbye with a close frame; returns when the peer has answered or is given up."""
 
 
+def _nothing_to_say(text: str) -> None:
+    return None
+
+
 @frozen
 class Call:
     """One call: who is speaking with what. Holds no state, but its `codec` may.
@@ -56,6 +60,9 @@ class Call:
     `prospect` is what the server itself knows of the person on the line, and `count_tokens` counts
     what a text takes in the model's context. `tools` are offered to the model besides the built-in
     ones; those that block share `tool_threads` (None: the call has its own).
+    `overhear` is told what the user has said of his turn so far, with each final transcript and
+    before anything is answered; what it gives is said instead of the model's answer. It must be
+    quick.
     `activity` and `detector` help to tell when a turn is over, if this machine has them.
     `new_id` makes UUIDv7 strings and `wall_ms` tells the time of day in milliseconds since 1970;
     both come from outside so that the same seed gives the same call.
@@ -77,6 +84,7 @@ class Call:
     count_tokens: CountTokens = estimate_tokens
     tools: tuple[Tool, ...] = ()
     tool_threads: trio.CapacityLimiter | None = None
+    overhear: Callable[[str], Announce | None] = _nothing_to_say
 
 
 @frozen

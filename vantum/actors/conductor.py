@@ -29,6 +29,7 @@ from vantum.core.decisions import (
     Command,
     Conversation,
     EndSession,
+    Event,
     FirstAudio,
     FlushRecogniser,
     Limits,
@@ -239,11 +240,23 @@ class Conductor:
                 self.conversation, _ = table.step(self.conversation, floor, trio.current_time())
             before, now_s = self.conversation, trio.current_time()
             self.conversation, commands = table.step(before, event, now_s)
+            if (announcement := self._overheard(event, before, commands)) is not None:
+                events.append(announcement)
             self.answering.latencies.turns.follow(before, event, self.conversation, now_s)
             for command in commands:
                 if (follows := await self._carry_out(command)) is not None:
                     events.append(follows)
             self.speculating.follow(self.conversation, event)
+
+    def _overheard(
+        self, event: Event, before: Conversation, commands: list[Command]
+    ) -> Announce | None:
+        """What is to be said to what the user has said, whatever the model would say to it."""
+        texts = [c.turn.text for c in commands if isinstance(c, StartResponse)]  # interim words too
+        if isinstance(event, Transcript) and event.is_final:
+            texts.append(" ".join((*before.words, event.text)))
+        found = (self.call.overhear(text) for text in texts if text)
+        return next((each for each in found if each is not None), None)
 
     async def _carry_out(self, command: Command) -> ResponseDone | TurnEnding | None:
         wall_ms = self.call.wall_ms

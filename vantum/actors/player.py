@@ -67,6 +67,7 @@ async def play(
     resampler = Resampler(playing.from_hz, playing.to_hz)
     # Even, or a sample would be cut in two.
     framer = Framer(2 * (playing.to_hz * playing.chunk_ms // 1000))
+    step = 2 * (playing.from_hz * playing.chunk_ms // 1000)
     made_s, stretches = 0.0, 0
 
     async def send(*chunks: bytes) -> None:
@@ -98,7 +99,10 @@ async def play(
                 await send(*framer.feed(resampler.feed(pcm)))
             case SpeechAudio(pcm=pcm):
                 made_s, stretches = made_s + len(pcm) / (2 * playing.from_hz), stretches + 1
-                await send(*framer.feed(resampler.feed(pcm)))
+                # A chunk's worth at once: what waits to leave is there once, and the first of it
+                # does not wait for the rest to be resampled.
+                for at in range(0, len(pcm), step):
+                    await send(*framer.feed(resampler.feed(pcm[at : at + step])))
             case SpeechWords(piece_index=index, words=words):
                 for word in words:
                     playout.word(word.text, word.start_s, word.end_s, index)

@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 from attrs import evolve
 
+from vantum.core.announcing import announce
 from vantum.core.bargein import Floor
 from vantum.core.barging import (
     answer_failed,
@@ -74,7 +75,6 @@ from vantum.core.messages import (
 )
 from vantum.core.moves import end_call, go_on, move, service_error
 from vantum.core.turn_taking import (
-    announce,
     is_auto,
     judge,
     mind_silence,

@@ -111,12 +111,14 @@ class Announce:
     """Somebody outside the conversation has it say this now, instead of what is being said.
 
     `then_hang_up`: they are the call's last words, which nothing that is said meanwhile interrupts;
-    it ends when they have been heard. `reason`: why it ends, for the record.
+    it ends when they have been heard. `reason`: why it ends, for the record. `answers`: it is the
+    answer to what the caller is saying, as far as he has said it.
     """
 
     text: str
     then_hang_up: bool = False
     reason: str = "the agent ended the call"
+    answers: bool = False
 
 
 @frozen
@@ -265,10 +267,10 @@ Command: TypeAlias = (
 class Turn:
     """One finished turn of the user: what was said, and the request that ended or began it.
 
-    `say`: not the user's turn but ours: a text to speak unasked. `resumes`: neither's: the answer
-    that was cut last goes on. `joins`: the text goes on with that of the turn before, whose answer
-    was dropped; it may be empty. `ends`: what is said are the last words, behind which the call
-    ends.
+    `say`: not the model's answer to it but ours; unasked, if there is no `text`. `resumes`:
+    neither's: the answer that was cut last goes on. `joins`: the text goes on with that of the turn
+    before, whose answer was dropped; it may be empty. `ends`: what is said are the last words,
+    behind which the call ends.
     """
 
     number: int

@@ -10,14 +10,11 @@ from __future__ import annotations
 from attrs import evolve
 
 from vantum.core.decisions import (
-    Announce,
     AskDetector,
-    CancelResponse,
     CloseRequested,
     Command,
     Conversation,
     FlushRecogniser,
-    Step,
     Tick,
     Turn,
 )
@@ -72,31 +69,6 @@ def say(c: Conversation, text: str, commands: list[Command]) -> Conversation:
     """Speak a text of our own, ahead of whoever waits."""
     turn = Turn(c.next_turn, "", c.start_request, say=text)
     return go_on(evolve(c, next_turn=c.next_turn + 1, queue=(turn, *c.queue)), commands)
-
-
-def announce(c: Conversation, e: Announce, now_s: float) -> Step:
-    """Say what somebody outside wants said: at once, or as soon as anything can be said.
-
-    What is being said is cut off, and an answer that is being thought of dropped. Passed over when
-    the call ends anyway.
-    """
-    commands: list[Command] = []
-    ending = c.closing is not None or any(turn.ends for turn in (c.turn, *c.queue) if turn)
-    if ending:
-        return c, commands
-    ends = CloseRequested(1000, e.reason) if e.then_hang_up else None
-    turn = Turn(c.next_turn, "", c.start_request, say=e.text, ends=ends)
-    # Those that wait already go first, and whoever waits for an answer waits on.
-    before = sum(1 for waiting in c.queue if waiting.say)
-    queue = (*c.queue[:before], turn, *c.queue[before:])
-    c = evolve(c, next_turn=c.next_turn + 1, queue=queue, joins=False)
-    if c.bargein.stopped_s is not None:  # an answer that was stopped is not to go on
-        c = evolve(c, bargein=c.bargein.confirmed())
-    if c.turn is not None:
-        commands.append(CancelResponse(c.turn.number, "announcement", interrupted=False))
-    elif c.state == "LISTENING":
-        c = go_on(c, commands)
-    return c, commands
 
 
 def _is_silent(c: Conversation) -> bool:
