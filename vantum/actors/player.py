@@ -12,6 +12,7 @@ import trio
 from attrs import define, field
 
 from vantum.actors.call import Inbox, Outgoing, Sender
+from vantum.actors.gate import Hold
 from vantum.core.audio import Framer
 from vantum.core.decisions import FirstAudio, RoleLost
 from vantum.core.dtmf import sounding_s, tone
@@ -40,7 +41,7 @@ class Playing:
 
     `playout` is the record of what was sent; the conductor reads it when it wants to know what was
     heard. `spoken` counts the pieces whose audio has come. `failure` is set if the synthesis broke
-    off. Until `committed` is set nothing leaves.
+    off. Until `committed` is set nothing leaves, and nothing begins to while `hold` keeps it.
     """
 
     turn: int
@@ -54,6 +55,7 @@ class Playing:
     spoken: int = 0
     marks: Marks = field(factory=Marks)
     committed: trio.Event | None = None
+    hold: Hold = field(factory=Hold)
 
 
 async def play(
@@ -88,14 +90,9 @@ async def play(
         match message:
             case SpeechPiece(text=text):
                 playout.piece(text, made_s)
-            case TonePiece(text=text, key=key):
-                index, pcm = playout.piece(text, made_s), tone(key, playing.from_hz)
-                # All of it or nothing: a key that was cut off was not pressed.
-                sent_s = made_s + sounding_s(key)
-                playout.word(text, sent_s, sent_s, index)
+            case TonePiece() as piece:
+                pcm = _tone(playing, piece, made_s)
                 made_s, stretches = made_s + len(pcm) / (2 * playing.from_hz), stretches + 1
-                playout.piece_end(index, made_s)
-                playing.spoken += 1
                 await send(*framer.feed(resampler.feed(pcm)))
             case SpeechAudio(pcm=pcm):
                 made_s, stretches = made_s + len(pcm) / (2 * playing.from_hz), stretches + 1
@@ -121,6 +118,17 @@ async def play(
         await trio.sleep_until(playout.finished_at_s or 0)
 
 
+def _tone(playing: Playing, piece: TonePiece, begins_s: float) -> bytes:
+    """A key's audio, whose place is noted: all of it is heard or nothing, since a key that was cut
+    off was not pressed."""
+    pcm, playout = tone(piece.key, playing.from_hz), playing.playout
+    index, sent_s = playout.piece(piece.text, begins_s), begins_s + sounding_s(piece.key)
+    playout.word(piece.text, sent_s, sent_s, index)
+    playout.piece_end(index, begins_s + len(pcm) / (2 * playing.from_hz))
+    playing.spoken += 1
+    return pcm
+
+
 async def _send_chunk(
     playing: Playing,
     pcm: bytes,
@@ -131,6 +139,8 @@ async def _send_chunk(
     if not playing.started:
         if playing.committed is not None:
             await playing.committed.wait()
+        if await playing.hold.passed():
+            playing.marks.mark("floor", trio.current_time())
         playing.started = True
         await out_tx.send(OutputStarted(playout.utterance_id, playing.wall_ms(), rate_hz))
     duration_s = len(pcm) / (2 * rate_hz)
