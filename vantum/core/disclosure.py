@@ -5,13 +5,18 @@ from __future__ import annotations
 import re
 from typing import Final
 
-#: What counts by default, in a few languages. Abbreviations count in capitals only: "j'ai" and
-#: "gli amici ai quali" say nothing of machines.
+#: What counts by default, in a few languages. Abbreviations count in capitals and with a word that
+#: makes them a speaker: "Acme AI", "j'ai" and "gli amici ai quali" say nothing of who is speaking.
 DEFAULT_DISCLOSURE: Final = (
-    r"\b(?:(?-i:AI|A\.I\.|KI|IA)\b|artificial (?:intelligence|voice)|"
-    r"(?:automated|virtual|digital|computer) (?:voice|assistant|agent|caller|call)\b|"
-    r"voice ?bot|robot|machine|künstliche (?:Intelligenz|Stimme)|intelligence artificielle|"
-    r"inteligencia artificial|intelligenza artificiale)"
+    r"\b(?:an? |the |eine |une |un['’]|una |[\w]+['’]s )(?-i:AI\b|A\.I\.|KI\b|IA\b)"
+    r"(?! (?:product|tool|solution|platform|company|start-?up|software|project)s?\b)|"
+    r"\b(?-i:AI|A\.I\.|KI|IA)[ -](?:voice|assistant|agent|caller|system|bot|representative|"
+    r"receptionist|assistent\w*|stimme)\b|"
+    r"\bartificial (?:intelligence|voice)\b|"
+    r"\b(?:automated|virtual|digital|computer) (?:voice|assistant|agent|caller|call|system)\b|"
+    r"\b(?:a|the|your) (?:voice ?bot|chat ?bot|robot|bot|machine)\b|"
+    r"\bkünstliche (?:intelligenz|stimme)\b|\bintelligence artificielle\b|"
+    r"\binteligencia artificial\b|\bintelligenza artificiale\b"
 )
 
 #: "I am not a robot" has the word and says the opposite.

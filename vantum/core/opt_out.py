@@ -19,7 +19,7 @@ _CALL: Final = r"(?:call|phone|ring|contact|dial|bother|disturb|harass|text)"
 _CALLING: Final = r"(?:calling|phoning|ringing|contacting|dialing|dialling|bothering|harassing)"
 _WHOM: Final = (
     r"(?:me|us|here|this (?:number|house|line|phone|office)|"
-    r"(?:my|our) (?:number|phone|cell|mobile|house|home|office|line|family))"
+    r"(?:my|our)(?: [\w']+)? (?:number|phone|cell|mobile|house|home|office|line|family))"
 )
 _NOT: Final = r"(?:don'?t|do not)"
 _YOU: Final = r"(?:you(?: all| guys| people)?|y'?all|your (?:people|company|system|robots?))"
@@ -32,7 +32,8 @@ _ON: Final = (
     r"about|from|because|'?cause|all the time|all day|every|so (?:much|often)|constantly|"
     r"with (?:this|these|that|your)|i|i'm|i've|i'd|i'll|i am|we|we're|you|you're|this is|that's|"
     r"it's|it is|there's|and|or|but|thank|thanks|okay|ok|take|remove|delete|put|don'?t|do not|no|"
-    r"never|stop|goodbye|bye|my number|your|for (?:this|that|any|god)|on (?:this|my)|"
+    r"never|stop|goodbye|bye|man|dude|bro|mate|my number|your|for (?:this|that|any|god)|on "
+    r"(?:this|my)|"
     r"at (?:this|my|work|home|all))(?: |$))"
 )
 #: "Not again today" is no "never again".
@@ -61,6 +62,7 @@ _STOP: Final = (
     rf"(?:stop|quit|cease) {_CALLING}(?: {_WHOM}{_ON}|{_END}|(?= again| any ?more| ever))",
     r"(?:stop|quit|cease) (?:with )?(?:these|those|your|the|all (?:these|those|the)) "
     r"(?:\w+ )?(?:phone )?calls",
+    rf"(?:stop|quit|cease) all (?:\w+ )?calls{_END}",
 )
 _ALONE: Final = (rf"leave (?:me|us) alone{_END}",)
 _DONT: Final = (
@@ -82,6 +84,9 @@ _DONT: Final = (
     rf"{_YOU} {_NOT} {_CALL}(?: {_WHOM})? (?:again|any ?more|ever again)\b{_FOR_GOOD}",
 )
 _WANT: Final = (
+    rf"{_NOT} want (?:anybody|anyone|nobody|no one) (?:to {_CALL}|{_CALLING}){_TAIL}",
+    rf"(?:nobody|no one) (?:ever )?{_CALL}s(?: {_WHOM})? {_AGAIN}",
+    rf"(?:i'm|i am|we're|we are) (?:not|never) (?:called|contacted) {_AGAIN}",
     rf"(?:{_NOT}|no longer|never|didn'?t) (?:ever )?(?:want|wish|like|need|care) (?:for )?{_YOU} "
     rf"(?:to (?:be )?)?(?:{_CALL}|{_CALLING}){_TAIL}",
     rf"(?:{_NOT}|no longer|never|rather not|prefer not|not)(?: ever)?(?: want| wish| like| care|"
@@ -103,6 +108,9 @@ _LISTED: Final = (
     rf"(?:take|remove|delete|erase) (?:my|our|this) (?:\w+ )?(?:number|contact|contacts|details|"
     rf"data|"
     rf"information|info)(?: off)?{_END}",
+    rf"(?:my|our|this) (?:\w+ )?(?:number|name|data|details|information) (?:removed|deleted|"
+    rf"taken off)"
+    rf"(?:{_END}| (?:from|off) (?:of )?(?:your|the|this|that|any|all)\b)",
     rf"(?:remove|unsubscribe) me{_END}",
     rf"(?:take|get) (?:me|us) off{_END}",
     rf"(?:be|get|been) (?:taken off|removed from|deleted from|off)(?: of)? (?:your|the|this|"
@@ -118,7 +126,16 @@ _LISTED: Final = (
     r"(?:the|a|your)"
     r"(?: \w+)? (?:do not call|don'?t call|no call)\b",
 )
+#: A threat says it too: with "if you call me again" alone one may be about to be invited.
+_THREAT: Final = (
+    rf"if you (?:ever )?{_CALL} {_WHOM} (?:again|any ?more|one more time|ever again) (?:i'll|i "
+    rf"will|"
+    r"i'm going to|i am going to|we'll|we will)[\w' ]{0,40}? (?:sue|report|police|lawyer|attorney|"
+    r"legal|court|ftc|fcc|complain|complaint)\b",
+)
 _OUT: Final = (
+    rf"(?:{_NOT}|did not|didn'?t|never|no longer) (?:give|gave|given|have|had) (?:you )?"
+    rf"(?:my |our |any |the )?(?:permission|consent) to {_CALL}\b",
     r"opt (?:me|us) out\b",
     r"(?:want|wish|like|please|how do i|can i|let me|i'll|i will|i|we) (?:to )?opt out\b",
     rf"(?:lose|forget|throw away|get rid of) (?:my|our|this) (?:phone )?number{_END}",
@@ -154,14 +171,14 @@ _NEGATED: Final = re.compile(
     r"(?: (?:ever|please|just|even))? $"
 )
 _YOU_NEGATED: Final = re.compile(
-    rf"\b{_YOU} (?:just |still |really )?(?:don'?t|do not|never|won'?t|will not|didn'?t|can'?t|"
-    rf"cannot)"
+    rf"\b(?:(?:if|when|unless|because|since|as) {_YOU} (?:just |still |really )?(?:don'?t|do not)|"
+    rf"{_YOU} (?:just |still |really )?(?:never|won'?t|will not|can'?t|cannot))"
     r"(?: (?:ever|even|just))? $"
 )
 #: "I don't call here any more", "they don't call me any more": nobody asks for anything.
 _STATED: Final = re.compile(
     r"\b(?:i|we|they|he|she|it|who|which|that|people|friends?|kids|children|why)"
-    r"(?: (?:just|really|usually|also|simply|often))? $"
+    r"(?: (?:just|really|usually|also|simply|often))? $|\b(?:the|these|those|my|our) \w+s $"
 )
 #: "You don't call me any more" is a complaint; with "I hope" or "if" before it, a request.
 _YOU_STATED: Final = re.compile(
@@ -175,7 +192,7 @@ _REQUESTS: Final = tuple(
         ("dont", _DONT),
         ("want", _WANT),
         ("listed", _LISTED),
-        ("out", _OUT),
+        ("out", (*_OUT, *_THREAT)),
     )
     for pattern in patterns
 )
@@ -228,9 +245,14 @@ def _is_meant(kind: str, words: str, before: str) -> bool:
             return not re.search(r"\b(?:they|he|she|you|who) (?:just |really )?$", before)
 
 
+#: They stand anywhere, and mean nothing.
+_OATHS: Final = re.compile(r"\b(?:f[u*]c?k(?:ing|in)|freaking|bloody|(?:god ?)?damn(?:ed)?) ")
+
+
 def _normal(text: str) -> str:
     """Small letters, single spaces, and ` .` for whatever ends a clause."""
-    plain = text.lower().replace("’", "'").replace("-", " ")
+    plain = text.lower().replace("’", "'").replace("-", " ").replace("wanna", "want to")
+    plain = _OATHS.sub("", plain)
     plain = re.sub(r"(?<=\d)[.,](?=\d)|[^\w\s'.!?;,:]", " ", plain)
     plain = re.sub(r"\b([ap])\.\s?m\b\.?", r"\1m", plain)
     return " ".join(re.sub(r"[.!?;,:]+", " . ", plain).split())
