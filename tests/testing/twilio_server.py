@@ -51,6 +51,10 @@ class WebhookServer:
     content_type: str = "text/xml"
     listener: MemoryListener = field(factory=MemoryListener)
     sockets: list[WebSocket] = field(factory=list)
+    raw: dict[str, bytes] = field(factory=dict)
+    #: Paths that are never answered.
+    hang: set[str] = field(factory=set)
+    refuse_streams: bool = False
     #: What becomes of a stream: told it, until it returns.
     on_stream: Callable[[WebSocket], object] | None = None
 
@@ -65,7 +69,7 @@ class WebhookServer:
 
     async def _serve(self, connection: trio.SocketStream) -> None:
         request, replay = await peek_request(connection)
-        if request is not None and wants_websocket(request):
+        if request is not None and wants_websocket(request) and not self.refuse_streams:
             await self._stream(replay)
             return
         wire = HttpWire(replay)
@@ -77,6 +81,9 @@ class WebhookServer:
     async def _answer(self, wire: HttpWire, request: h11.Request, body: bytes) -> None:
         target = request.target.decode()
         where, headers = urlsplit(target), {k.decode(): v.decode() for k, v in request.headers}
+        if "x-twilio-signature" not in headers:
+            await _send(wire, 403, "text/plain", b"not signed")
+            return
         form = dict(parse_qsl(body.decode(), keep_blank_values=True))
         query = dict(parse_qsl(where.query, keep_blank_values=True))
         validator = RequestValidator(AUTH_TOKEN)
@@ -85,13 +92,17 @@ class WebhookServer:
             trio.current_time(), request.method.decode(), where.path, query | form, genuine
         )
         self.asked.append(asked)
+        if where.path in self.hang:
+            await wire.gone()
+            return
+        if (data := self.raw.get(where.path)) is not None:
+            await _send(wire, 200, "audio/wav", data)
+            return
         answer = self.answers.get(where.path, "" if "status" in where.path else 404)
         if callable(answer):
             answer = answer(asked)
         status, text = (answer, "") if isinstance(answer, int) else (200, answer)
-        head = [("Content-Type", self.content_type), ("Content-Length", str(len(text.encode())))]
-        response = h11.Response(status_code=status, headers=head)
-        await wire.send(response, h11.Data(data=text.encode()), h11.EndOfMessage())
+        await _send(wire, status, self.content_type, text.encode())
 
     async def _stream(self, replay: ReplayStream) -> None:
         socket = await accept(replay, subprotocol=None, max_message_bytes=2**20)
@@ -101,6 +112,12 @@ class WebhookServer:
         while await socket.receive() is not None:
             pass
         await trio.aclose_forcefully(replay)
+
+
+async def _send(wire: HttpWire, status: int, kind: str, body: bytes) -> None:
+    head = [("Content-Type", kind), ("Content-Length", str(len(body)))]
+    response = h11.Response(status_code=status, headers=head)
+    await wire.send(response, h11.Data(data=body), h11.EndOfMessage())
 
 
 @asynccontextmanager

@@ -29,6 +29,7 @@ class Utterance:
 
     mulaw: bytes
     sound: Sound | None = None
+    asked_s: float = field(factory=trio.current_time)
     began_s: float | None = None
     done: trio.Event = field(factory=trio.Event)
     sent: int = 0
@@ -76,12 +77,14 @@ class Leg:
                 sink(frame)
 
     def _next(self) -> bytes:
-        if not self._queue:
+        assert self.answered_s is not None
+        frame_s = self.answered_s + (self._frame - 1) * FRAME_S
+        # A frame that was begun before somebody opened their mouth is the room's.
+        if not self._queue or self._queue[0].asked_s > frame_s + _EPSILON:
             return ROOM
         utterance = self._queue[0]
         if utterance.began_s is None:
-            assert self.answered_s is not None
-            utterance.began_s = self.answered_s + (self._frame - 1) * FRAME_S
+            utterance.began_s = frame_s
             if not self.keeps:
                 self.utterances.clear()
             self.utterances.append(utterance)

@@ -140,9 +140,10 @@ async def _gather(
             prompting.cancel()
             while not finished.is_set():
                 count = len(pressed)
-                with trio.move_on_after(gather.timeout_s):
-                    await news.park()
-                if len(pressed) == count:
+                with trio.move_on_after(gather.timeout_s) as waiting:
+                    while len(pressed) == count and not finished.is_set():
+                        await news.park()
+                if waiting.cancelled_caught:
                     break
     finally:
         call.leg.key_sinks.remove(key)
