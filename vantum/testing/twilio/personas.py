@@ -201,7 +201,7 @@ async def _perform(person: Person, leg: Leg, step: Step) -> None:
                 leg.press(digit)
                 await trio.sleep(_KEY_S + gap_s)
         case HangUp():
-            await trio.sleep(FRAME_S)  # the last frame of what was said still goes out
+            await trio.sleep(1.5 * FRAME_S)  # the last frame of what was said still goes out
             raise PutDown("the person hangs up")
         case _ as never:
             assert_never(never)
