@@ -14,7 +14,7 @@ from vantum.actors.briefing import Briefing
 from vantum.actors.call import Call, Inbox, Outgoing, Sender
 from vantum.actors.chunker import Answer, Fallback, Said
 from vantum.actors.cut import CutAnswer
-from vantum.actors.gate import Antechamber, Gate
+from vantum.actors.gate import Antechamber, Gate, Hold
 from vantum.actors.latencies import Latencies
 from vantum.actors.line import AnswerLine, Talk
 from vantum.actors.player import Playing
@@ -77,6 +77,7 @@ class Answering:
     failures: int = 0
     speaking: trio.Lock = field(factory=trio.Lock)
     over: trio.Event = field(factory=trio.Event)
+    hold: Hold = field(factory=Hold)
     toolbox: Toolbox = field()
 
     @toolbox.default
@@ -204,6 +205,7 @@ class Answering:
                 call.wall_ms,
                 marks=marks,
                 committed=committed,
+                hold=self.hold,
             ),
             options,
             said=Said(marks=marks),

@@ -22,6 +22,7 @@ from vantum.actors.speculating import Speculating
 from vantum.actors.summarising import Summarising
 from vantum.core import conversation as table
 from vantum.core.bargein import BargeIn
+from vantum.core.barging import holds_answer
 from vantum.core.decisions import (
     Announce,
     AskDetector,
@@ -240,6 +241,7 @@ class Conductor:
                 self.conversation, _ = table.step(self.conversation, floor, trio.current_time())
             before, now_s = self.conversation, trio.current_time()
             self.conversation, commands = table.step(before, event, now_s)
+            self.answering.hold.hold(holds_answer(self.conversation))
             if (announcement := self._overheard(event, before, commands)) is not None:
                 events.append(announcement)
             self.answering.latencies.turns.follow(before, event, self.conversation, now_s)

@@ -1,4 +1,4 @@
-"""Between an answer that is made in secret and the world: nothing passes until it is committed."""
+"""Between an answer and the world: nothing passes until it is committed, or while it is held."""
 
 from __future__ import annotations
 
@@ -54,3 +54,31 @@ class Antechamber:
         """Like a channel's."""
         await self.committed.wait()
         await self.inbox_tx.send(value)
+
+
+def _open() -> trio.Event:
+    event = trio.Event()
+    event.set()
+    return event
+
+
+@define(eq=False)
+class Hold:
+    """What keeps an answer that is ready from beginning: the caller is speaking again."""
+
+    _free: trio.Event = field(factory=_open, init=False)
+
+    def hold(self, held: bool) -> None:
+        """From now on answers wait, or wait no longer."""
+        if not held:
+            self._free.set()
+        elif self._free.is_set():
+            self._free = trio.Event()
+
+    async def passed(self) -> bool:
+        """Returns when nothing holds the answer; whether something did."""
+        waited = False
+        while not self._free.is_set():
+            waited = True
+            await self._free.wait()
+        return waited

@@ -9,6 +9,8 @@ decide afterwards whether that was right:
 - After an echo, or after several false stops in a row, a voice proves nothing any more: for a while
   only words stop, and near an echo only words that are not the agent's.
 - "Yes", "no" or "okay" to a question of the agent's, or in its last moment, is an answer.
+- An answer that is ready waits with its first sound while a voice is heard that began after the
+  turn was judged over, and a moment longer for its words: they may go on with that turn.
 
 `BargeIn` is a value, as `vantum.core.endpointing.Endpointing` is: signs in, the next one out. What
 the agent is saying comes with each question as a `Floor`.
@@ -81,7 +83,8 @@ class BargeInOptions:
 
     Attributes:
         settle_s: with words that are none, so much silence is enough for a false stop.
-        voice_limit_s: a voice without words is no reason to be silent for longer.
+        voice_limit_s: a voice without words is no reason to be silent for longer, once an answer
+            was stopped; `hold_limit_s`: nor for longer before it begins.
         echo_memory_s: for so long after an echo, and with `duds` false stops in a row, a voice
             alone stops nothing.
     """
@@ -93,6 +96,7 @@ class BargeInOptions:
     backchannels: frozenset[str] = frozenset(BACKCHANNELS)
     settle_s: float = 0.4
     voice_limit_s: float = 5.0
+    hold_limit_s: float = 2.0
     echo_memory_s: float = 60.0
     duds: int = 2
 
@@ -316,6 +320,24 @@ class BargeIn:
         if self.voice_s is None or self.spent or not self.trusts_voice:
             return None
         return self.voice_s + self.options.voice_s
+
+    @property
+    def holds_until(self) -> float | None:
+        """Until when an answer that nobody has heard yet waits if nothing happens: a voice began
+        after it was begun. None: it need not wait.
+
+        A voice that proves nothing holds nothing up, and none that lasts without words does so for
+        long.
+        """
+        if self.spent or not self.trusts_voice:
+            return None
+        if self.voice_s is not None:
+            return self.voice_s + self.options.hold_limit_s
+        return self.quiet_s + self.options.settle_s
+
+    def held(self) -> BargeIn:
+        """The answer has waited for long enough for this voice."""
+        return evolve(self, spent=True)
 
     def resumes_at(self, text: str, floor: Floor) -> float | None:
         """When the answer that was stopped goes on if nothing happens; None: not by itself.

@@ -6,7 +6,8 @@ nothing else begins; then either the caller's words become a turn, or the answer
 was cut.
 
 Before an answer can be heard there is nothing to resume: words that come then belong to the turn
-that is being answered, so that answer is dropped and the words join the turn.
+that is being answered, so that answer is dropped and the words join the turn. While a voice is
+heard that may be about to say such words, an answer that is ready is held back.
 """
 
 from __future__ import annotations
@@ -75,12 +76,27 @@ def barge(c: Conversation, now_s: float, commands: list[Command]) -> Conversatio
 
 def _join(c: Conversation, turn: Turn, now_s: float, commands: list[Command]) -> Conversation:
     """The caller goes on while we think: what he says belongs to the turn he has begun."""
-    if turn.say or c.queue or not c.bargein.has_words(_text(c), Floor()):
+    if not _may_go_on(c):
         return c
+    if not c.bargein.has_words(_text(c), Floor()):
+        until_s = c.bargein.holds_until
+        waited = until_s is not None and now_s >= until_s
+        return evolve(c, bargein=c.bargein.held()) if waited else c
     commands.append(CancelResponse(turn.number, "user_interrupt", interrupted=True, joins=True))
     if turn.resumes:
         return evolve(c, bargein=c.bargein.stopped(now_s))
     return evolve(c, joins=True)
+
+
+def _may_go_on(c: Conversation) -> bool:
+    """Whether the caller's next words would go on with the turn whose answer is being made."""
+    ours = c.turn is None or bool(c.turn.say)
+    return is_auto(c) and c.state == "THINKING" and c.closing is None and not ours and not c.queue
+
+
+def holds_answer(c: Conversation) -> bool:
+    """Whether an answer that is ready has to wait: the caller has raised his voice again."""
+    return _may_go_on(c) and c.bargein.holds_until is not None
 
 
 def _look_back(c: Conversation, now_s: float, commands: list[Command]) -> Conversation:

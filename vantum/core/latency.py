@@ -31,6 +31,7 @@ Point: TypeAlias = Literal[
     "handover",
     "audio",
     "chunk",
+    "floor",
     "wire",
     "heard",
 ]
@@ -47,6 +48,7 @@ PartName: TypeAlias = Literal[
     "handover",
     "audio",
     "chunk",
+    "floor",
     "wire",
     "playback",
 ]
@@ -84,6 +86,7 @@ PATH: Final[tuple[Step, ...]] = (
     Step("handover", "handover", "framework", "Until the synthesiser had taken it."),
     Step("audio", "audio", "tts", "Until its first audio."),
     Step("chunk", "chunk", "tts", "Until there was enough of it for a chunk."),
+    Step("floor", "floor", "endpointing", "Until the caller, who spoke again, had fallen silent."),
     Step("wire", "wire", "framework", "Until the chunk was with the client's socket."),
     Step("heard", "playback", "client", "Until it was heard, if the client reports playback."),
 )
@@ -94,7 +97,7 @@ PARTS: Final[tuple[Step, ...]] = tuple(
     part for step in PATH for part in ((step, TOOLS) if step.point == TOOLS.point else (step,))
 )
 OWNERS: Final[dict[PartName, Owner]] = {step.part: step.owner for step in PARTS}
-_OPTIONAL: Final[tuple[Point, ...]] = ("flushed", "freed")
+_OPTIONAL: Final[tuple[Point, ...]] = ("flushed", "freed", "floor")
 
 
 @define
