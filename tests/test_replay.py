@@ -37,7 +37,7 @@ from vantum.replay import (
     replay_turn,
     save_answer,
 )
-from vantum.screen import Screen, answer_line, one_line, table, waterfall
+from vantum.screen import Screen, StatusLine, answer_line, one_line, table, waterfall
 from vantum.wire.fields import Vocabulary
 from vantum.wire.native import decode, encode
 
@@ -566,7 +566,7 @@ NEWS: list[News] = [
 
 def show_all(is_watched: bool) -> list[str]:
     lines: list[str] = []
-    with Screen(lines.append, 3.3, is_watched) as screen:
+    with Screen(lines.append, 3.3, StatusLine(is_watched)) as screen:
         for news in NEWS:
             screen.show(news)
     return lines
@@ -599,7 +599,7 @@ def test_of_a_long_guess_the_newest_words_are_shown(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    with Screen(print, 3.3, True) as screen:
+    with Screen(print, 3.3, StatusLine(True)) as screen:
         screen.show(Interim("many words came before these"))
         screen.show(Speaking(0.5))
     shown = capsys.readouterr().err.split("\r")[1]
@@ -607,7 +607,7 @@ def test_of_a_long_guess_the_newest_words_are_shown(
     assert len(shown) == 79
     for columns in range(1, 60):
         monkeypatch.setenv("COLUMNS", str(columns))
-        with Screen(print, 3.3, True) as screen:
+        with Screen(print, 3.3, StatusLine(True)) as screen:
             screen.show(Interim("many words came before these"))
             screen.show(Speaking(0.5))
         assert max(map(len, capsys.readouterr().err.split("\r"))) < columns + 1

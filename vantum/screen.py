@@ -20,50 +20,14 @@ _BAR = 30
 
 
 @define(eq=False)
-class Screen:
-    """Lines go to `say`; on a terminal, a status line on standard error moves below them."""
+class StatusLine:
+    """A line on standard error that moves, if that is a terminal: `is_watched`."""
 
-    say: Callable[[str], Any]
-    length_s: float = 0.0
     is_watched: bool = field(factory=lambda: sys.stderr.isatty())
     _line: str = field(default="", init=False)
-    _interim: str = field(default="", init=False)
 
-    def __enter__(self) -> Screen:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._draw("")
-
-    def show(self, news: News) -> None:
-        """Show what `replay_turn` tells."""
-        match news:
-            case Speaking(part) if part >= 1:
-                self._draw("  waiting for the answer …")
-            case Speaking(part):
-                done = round(part * _BAR)
-                seconds = f"{part * self.length_s:.1f} of {self.length_s:.1f} s"
-                bar = "█" * done + "░" * (_BAR - done)
-                line = f"  speaking  {bar} {seconds}  "
-                # Of a long guess the newest words are worth seeing.
-                room = max(0, _columns() - len(line))
-                guess = self._interim
-                self._draw(
-                    line + (guess if len(guess) <= room else "…" + guess[len(guess) - room + 1 :])
-                )
-            case Listening(answer_s):
-                self._draw(f"  listening {answer_s:.1f} s")
-            case Interim(text) if self.is_watched:
-                # The status line shows it with the next frame.
-                self._interim = one_line(text)
-            case Interim(text):
-                self.say(f"  …       {one_line(text)}")
-            case Said(who, text):
-                self._interim = ""
-                self._draw("")
-                self.say(f"  {who + ':':<7} {one_line(text)}")
-
-    def _draw(self, line: str) -> None:
+    def draw(self, line: str) -> None:
+        """Let it say something else; empty: it goes away."""
         if not self.is_watched:
             return
         line = line[: _columns()]
@@ -72,6 +36,50 @@ class Screen:
             # Back to the beginning, so that whatever is printed next overwrites it.
             click.echo(f"\r{line}{rest}" + ("" if line else "\r"), nl=False, err=True)
             self._line = line
+
+
+@define(eq=False)
+class Screen:
+    """Lines go to `say`; on a terminal, a status line on standard error moves below them."""
+
+    say: Callable[[str], Any]
+    length_s: float = 0.0
+    line: StatusLine = field(factory=StatusLine)
+    _interim: str = field(default="", init=False)
+
+    def __enter__(self) -> Screen:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.line.draw("")
+
+    def show(self, news: News) -> None:
+        """Show what `replay_turn` tells."""
+        match news:
+            case Speaking(part) if part >= 1:
+                self.line.draw("  waiting for the answer …")
+            case Speaking(part):
+                done = round(part * _BAR)
+                seconds = f"{part * self.length_s:.1f} of {self.length_s:.1f} s"
+                bar = "█" * done + "░" * (_BAR - done)
+                line = f"  speaking  {bar} {seconds}  "
+                # Of a long guess the newest words are worth seeing.
+                room = max(0, _columns() - len(line))
+                guess = self._interim
+                self.line.draw(
+                    line + (guess if len(guess) <= room else "…" + guess[len(guess) - room + 1 :])
+                )
+            case Listening(answer_s):
+                self.line.draw(f"  listening {answer_s:.1f} s")
+            case Interim(text) if self.line.is_watched:
+                # The status line shows it with the next frame.
+                self._interim = one_line(text)
+            case Interim(text):
+                self.say(f"  …       {one_line(text)}")
+            case Said(who, text):
+                self._interim = ""
+                self.line.draw("")
+                self.say(f"  {who + ':':<7} {one_line(text)}")
 
 
 def _columns() -> int:

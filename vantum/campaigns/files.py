@@ -25,7 +25,7 @@ from vantum.core.prompts import EXTRA_NAME, MAX_EXTRA
 _NUMBER: Final = ("number", "phone", "phone_number", "telephone", "mobile")
 _KNOWN: Final = ("name", "company", "industry", "timezone")
 #: A list's cell is a name or a short note; whoever puts a letter in it has mixed something up.
-MAX_CELL_CHARS: Final = 500
+MAX_CELL_CHARS: Final = 200
 _SEPARATORS: Final = ",;\t"
 _COLUMN: Final = "a letter, then letters, digits, spaces and _, at most 40"
 _MAX_SHOWN: Final = 60

@@ -33,7 +33,8 @@ _CLOCK: Final = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)")
 _DURATION: Final = re.compile(r"(\d{1,5}) ?(min|h|d)")
 _UNIT_S: Final = {"min": 60, "h": 3600, "d": 86_400}
 _NEVER: Final = "never"
-_MAX_TEXT_CHARS: Final = 2_000
+#: More is no greeting but a speech.
+_MAX_TEXT_CHARS: Final = 1_000
 #: What a list's own name ends with, if there is no campaign's file.
 LIST_SUFFIXES: Final = (".csv", ".tsv", ".txt", ".json", ".jsonl")
 
