@@ -17,6 +17,9 @@ from vantum.testing.deepgram_script import (
     Utterance,
 )
 
+#: What stays open behind a long stretch that is made final, for the words of the next `Finalize`.
+_LEFT_S = 0.5
+
 #: A message as it will be encoded.
 Body: TypeAlias = dict[str, Any]
 
@@ -89,10 +92,9 @@ class Listener:
             quiet = self.received - self._quiet_since
             if quiet * 1000 >= int(endpointing) * self._rate:
                 return [*messages, self._final(self.received, speech_final=True)]
-        # What is placed by `Finalize` needs the audio before it, however much there is.
         is_long = self.received - self._segment >= self.script.final_every_s * self._rate
-        if is_long and self.script.speech != "on_finalize":
-            messages.append(self._final(partial.start if partial else self.received))
+        if is_long:
+            messages.append(self._final(partial.start if partial else self._settled))
         elif self._on("interim_results") and (
             self.received - self._reported >= self.script.interim_every_s * self._rate
         ):
@@ -100,6 +102,14 @@ class Listener:
             shown = [*self._words, *([partial] if partial and partial.clear else [])]
             messages.append(self._results(shown, self.received, is_final=False))
         return messages + self._utterance_end(partial)
+
+    @property
+    def _settled(self) -> int:
+        """Up to here a long stretch without words is made final: what is placed by `Finalize`
+        needs some audio before it."""
+        if self.script.speech == "on_finalize":
+            return self.received - round(_LEFT_S * self._rate)
+        return self.received
 
     def _utterance_end(self, partial: Heard | None) -> list[Body]:
         gap_ms = self.query.get("utterance_end_ms")
