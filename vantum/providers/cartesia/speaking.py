@@ -31,7 +31,7 @@ from vantum.observe.logs import get_log
 from vantum.providers.cartesia import protocol
 from vantum.providers.cartesia.answer import Answer
 from vantum.providers.cartesia.link import Inbox, Link
-from vantum.providers.cartesia.protocol import Done, Failure, Voicing
+from vantum.providers.cartesia.protocol import Done, Failure, Reply, Voicing
 
 _log = get_log("cartesia")
 
@@ -199,13 +199,7 @@ class Speaking:
             case Failure():
                 return protocol.failed(reply)
             case _:
-                outputs = answer.take(reply, context.positions)
-                began = answer.delivered
-                while answer.delivered - began < _MOST_JOINED and (
-                    more := context.inbox.more_speech()
-                ):
-                    outputs += answer.take(more, context.positions)
-                await _give(speech_tx, joined(outputs))
+                await _give(speech_tx, self._ready(context, reply))
                 self._submit()
         spoken = all(position < answer.current for position in context.positions)
         if spoken and (len(self._contexts) > 1 or isinstance(reply, Done)):
@@ -215,6 +209,16 @@ class Speaking:
         elif isinstance(reply, Done):
             return ProviderError(protocol.NAME, "server", "the context ended too early")
         return None
+
+    def _ready(self, context: _Context, reply: Reply) -> list[TtsOutput]:
+        """What a reply gives, and what has come behind it; of its own, so that audio that waits to
+        be taken is there in one piece and not in those in which it came as well."""
+        answer = self._answer
+        began = answer.delivered
+        outputs = answer.take(reply, context.positions)
+        while answer.delivered - began < _MOST_JOINED and (more := context.inbox.more_speech()):
+            outputs += answer.take(more, context.positions)
+        return joined(outputs)
 
 
 def joined(outputs: Iterable[TtsOutput]) -> list[TtsOutput]:
