@@ -71,7 +71,8 @@ class Crew:
     """The workers of one server.
 
     Args:
-        command: the program of a worker; the number of its socket's descriptor is appended.
+        command: the program of a worker; the number of its socket's descriptor and its label (for
+            whoever looks at the list of processes) are appended.
         tasks: what each is given, by label.
         down: told of each that has ended.
 
@@ -176,7 +177,7 @@ class Crew:
         with theirs:
             try:
                 process = await trio.lowlevel.open_process(
-                    [*self.command, str(theirs.fileno())],
+                    [*self.command, str(theirs.fileno()), label],
                     stdin=subprocess.DEVNULL,
                     pass_fds=(theirs.fileno(),),
                     # Ctrl-C in a terminal is for the parent, which asks them itself.
