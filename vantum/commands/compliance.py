@@ -162,7 +162,7 @@ def consent_add(config: Path | None, **given: str) -> None:
 
     async def work(lists: Lists) -> None:
         added = await lists.consent(record)
-        click.echo("added" if added else "was on record already")
+        click.echo("added" if added else "was on record already; what is revoked stays so")
 
     _with_lists(config, work)
 

@@ -234,7 +234,7 @@ class Compliance:
     def _judge_colleague(self, number: str, connection: sqlite3.Connection) -> Refusal | None:
         reasons = []
         if number not in self._colleagues:
-            text = "calls are transferred to listed numbers only (compliance.colleagues)"
+            text = "calls are transferred to listed numbers only (transfer.numbers)"
             reasons.append(Reason("not_a_colleague", text))
         if number in self._opted_out or store.is_blocked(connection, number):
             reasons.append(Reason("do_not_call", "the number is on the do-not-call list"))
@@ -316,7 +316,7 @@ def open_compliance(
     compliance = settings.compliance
     return Compliance(
         compliance.rules,
-        compliance.colleague_numbers,
+        compliance.colleague_numbers | frozenset(settings.transfer.destinations.values()),
         compliance.permit_lifetime_ms / 1000,
         database,
         audit,

@@ -128,14 +128,13 @@ class FileJournal:
             _check_last(head, os.pread(file, head.size - head.start, head.start), self.key)
         rest = os.pread(file, size - head.size, head.size)
         line, end, torn = rest.partition(b"\n")
-        if end:
-            # The process died after the entry was written, and before the head was.
-            head = next_head(head, line + end, self.key)
-            self._keep(head)
-        else:
-            torn = line
+        if not end:
+            return head, line
+        # The process died after the entry was written, and before the head was.
+        head = next_head(head, line + end, self.key)
         if b"\n" in torn:
             raise Flaw(f"there are lines behind entry {head.count} that we did not write")
+        self._keep(head)
         return head, torn
 
     def _kept(self) -> Head | None:

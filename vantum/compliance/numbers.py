@@ -5,6 +5,7 @@ The package is loaded when it is first needed: its tables are large.
 
 from __future__ import annotations
 
+import importlib.resources
 import importlib.util
 from functools import cache
 from typing import TYPE_CHECKING, Final
@@ -26,15 +27,17 @@ _MAX_CHARS: Final = 40
 
 
 def check_installed() -> None:
-    """See that the package is there.
+    """See that the packages are there.
 
     Raises:
-        ConfigError: it is not; says how to install it.
+        ConfigError: one is not; says how to install it.
     """
-    if importlib.util.find_spec("phonenumbers") is None:
-        raise ConfigError(
-            'calling numbers needs a package that is not installed: pip install "vantum[phone]"'
-        )
+    for package in ("phonenumbers", "tzdata"):
+        if importlib.util.find_spec(package) is None:
+            raise ConfigError(
+                f"calling numbers needs a package that is not installed ({package}): "
+                'pip install "vantum[phone]"'
+            )
 
 
 def to_e164(text: str) -> str | None:
@@ -72,8 +75,10 @@ def _kinds() -> dict[int, LineKind]:
 def place_of(text: str) -> Place:
     """Country, kind of line and timezones of a number; nothing of any if it is not in use.
 
-    Timezones are those of the number's area; of a mobile number in most countries, all of the
-    country's. One that the timezone database does not have makes them unknown.
+    Timezones are those that the number's area may be in. libphonenumber has a mobile number's where
+    its prefix was given out, which need not be where it is, and for some areas a zone of another
+    country whose clocks show the same in winter only: there, all zones of the country count as
+    well. One that the timezone database does not have makes them unknown.
     """
     number = _parsed(text)
     if number is None:
@@ -85,11 +90,27 @@ def place_of(text: str) -> Place:
         return _NOWHERE
     region = phonenumbers.region_code_for_number(number) or ""
     kind = _kinds().get(phonenumbers.number_type(number), "unknown")
-    zones = [zone_named(name) for name in timezone.time_zones_for_number(number)]
+    names = dict.fromkeys(timezone.time_zones_for_number(number))
+    national = _zones_of_countries().get(region, ())
+    if kind == "mobile" or not set(names) <= set(national):
+        names |= dict.fromkeys(national)
+    zones = [zone_named(name) for name in names]
     known = tuple(zone for zone in zones if zone is not None)
     return Place(
         "" if region == _NO_REGION else region, kind, known if len(known) == len(zones) else ()
     )
+
+
+@cache
+def _zones_of_countries() -> dict[str, tuple[str, ...]]:
+    """IANA's table: ISO 3166 code → names of the country's timezones."""
+    table = importlib.resources.files("tzdata.zoneinfo").joinpath("zone.tab").read_text("utf-8")
+    found: dict[str, tuple[str, ...]] = {}
+    for line in table.splitlines():
+        if not line.startswith("#"):
+            country, _, name = line.split("\t")[:3]
+            found[country] = (*found.get(country, ()), name)
+    return found
 
 
 def zone_named(name: str) -> ZoneInfo | None:

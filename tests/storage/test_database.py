@@ -1,0 +1,156 @@
+"""The database: transactions, several processes, and files that are none."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import trio
+
+from tests.patience import HANG_S
+from vantum.config.storage import StorageSettings
+from vantum.errors import ConfigError, StorageError
+from vantum.storage.database import IN_MEMORY, open_database
+
+SCHEMA = ("CREATE TABLE IF NOT EXISTS numbers (n INTEGER PRIMARY KEY) STRICT",)
+
+
+def everything(connection: sqlite3.Connection) -> list[int]:
+    return [n for (n,) in connection.execute("SELECT n FROM numbers ORDER BY n")]
+
+
+@pytest.fixture(params=["file", IN_MEMORY])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> str | Path:
+    return tmp_path / "deep" / "vantum.sqlite3" if request.param == "file" else IN_MEMORY
+
+
+async def test_a_transaction_is_all_or_nothing(where: str | Path) -> None:
+    async with open_database(where, SCHEMA) as database:
+        await database.run(lambda c: c.execute("INSERT INTO numbers VALUES (1)"))
+
+        def half(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT INTO numbers VALUES (2)")
+            raise RuntimeError("half-way")
+
+        with pytest.raises(RuntimeError, match="half-way"):
+            await database.run(half)
+        with pytest.raises(sqlite3.IntegrityError):
+            await database.run(lambda c: c.execute("INSERT INTO numbers VALUES (1)"))
+        with pytest.raises(StorageError, match="no such table: letters"):
+            await database.run(lambda c: c.execute("SELECT * FROM letters"))
+        assert await database.run(everything) == [1]
+
+
+async def test_many_tasks_take_turns(where: str | Path) -> None:
+    async with open_database(where, SCHEMA) as database:
+
+        def next_one(connection: sqlite3.Connection) -> None:
+            (most,) = connection.execute("SELECT coalesce(max(n), 0) FROM numbers").fetchone()
+            connection.execute("INSERT INTO numbers VALUES (?)", (most + 1,))
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(20):
+                nursery.start_soon(database.run, next_one)
+        assert await database.run(everything) == list(range(1, 21))
+
+
+async def test_it_is_kept_and_opened_again(tmp_path: Path) -> None:
+    path = tmp_path / "vantum.sqlite3"
+    async with open_database(path, SCHEMA) as database:
+        await database.run(lambda c: c.execute("INSERT INTO numbers VALUES (7)"))
+    assert path.stat().st_mode & 0o077 == 0
+    async with open_database(path, (*SCHEMA, "CREATE TABLE IF NOT EXISTS more (x)")) as database:
+        assert await database.run(everything) == [7]
+        assert await database.run(lambda c: c.execute("PRAGMA journal_mode").fetchone()) == ("wal",)
+
+
+async def test_in_memory_it_runs_where_it_is_asked() -> None:
+    async with open_database(IN_MEMORY, ()) as database:
+        assert await database.run(lambda _: threading.current_thread()) is threading.main_thread()
+
+
+async def test_a_cancelled_task_that_waits_changes_nothing(tmp_path: Path) -> None:
+    began, go_on = threading.Event(), threading.Event()
+
+    def slowly(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO numbers VALUES (1)")
+        began.set()
+        assert go_on.wait(HANG_S)
+
+    async with open_database(tmp_path / "x.sqlite3", SCHEMA) as database:
+        async with trio.open_nursery() as nursery:
+            with trio.CancelScope() as waiting:
+                nursery.start_soon(database.run, slowly)
+                await trio.to_thread.run_sync(began.wait, HANG_S)
+                waiting.cancel()
+                await database.run(lambda c: c.execute("INSERT INTO numbers VALUES (2)"))
+            go_on.set()
+        assert await database.run(everything) == [1]
+
+
+async def test_a_lock_that_somebody_keeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vantum.storage.database._BUSY_S", 0.02)
+    path = tmp_path / "x.sqlite3"
+    async with open_database(path, SCHEMA) as database:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StorageError, match="database is locked"):
+            await database.run(everything)
+        other.execute("ROLLBACK")
+        other.close()
+        assert await database.run(everything) == []
+
+
+@pytest.mark.parametrize("kind", ["directory", "text", "below a file"])
+async def test_files_that_cannot_be_opened(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "x"
+    if kind == "directory":
+        path.mkdir()
+    else:
+        path.write_text("this is no database, and long enough to be sure of it " * 20)
+    if kind == "below a file":
+        path = path / "y"
+    with pytest.raises(ConfigError, match=r"storage\.path=.*cannot be opened: .*VANTUM_DATABASE"):
+        async with open_database(path, SCHEMA):
+            raise AssertionError
+
+
+def test_several_processes_open_and_write_a_new_file(tmp_path: Path) -> None:
+    script = """
+import sys, trio
+from vantum.storage.database import open_database
+def take(c):
+    (n,) = c.execute("SELECT count(*) FROM numbers").fetchone()
+    c.execute("INSERT INTO numbers VALUES (?)", (n,))
+async def main():
+    async with open_database(sys.argv[1], [sys.argv[2]]) as database:
+        for _ in range(50):
+            await database.run(take)
+trio.run(main)
+"""
+    path = tmp_path / "x.sqlite3"
+    command = [sys.executable, "-c", script, str(path), *SCHEMA]
+    processes = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(3)]
+    for process in processes:
+        _, complaint = process.communicate(timeout=HANG_S)
+        assert process.returncode == 0, complaint.decode()
+    connection = sqlite3.connect(path)
+    assert everything(connection) == list(range(150))
+    connection.close()
+
+
+def test_where_it_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    home = tmp_path / ".local" / "share" / "vantum" / "vantum.sqlite3"
+    assert StorageSettings().location == home
+    monkeypatch.setenv("XDG_DATA_HOME", "relative")
+    assert StorageSettings().file == home
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    assert StorageSettings().file == tmp_path / "data" / "vantum" / "vantum.sqlite3"
+    assert StorageSettings(path=" ~/x.db ").file == tmp_path / "x.db"
+    assert StorageSettings(path=":memory:").location == IN_MEMORY
