@@ -89,9 +89,6 @@ class Progress:
     ) -> Progress:
         """The call is said to be at `status`: the same value if that is no news."""
         if self.is_over:
-            # The length may come after an end that was concluded without the telephone company.
-            if duration_s is not None and self.duration_s is None and self.was_answered:
-                return evolve(self, duration_s=duration_s)
             return self
         if status in FINAL:
             return self._ended(status, now_s, duration_s)

@@ -33,11 +33,11 @@ class CostEstimate:
         return self.carrier + self.stt + self.llm + self.tts
 
     def to_json(self) -> dict[str, Any]:
-        """For JSON; amounts to a hundredth of a cent."""
+        """For JSON."""
         parts = {"carrier": self.carrier, "stt": self.stt, "llm": self.llm, "tts": self.tts}
         return {
-            "total": round(self.total, 4),
-            **{name: round(amount, 4) for name, amount in parts.items()},
+            "total": _rounded(self.total),
+            **parts,
             "currency": self.currency,
             "isEstimate": True,
         }
@@ -86,17 +86,21 @@ def estimate_cost(prices: Prices, usage: Usage, *, outbound: bool, number: str) 
     table = prices.outbound if outbound else prices.inbound
     minutes = math.ceil(usage.billed_s / 60)
     detection = prices.machine_detection if usage.machine_detection else 0.0
+    llm = (
+        usage.input_tokens * prices.llm_input_per_1m_tokens
+        + usage.output_tokens * prices.llm_output_per_1m_tokens
+    ) / 1e6
     return CostEstimate(
-        carrier=minutes * price_per_minute(table, number) + detection,
-        stt=usage.listened_s / 60 * prices.stt_per_minute,
-        llm=(
-            usage.input_tokens * prices.llm_input_per_1m_tokens
-            + usage.output_tokens * prices.llm_output_per_1m_tokens
-        )
-        / 1e6,
-        tts=usage.spoken_characters / 1000 * prices.tts_per_1k_characters,
+        carrier=_rounded(minutes * price_per_minute(table, number) + detection),
+        stt=_rounded(usage.listened_s / 60 * prices.stt_per_minute),
+        llm=_rounded(llm),
+        tts=_rounded(usage.spoken_characters / 1000 * prices.tts_per_1k_characters),
         currency=prices.currency,
     )
+
+
+def _rounded(amount: float) -> float:
+    return round(amount, 6)
 
 
 def model_tokens(turns: Iterable[tuple[bool, int]], *, prompt: int) -> tuple[int, int]:
