@@ -8,7 +8,7 @@ from typing import Protocol
 
 from attrs import frozen
 
-from vantum.telephony.orders import CallOrder, NoSuchCall, OrderError
+from vantum.telephony.orders import CallOrder, NoSuchCall, NotOurs
 from vantum.telephony.record import CallRecord
 
 
@@ -95,7 +95,7 @@ class OwnDialler:
 
     async def hang_up(self, call_id: str) -> None:
         """End it."""
-        with suppress(NoSuchCall, OrderError):
+        with suppress(NoSuchCall, NotOurs):
             await self.calls.hang_up(call_id)
 
     async def look_up(self, call_id: str, order: CallOrder, since_s: float) -> CallRecord | None:

@@ -43,7 +43,9 @@ class Owner:
     lease_s: float = LEASE_S
 
 
-def take_lease(c: sqlite3.Connection, name: str, source: str, owner: Owner, now_s: float) -> Saved:
+def take_lease(
+    c: sqlite3.Connection, name: str, source: str, timezone: str, owner: Owner, now_s: float
+) -> Saved:
     """Make the campaign if it is not there, and own it.
 
     Raises:
@@ -61,9 +63,9 @@ def take_lease(c: sqlite3.Connection, name: str, source: str, owner: Owner, now_
             f"(if that is dead, its lease ends in {left_s:.0f} s)"
         )
     c.execute(
-        "UPDATE campaigns SET owner = ?, host = ?, pid = ?, lease_until_s = ?, source = ? "
-        "WHERE name = ?",
-        (owner.token, owner.host, owner.pid, now_s + owner.lease_s, source, name),
+        "UPDATE campaigns SET owner = ?, host = ?, pid = ?, lease_until_s = ?, source = ?, "
+        "timezone = ? WHERE name = ?",
+        (owner.token, owner.host, owner.pid, now_s + owner.lease_s, source, timezone, name),
     )
     return _saved(c, name)
 

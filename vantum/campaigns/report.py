@@ -122,7 +122,7 @@ def _share(share: Share) -> dict[str, Any]:
     }
 
 
-def read_report(c: sqlite3.Connection, name: str, timezone: str, now_s: float) -> Report | None:
+def read_report(c: sqlite3.Connection, name: str, now_s: float) -> Report | None:
     """The figures of a campaign, in one look; None: there is no such campaign."""
     saved = campaign_of(c, name)
     if saved is None:
@@ -186,8 +186,8 @@ def read_report(c: sqlite3.Connection, name: str, timezone: str, now_s: float) -
             name,
         ),
         variants=_variants(c, name),
-        hours=_hours(c, name, ZoneInfo(timezone)),
-        timezone=timezone,
+        hours=_hours(c, name, ZoneInfo(saved.timezone)),
+        timezone=saved.timezone,
     )
 
 
@@ -204,7 +204,8 @@ def _pairs(c: sqlite3.Connection, query: str, name: str) -> dict[Any, Any]:
 
 def _variants(c: sqlite3.Connection, name: str) -> dict[str, Share]:
     rows = c.execute(
-        "SELECT variant, count(*), sum(outcome IN (SELECT value FROM json_each(?))), sum(converted) "
+        "SELECT variant, count(*), sum(outcome IN (SELECT value FROM json_each(?))), "
+        "sum(converted) "
         "FROM campaign_attempts WHERE campaign = ? AND talk_s > 0 GROUP BY 1 ORDER BY 1",
         (json.dumps(ANSWERED), name),
     ).fetchall()

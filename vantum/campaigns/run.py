@@ -307,7 +307,12 @@ class CampaignRun:
         if self._hanging_up:
             # It was placed while the others were ended.
             await self.dialler.hang_up(call_id)
-        await self._settle(number, attempt, await self.dialler.wait(call_id))
+        try:
+            record = await self.dialler.wait(call_id)
+        except NoSuchCall as error:
+            await self._over(number, attempt, None, INTERRUPTED, str(error))
+        else:
+            await self._settle(number, attempt, record)
 
     async def _settle(self, number: str, attempt: int, record: CallRecord) -> None:
         outcome = record.outcome or INTERRUPTED
@@ -351,9 +356,6 @@ class CampaignRun:
     async def _call_again(self, pending: Pending, call_id: str) -> None:
         try:
             await self._follow(pending.number, pending.attempt, call_id)
-        except NoSuchCall:
-            because = "its server has forgotten it"
-            await self._over(pending.number, pending.attempt, None, INTERRUPTED, because)
         finally:
             del self._calls[pending.number]
             self._changed.set()

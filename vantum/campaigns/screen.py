@@ -85,6 +85,11 @@ class CampaignScreen:
                 self._waiting = until
         self._draw()
 
+    def say_line(self, text: str) -> None:
+        """A line of somebody else's."""
+        self._line(text)
+        self._draw()
+
     def _clock(self, at_s: float) -> str:
         return clock(at_s, self.now_s())
 

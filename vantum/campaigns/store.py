@@ -193,7 +193,7 @@ def is_converted(record: CallRecord, outcome: str, conversion: Conversion) -> bo
 
 
 def _open(c: sqlite3.Connection, store: CampaignStore, source: str) -> Saved:
-    saved = take_lease(c, store.name, source, store.owner, store.now_s())
+    saved = take_lease(c, store.name, source, store.rules.timezone, store.owner, store.now_s())
     rows = c.execute(
         "SELECT number FROM campaign_prospects WHERE campaign = ? AND status = 'done' AND "
         "result = ?",

@@ -17,6 +17,7 @@ SCHEMA: Final[tuple[str, ...]] = (
     CREATE TABLE IF NOT EXISTS campaigns (
         name TEXT PRIMARY KEY,
         source TEXT NOT NULL DEFAULT '',
+        timezone TEXT NOT NULL DEFAULT 'UTC',
         digest TEXT NOT NULL DEFAULT '',
         columns TEXT NOT NULL DEFAULT '[]',
         created_s REAL NOT NULL,
@@ -95,6 +96,7 @@ class Saved:
 
     name: str
     source: str
+    timezone: str
     digest: str
     columns: tuple[str, ...]
     wanted: str
@@ -110,14 +112,25 @@ class Saved:
 def campaign_of(c: sqlite3.Connection, name: str) -> Saved | None:
     """The campaign of that name."""
     row = c.execute(
-        "SELECT name, source, digest, columns, wanted, owner, host, pid, lease_until_s, "
+        "SELECT name, source, timezone, digest, columns, wanted, owner, host, pid, lease_until_s, "
         "last_dial_s, day, calls_that_day FROM campaigns WHERE name = ?",
         (name,),
     ).fetchone()
     if row is None:
         return None
-    _name, source, digest, columns, *rest = row
-    return Saved(name, source, digest, tuple(json.loads(columns)), *rest)
+    _name, source, timezone, digest, columns, *rest = row
+    return Saved(name, source, timezone, digest, tuple(json.loads(columns)), *rest)
+
+
+def campaign_names(c: sqlite3.Connection) -> list[str]:
+    """All campaigns, the newest first."""
+    rows = c.execute("SELECT name FROM campaigns ORDER BY created_s DESC, name").fetchall()
+    return [name for (name,) in rows]
+
+
+def want(c: sqlite3.Connection, name: str, wanted: str) -> bool:
+    """Have the campaign "run" or "pause", whichever process runs it; False: there is none."""
+    return c.execute("UPDATE campaigns SET wanted = ? WHERE name = ?", (wanted, name)).rowcount > 0
 
 
 def totals_of(c: sqlite3.Connection, saved: Saved, began_s: float) -> Totals:
