@@ -13,6 +13,7 @@ import click
 import trio
 
 from vantum import __version__
+from vantum.commands.campaigns import campaign
 from vantum.commands.common import NAME, complain, config_option, load, one_line_errors
 from vantum.commands.compliance import GROUPS
 from vantum.config.load import Loaded, describe
@@ -246,5 +247,5 @@ def simulate(host: str) -> None:
     sys.exit(trio.run(partial(run_simulators, host, say=click.echo)))
 
 
-for _group in GROUPS:
+for _group in (*GROUPS, campaign):
     commands.add_command(_group)
