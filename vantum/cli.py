@@ -16,6 +16,7 @@ from vantum import __version__
 from vantum.commands.campaigns import campaign
 from vantum.commands.common import NAME, complain, config_option, load, one_line_errors
 from vantum.commands.compliance import GROUPS
+from vantum.commands.simulate import simulate
 from vantum.config.load import Loaded, describe
 
 _server_options: list[Callable[..., Any]] = [
@@ -231,21 +232,5 @@ def chat(config: Path | None, name: str | None, company: str | None, **options: 
     sys.exit(trio.run(until_signal, partial(run_chat, loaded, prospect=who, say=click.echo)))
 
 
-@commands.command()
-@click.option(
-    "--host",
-    default="127.0.0.1",
-    show_default=True,
-    metavar="ADDRESS",
-    help="Address to listen on.",
-)
-@one_line_errors
-def simulate(host: str) -> None:
-    """Start simulated Deepgram, OpenAI and Cartesia and print how to point a server at them."""
-    from vantum.running import run_simulators
-
-    sys.exit(trio.run(partial(run_simulators, host, say=click.echo)))
-
-
-for _group in (*GROUPS, campaign):
+for _group in (*GROUPS, campaign, simulate):
     commands.add_command(_group)

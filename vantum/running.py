@@ -348,28 +348,3 @@ def _title(recording: Recording) -> str:
     if file_rate_hz is not None:
         rates = f"{file_rate_hz} Hz (sent at {rates})"
     return f"{recording.name}: {wav.duration_s:.1f} s at {rates}"
-
-
-# ---------------------------------------------------------------- simulate
-
-
-async def run_simulators(host: str, *, say: Say) -> int:
-    """Run the simulated providers until SIGINT or SIGTERM. What is said is input for a shell.
-
-    Returns:
-        The process's exit code.
-    """
-    from vantum.testing import simulated_providers
-
-    # The peers take free ports; whether there are any is better said before they start.
-    for listener in await open_listeners(host, 0, "--host"):
-        await listener.aclose()
-    async with simulated_providers(host=host) as peers:
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            say("# Simulated Deepgram, OpenAI and Cartesia are running, until Ctrl-C.")
-            say("# Point a server at them: in another shell,")
-            for name, value in peers.environment().items():
-                say(f"export {name}={value}")
-            say(f"# then: vantum-actors run, or: vantum-actors replay {_a_recording()}")
-            await anext(aiter(signals))
-    return 0

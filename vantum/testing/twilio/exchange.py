@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -58,6 +58,8 @@ class Exchange:
     began_s: float = field(factory=trio.current_time)
     calls: dict[str, PhoneCall] = field(factory=dict)
     rooms: dict[str, bridge.Room] = field(factory=dict)
+    #: Told of each new call.
+    watchers: list[Callable[[PhoneCall], None]] = field(factory=list)
     _free_s: float = 0.0  # when the next call may be dialled
 
     # ------------------------------------------------------------ small things
@@ -135,6 +137,8 @@ class Exchange:
             updated_s=now_s,
         )
         self.calls[call.sid] = call
+        for watcher in self.watchers:
+            watcher(call)
         return call
 
     def place(self, account_sid: str, from_: str, to: str, options: CallOptions) -> PhoneCall:

@@ -85,6 +85,7 @@ class SimulatedTwilio:
         return {
             "TWILIO_ACCOUNT_SID": account.sid,
             "TWILIO_AUTH_TOKEN": account.auth_token,
+            "TWILIO_FROM_NUMBER": account.numbers[0],
             "TWILIO_BASE_URL": self.base_url,
         }
 

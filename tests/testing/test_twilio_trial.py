@@ -1,0 +1,136 @@
+"""What `simulate --twilio` offers: numbers that are answered, a caller, and reports of calls."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+import wave
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from tests.patience import HANG_S, nobody_listening
+from tests.testing.test_twilio_calls import ended, place
+from tests.testing.test_twilio_line import LOUD, Peer
+from tests.testing.twilio_server import HOST, STREAM, a_twilio
+from vantum.compliance.numbers import place_of, to_e164
+from vantum.config.load import load_settings
+from vantum.testing.twilio import trial
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "caller.wav"
+SIMULATE = (str(Path(sys.executable).parent / "vantum-actors"), "simulate", "--only-twilio")
+
+
+@pytest.mark.parametrize("inbound", [True, False])
+async def test_a_call_ends_in_a_recording_of_both_sides(
+    autojump_clock: trio.testing.MockClock, tmp_path: Path, inbound: bool
+) -> None:
+    said: list[str] = []
+    script = trial.trial_script([EXAMPLE])
+    # An agent that greets, and answers what is said 8 s into the stream.
+    peer = Peer([(0.2, "media", LOUD * 100), (7.8, "media", LOUD * 50)])
+    async with a_twilio(script, voice=STREAM) as (twilio, server), trio.open_nursery() as nursery:
+        server.on_stream = peer.serve
+        reporter = trial.Reporter(nursery, tmp_path, said.append)
+        twilio.exchange.watchers.append(reporter.watch)
+        if inbound:
+            call = twilio.ring(f"{HOST}/voice", trial.trial_caller([EXAMPLE]))
+        else:
+            call = place(twilio)
+        await ended(call)
+        await reporter.done.wait()
+        assert call.ended_because == "the person hangs up"
+        assert reporter.heard == 1
+        file = tmp_path / "call-1.wav"
+        assert said[-1].startswith(f"# call 1: {file}, ")
+        assert "left, the other side's speech, -2" in said[-1]
+        assert "right, the server's, -11.9" in said[-1]
+        with wave.open(BytesIO(file.read_bytes())) as recording:
+            assert recording.getnchannels() == 2
+        # They heard the greeting out before they spoke.
+        (utterance,) = call.leg.utterances
+        assert call.answered_s is not None
+        assert utterance.began_s == pytest.approx(call.answered_s + 2.2 + 1.5, abs=0.05)
+
+
+async def test_what_goes_wrong_is_told(
+    autojump_clock: trio.testing.MockClock, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    async with a_twilio(voice=403) as (twilio, _), trio.open_nursery() as nursery:
+        reporter = trial.Reporter(nursery, tmp_path, said.append)
+        twilio.exchange.watchers.append(reporter.watch)
+        await ended(twilio.ring(f"{HOST}/voice"))
+        assert said[1:] == [
+            "# call 1: failed (error 11200)",
+            "# call 1: Twilio would warn: 11200 HTTP retrieval failure: https://server.test/voice "
+            "answered with status 403",
+        ]
+        assert not reporter.heard
+        assert not await trio.Path(tmp_path / "call-1.wav").exists()
+
+
+def test_the_numbers_can_be_called() -> None:
+    script = trial.trial_script([])
+    assert set(script.personas) == set(trial.NUMBERS)
+    for number in trial.NUMBERS:
+        assert to_e164(number) == number
+        assert place_of(number).zones
+
+
+def test_a_voice_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "x.wav").write_text("no")
+    done = subprocess.run(
+        [*SIMULATE, "--voice", str(tmp_path / "x.wav")],
+        capture_output=True,
+        text=True,
+        timeout=HANG_S,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("vantum-actors: --voice: not a WAV file")
+
+
+def test_enter_calls_the_server_and_the_environment_can_be_read(tmp_path: Path) -> None:
+    with nobody_listening() as port:
+        command = [*SIMULATE, "--out", str(tmp_path), "--server", f"http://127.0.0.1:{port}"]
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            lines = []
+            for line in process.stdout:
+                lines.append(line.rstrip())
+                if "press Enter" in line:
+                    process.stdin.write("\n")
+                    process.stdin.flush()
+                if "Twilio would warn: 11205" in line:
+                    break
+            process.terminate()
+            assert process.wait(HANG_S) == 0
+    exports = [line.removeprefix("export ") for line in lines if not line.startswith("#")]
+    environment = dict(shlex.split(line)[0].split("=", 1) for line in exports)
+    loaded = load_settings(environment, None)
+    assert not loaded.warnings
+    assert loaded.settings.twilio.public_url == f"http://127.0.0.1:{port}"
+    assert loaded.settings.storage.file.parent == tmp_path
+
+
+def test_one_call_that_does_not_come_about_fails(tmp_path: Path) -> None:
+    with nobody_listening() as port:
+        url = f"http://127.0.0.1:{port}/twilio/voice"
+        done = subprocess.run(
+            [*SIMULATE, "--out", str(tmp_path), "--ring", url],
+            capture_output=True,
+            text=True,
+            timeout=HANG_S,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "# call 1: failed (error 11205)" in done.stdout
+    assert done.stderr == ""
