@@ -1,0 +1,216 @@
+"""Campaigns over whole phone calls: our server, its API and the simulated Twilio, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+import trio
+from trio.testing import MockClock
+
+from tests.campaigns.desk import NUMBERS, database_at
+from tests.telephony.office import API_TOKEN, BEGAN, Office, an_office
+from vantum.campaigns.dialling import Dialler, OwnDialler
+from vantum.campaigns.lease import Owner
+from vantum.campaigns.loading import load_list
+from vantum.campaigns.plan import read_plan
+from vantum.campaigns.remote import open_remote
+from vantum.campaigns.report import Report, read_report
+from vantum.campaigns.run import CampaignRun
+from vantum.campaigns.store import CampaignStore
+from vantum.errors import ConfigError
+from vantum.http import build_app
+from vantum.storage.database import Database
+from vantum.testing.twilio import (
+    AnsweringMachine,
+    Busy,
+    HangUp,
+    NoAnswer,
+    Pause,
+    Person,
+    Persona,
+    TwilioScript,
+)
+
+HUMAN, LINE_BUSY, AWAY, MACHINE, NOWHERE = (f"+1212555014{n}" for n in (2, 3, 4, 5, 6))
+FILE = """
+name = "spring"
+prospects = "list.csv"
+greeting = "Hello {{prospect.name|}}, this is Ada, an AI assistant."
+[pace]
+max_concurrent = 2
+calls_per_minute = 20
+[limits]
+attempts = 2
+[retry]
+busy = "10 min"
+no_answer = "20 min"
+[converted]
+outcomes = ["talked"]
+"""
+PERSONAS: dict[str, Persona] = {
+    HUMAN: Person((Pause(9), HangUp()), rings_s=3),
+    LINE_BUSY: Busy(),
+    AWAY: NoAnswer(),
+    MACHINE: AnsweringMachine(answered_by="machine_start"),
+}
+
+
+@asynccontextmanager
+async def a_campaign(
+    office: Office, directory: Path, numbers: tuple[str, ...], dialler: Dialler
+) -> AsyncIterator[tuple[CampaignRun, Database]]:
+    (directory / "list.csv").write_text("number\n" + "\n".join(numbers), "utf-8")
+    (directory / "spring.toml").write_text(FILE, "utf-8")
+    plan = read_plan(directory / "spring.toml")
+    now_s = office.calls.means.now_s
+    # Each is another process's, which is dead when the next one begins.
+    owner = Owner(pid=2**22 + round(now_s()) % 1000)
+    async with database_at(directory / "campaigns.sqlite3") as database:
+        store = CampaignStore(database, plan.name, owner, plan.rules, now_s, now_s())
+        await store.open("spring.toml")
+        await load_list(store, plan, NUMBERS, print)
+        yield CampaignRun(plan, store, dialler, now_s, lambda news: None), database
+
+
+async def figures(database: Database) -> Report:
+    report = await database.run(lambda c: read_report(c, "spring", BEGAN.timestamp()))
+    assert report is not None
+    return report
+
+
+@asynccontextmanager
+async def through_the_api(office: Office, token: str = API_TOKEN) -> AsyncIterator[Dialler]:
+    transport = httpx2.ASGITransport(build_app(office.server, office.desk.phone.routes))
+    async with open_remote("ws://server.test/ws", token, transport=transport) as remote:
+        yield remote
+
+
+@pytest.mark.parametrize("way", ["own", "api"])
+async def test_a_campaign_of_phone_calls(
+    tmp_path: Path, autojump_clock: MockClock, way: str
+) -> None:
+    """The same comes of it with calls of this process and with those of a running server."""
+    script = TwilioScript(answers=lambda number: PERSONAS[number])
+    async with an_office(script) as office, through_the_api(office) as remote:
+        compliance = office.desk.compliance
+        assert compliance is not None
+        await compliance.opt_out(NOWHERE, source="test")
+        dialler = OwnDialler(office.calls) if way == "own" else remote
+        numbers = (HUMAN, LINE_BUSY, NOWHERE, AWAY, MACHINE)
+        async with a_campaign(office, tmp_path, numbers, dialler) as (run, database):
+            with trio.fail_after(6 * 3600):
+                # The machine is called again tomorrow, which nobody waits for here.
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(_stop_after, run, 2 * 3600)
+                    assert not await run.run()
+            report = await figures(database)
+        assert report.outcomes == {"busy": 2, "no_answer": 2, "machine": 1, "talked": 1}
+        assert report.results == {
+            "busy": 1,
+            "no_answer": 1,
+            "refused: do_not_call": 1,
+            "talked": 1,
+        }
+        assert report.waiting == 1
+        assert report.refusals == {"do_not_call": 1}
+        assert (report.answered, report.converted) == (1, 1)
+        assert report.talk_s > 9
+        assert report.costs["USD"] > 0
+        greeted = {record.turns[0].said for record in await office.calls.list() if record.turns}
+        assert greeted == {"Hello, this is Ada, an AI assistant."}
+        assert office.is_idle()
+
+
+async def _stop_after(run: CampaignRun, after_s: float) -> None:
+    await trio.sleep(after_s)
+    run.stop()
+
+
+@pytest.mark.parametrize("way", ["own", "api"])
+async def test_a_process_that_dies_in_mid_call_leaves_a_call_that_is_found(
+    tmp_path: Path, autojump_clock: MockClock, way: str
+) -> None:
+    script = TwilioScript(answers=Person((Pause(40), HangUp()), rings_s=3))
+    async with an_office(script) as office, through_the_api(office) as remote:
+        dialler = OwnDialler(office.calls) if way == "own" else remote
+        async with a_campaign(office, tmp_path, (HUMAN, LINE_BUSY), dialler) as (run, _):
+            with trio.move_on_after(10):
+                await run.run()
+        assert len(office.calls.all_live) == 2
+        async with a_campaign(office, tmp_path, (HUMAN, LINE_BUSY), dialler) as (run, database):
+            assert await run.run()
+            report = await figures(database)
+        assert report.outcomes == {"talked": 2}
+        assert len(office.twilio.calls) == 2
+        assert office.is_idle()
+
+
+async def test_a_call_that_nobody_knows_of_is_not_dialled_again_at_once(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """The process died between its word that it would dial and the dialling."""
+
+    class Dies(OwnDialler):
+        async def place(self, order: object, call_id: str, key: str) -> str:
+            await trio.sleep_forever()
+            raise AssertionError
+
+    script = TwilioScript(answers=PERSONAS[HUMAN])
+    async with an_office(script) as office:
+        async with a_campaign(office, tmp_path, (HUMAN,), Dies(office.calls)) as (run, _):
+            with trio.move_on_after(10):
+                await run.run()
+        assert not office.twilio.calls
+        began_s = office.calls.means.now_s()
+        dialler = OwnDialler(office.calls)
+        async with a_campaign(office, tmp_path, (HUMAN,), dialler) as (run, database):
+            assert await run.run()
+            report = await figures(database)
+        assert report.outcomes == {"interrupted": 1, "talked": 1}
+        (record,) = await office.calls.list()
+        assert record.created_s - began_s >= 3600
+
+
+async def test_a_server_that_goes_down_and_forgets(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """Its calls fail with it; the campaign holds on, and calls again when it is back."""
+    script = TwilioScript(answers=PERSONAS[HUMAN])
+    is_down = False
+    async with an_office(script) as office:
+        served = httpx2.ASGITransport(build_app(office.server, office.desk.phone.routes))
+
+        class Gate(httpx2.AsyncBaseTransport):
+            async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+                if is_down:
+                    raise httpx2.ConnectError("refused")
+                return await served.handle_async_request(request)
+
+        async with (
+            open_remote("http://server.test", API_TOKEN, transport=Gate()) as remote,
+            a_campaign(office, tmp_path, (HUMAN,), remote) as (run, database),
+            trio.open_nursery() as nursery,
+        ):
+            is_down = True
+
+            async def comes_back() -> None:
+                nonlocal is_down
+                await trio.sleep(600)
+                is_down = False
+
+            nursery.start_soon(comes_back)
+            assert await run.run()
+            report = await figures(database)
+        assert report.outcomes == {"talked": 1}
+        assert report.attempts == {1: 1}
+
+
+async def test_a_server_that_does_not_let_us_in(autojump_clock: MockClock) -> None:
+    async with an_office() as office:
+        with pytest.raises(ConfigError, match="bring one of the server's API_TOKENS"):
+            async with through_the_api(office, token="another one"):
+                pass
