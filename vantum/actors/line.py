@@ -80,6 +80,11 @@ class AnswerLine:
             return True
         return not self.talk.is_speaking() if self.is_cut else self.talk.is_quiet()
 
+    @property
+    def is_over(self) -> bool:
+        """See `Line`."""
+        return self.ended.is_set()
+
     async def over(self) -> None:
         """See `Line`."""
         await self.ended.wait()

@@ -34,6 +34,7 @@ from vantum.config.speculation import SpeculationSettings
 from vantum.config.storage import StorageSettings
 from vantum.config.telephony import TwilioSettings
 from vantum.config.tools import ToolSettings
+from vantum.config.transfer import TransferSettings
 from vantum.config.turns import TurnSettings
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "StreamingSettings",
     "SttSettings",
     "ToolSettings",
+    "TransferSettings",
     "TtsSettings",
     "TurnSettings",
     "TwilioSettings",
@@ -84,5 +86,6 @@ class Settings:
     storage: StorageSettings = attrs.Factory(StorageSettings)
     compliance: ComplianceSettings = attrs.Factory(ComplianceSettings)
     twilio: TwilioSettings = attrs.Factory(TwilioSettings)
+    transfer: TransferSettings = attrs.Factory(TransferSettings)
     prices: PriceSettings = attrs.Factory(PriceSettings)
     log: LogSettings = attrs.Factory(LogSettings)

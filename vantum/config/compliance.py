@@ -72,10 +72,17 @@ class ComplianceSettings:
         "ones are built in.",
         env="COMPLIANCE_OPT_OUT_PHRASES",
     )
+    opt_out_reply: str = setting(
+        "I'm sorry for the disturbance. I have taken your number off our list, and we won't call "
+        "you again. Goodbye.",
+        "Said to somebody who asks not to be called again; then the call ends.",
+        env="COMPLIANCE_OPT_OUT_REPLY",
+        form="spoken",
+    )
     colleagues: str = setting(
         "",
-        "Numbers of our own people, comma-separated, in international form: calls may be "
-        "transferred to them, without hours and consent.",
+        "Numbers of our own people, comma-separated, in international form, besides those of "
+        "`transfer.numbers`: they may be called without hours and consent.",
         env="COMPLIANCE_COLLEAGUES",
         form="numbers",
     )

@@ -31,8 +31,10 @@ _FORMS: Final = {
     "holidays": "dates such as 2026-11-26 or, for each year, 12-25, comma-separated",
     "caps": 'numbers of calls by period, such as "3/1d, 7/7d" or "1/8h"',
     "countries": 'ISO codes of countries, comma-separated, such as "US, CA"',
+    "destinations": 'names with numbers, such as "sales=+12125550123, support=+12125550124"',
     "numbers": "phone numbers in international form, such as +12125550123, comma-separated",
     "pattern": "a regular expression",
+    "phone_tools": "auto or of send_digits, transfer, schedule_callback, do_not_call",
 }
 
 

@@ -310,7 +310,7 @@ def _meant(word: str, known: list[str]) -> str:
     near = difflib.get_close_matches(word, known, n=1)
     if near:
         return f"; did you mean {near[0]}?"
-    return f"; there are: {', '.join(known)}" if len(known) <= 20 else ""
+    return f"; there are: {', '.join(known)}" if len(known) <= 30 else ""
 
 
 def _line(text: str) -> str:

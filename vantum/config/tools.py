@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from attrs import frozen
 
 from vantum.config.base import setting
+
+#: What the agent can do on the phone.
+PHONE_TOOLS: Final = ("send_digits", "transfer", "schedule_callback", "do_not_call")
+
+
+def parse_phone_tools(text: str) -> tuple[str, ...]:
+    """Names out of `PHONE_TOOLS`. Raises ValueError if there are others."""
+    names = tuple(name for part in text.split(",") if (name := part.strip()))
+    if set(names) - {*PHONE_TOOLS, "auto"} or ("auto" in names and len(names) > 1):
+        raise ValueError(f"must be auto or of {', '.join(PHONE_TOOLS)}")
+    return names
 
 
 @frozen
@@ -17,6 +30,14 @@ class ToolSettings:
         "none; `auto`: all, with OpenAI itself or beside tools of your own (not every other server "
         "takes tools).",
         env="TOOLS_BUILT_IN",
+    )
+    phone: str = setting(
+        "auto",
+        "Which tools the agent has in a phone call besides, comma-separated (`send_digits`, "
+        "`transfer`, `schedule_callback`, `do_not_call`); empty: none; `auto`: all that can work "
+        "with these settings, wherever the built-in ones are offered by `auto`.",
+        env="TOOLS_PHONE",
+        form="phone_tools",
     )
     load: str = setting(
         "",
@@ -67,6 +88,13 @@ class ToolSettings:
         if self.built_in.strip().lower() == "auto":
             return None
         return tuple(name for part in self.built_in.split(",") if (name := part.strip()))
+
+    @property
+    def phone_names(self) -> tuple[str, ...] | None:
+        """In order; None for `auto`."""
+        if self.phone.strip().lower() == "auto":
+            return None
+        return parse_phone_tools(self.phone)
 
     @property
     def load_paths(self) -> tuple[str, ...]:

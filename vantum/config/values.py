@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from vantum.config.base import Secret
 from vantum.config.declared import MARKER_CHARS, Declared
+from vantum.config.tools import parse_phone_tools
+from vantum.config.transfer import parse_destinations
 from vantum.core.calling_hours import parse_holidays, parse_hours
 from vantum.core.cost import parse_rates
 from vantum.core.dial_policy import parse_caps
@@ -158,8 +160,10 @@ _READ_BY: Final[dict[str, Callable[[str], object]]] = {
     "holidays": parse_holidays,
     "caps": parse_caps,
     "countries": _countries,
+    "destinations": parse_destinations,
     "numbers": _numbers,
     "pattern": re.compile,
+    "phone_tools": parse_phone_tools,
 }
 
 

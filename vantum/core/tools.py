@@ -116,6 +116,10 @@ class Line(Protocol):
     def is_cut(self) -> bool:
         """Whether the answer was interrupted: nobody waits for the tool's result any more."""
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the call is over."""
+
     async def over(self) -> None:
         """Until the call is over."""
 
@@ -124,6 +128,7 @@ class _NoLine:
     """Where there is no call: each wish is refused."""
 
     is_cut = False
+    is_over = False
 
     def press(self, keys: str) -> None:
         raise ToolError("there is no line")

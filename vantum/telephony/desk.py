@@ -7,7 +7,7 @@ Without a phone nothing of it is there: no file, no client, no task.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -19,12 +19,12 @@ from vantum.compliance import check
 from vantum.compliance.audit import open_audit
 from vantum.compliance.check import Compliance
 from vantum.config import Settings
-from vantum.core.tools import Tool
 from vantum.observe.logs import get_log
 from vantum.storage.database import IN_MEMORY, Database, open_database
-from vantum.telephony import records
+from vantum.telephony import callbacks, records
+from vantum.telephony.abilities import Abilities
+from vantum.telephony.callbacks import Callbacks
 from vantum.telephony.calls import Calls, Means, Places
-from vantum.telephony.live import LiveCall
 from vantum.telephony.phone import Phone, has_phone, missing_for_rest, new_phone, no_phone
 from vantum.telephony.records import CallRecords
 
@@ -39,12 +39,13 @@ _log = get_log("phone")
 
 @define
 class Desk:
-    """What belongs to a phone. `calls`, `compliance` and `database` are None without one."""
+    """What belongs to a phone; all but `phone` is None without one."""
 
     phone: Phone
     calls: Calls | None = None
     compliance: Compliance | None = None
     database: Database | None = None
+    callbacks: Callbacks | None = None
 
     def attach(self, places: Places) -> None:
         """Where the sessions of calls are held: the server that the phone's routes are part of."""
@@ -74,7 +75,6 @@ async def open_desk(
     now_s: Callable[[], float] = time.time,
     new_id: Callable[[], str] = _new_id,
     transport: httpx2.AsyncBaseTransport | None = None,
-    tools_of: Callable[[LiveCall], Sequence[Tool]] | None = None,
 ) -> AsyncIterator[Desk]:
     """The desk that these settings ask for. At its end all calls are ended.
 
@@ -84,7 +84,6 @@ async def open_desk(
         now_s: the time of day, in seconds.
         new_id: makes UUIDs of version 7.
         transport: what Twilio's REST API is reached through instead of the network.
-        tools_of: what the model may call in a phone call, besides what it may anywhere.
 
     Raises:
         ConfigError: what it needs is not installed, not set, or cannot be opened.
@@ -93,7 +92,7 @@ async def open_desk(
         yield Desk(no_phone(settings))
         return
     async with AsyncExitStack() as stack:
-        schema = (*check.SCHEMA, *records.SCHEMA)
+        schema = (*check.SCHEMA, *records.SCHEMA, *callbacks.SCHEMA)
         storage = settings.storage
         where = IN_MEMORY if storage.is_in_memory else storage.file
         database = await stack.enter_async_context(open_database(where, schema))
@@ -110,10 +109,7 @@ async def open_desk(
         means = Means(settings, compliance, kept, carrier, missing, new_id, now_s)
         async with trio.open_nursery() as nursery:
             calls = Calls(means, nursery)
-            phone = new_phone(settings, calls, tools_of=tools_of or _no_tools, now_s=now_s)
-            yield Desk(phone, calls, compliance, database)
+            abilities = Abilities.of(settings, calls, compliance, database, now_s)
+            phone = new_phone(settings, calls, abilities, now_s=now_s)
+            yield Desk(phone, calls, compliance, database, abilities.callbacks)
             nursery.cancel_scope.cancel()
-
-
-def _no_tools(live: LiveCall) -> Sequence[Tool]:
-    return ()

@@ -122,13 +122,15 @@ class LiveCall:
             self._tell()
 
     def note(self, outcome: Outcome) -> None:
-        """What the conversation has come to, such as `transferred` or `opted_out`."""
-        self.noted = outcome
+        """What the conversation has come to, such as `transferred`; `opted_out` stays."""
+        if self.noted != "opted_out":
+            self.noted = outcome
 
-    def hand_over(self) -> None:
+    def hand_over(self, because: str) -> None:
         """The call goes on without us: right before `Carrier.redirect`. Somebody must then tell of
-        its end (`told`), if the telephone company does not."""
+        its end (`told`), if the telephone company does not. `because`: why our part is over."""
         self.handed_over = True
+        self._because(because)
 
     def hang_up(self, because: str) -> None:
         """Have it ended, whatever it is at; `over` is set when it is."""

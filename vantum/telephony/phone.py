@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 from starlette.routing import BaseRoute
 
 from vantum.config import Settings
-from vantum.core.tools import Tool
 from vantum.errors import ConfigError
+from vantum.telephony.abilities import Abilities
 from vantum.telephony.api import CallsApi
 from vantum.telephony.calls import Calls
-from vantum.telephony.live import LiveCall
 from vantum.telephony.streams import Streams
 from vantum.telephony.tokens import StreamTokens
 from vantum.telephony.webhooks import STREAM_PATH, VOICE_PATH, Webhooks
@@ -83,8 +82,8 @@ def missing_for_rest(settings: Settings) -> str:
 def new_phone(
     settings: Settings,
     calls: Calls,
+    abilities: Abilities,
     *,
-    tools_of: Callable[[LiveCall], Sequence[Tool]],
     now_s: Callable[[], float],
 ) -> Phone:
     """The phone of a server whose calls these are. `now_s` is the time of day, in seconds."""
@@ -92,10 +91,10 @@ def new_phone(
     secret = (twilio.stream_secret or twilio.auth_token).reveal()
     tokens = StreamTokens(secret, twilio.token_lifetime_ms / 1000, now_s)
     webhooks = Webhooks(twilio, tokens, calls)
-    streams = Streams(twilio, tokens, calls, tools_of)
+    streams = Streams(twilio, tokens, calls, abilities.equip)
     where = twilio.public_url.rstrip("/") or "http(s)://where-Twilio-reaches-this"
     return Phone(
-        (*webhooks.routes, *CallsApi(calls).routes),
+        (*webhooks.routes, *abilities.routes, *CallsApi(calls).routes),
         {STREAM_PATH: streams.serve, webhooks.stream_path: streams.serve},
         f"  phone rings at POST {where}{VOICE_PATH}",
     )

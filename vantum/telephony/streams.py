@@ -6,7 +6,7 @@ connection with 1008. After it, what cannot be understood is logged and passed o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import attrs
@@ -18,7 +18,6 @@ from vantum.actors.call import Call
 from vantum.config import PlayoutSettings, Settings
 from vantum.config.telephony import TwilioSettings
 from vantum.core.events import InputOptions
-from vantum.core.tools import Tool
 from vantum.http import ReplayStream
 from vantum.observe.logs import get_log
 from vantum.telephony.calls import Calls, prospect_of
@@ -46,13 +45,12 @@ class StreamRefused(Exception):
 
 @frozen
 class Streams:
-    """What serves Twilio's streams. `tools_of`: what the model may call in a phone call, besides
-    what it may anywhere."""
+    """What serves Twilio's streams. `equip`: gives a session what belongs to its phone call."""
 
     settings: TwilioSettings
     tokens: StreamTokens
     calls: Calls
-    tools_of: Callable[[LiveCall], Sequence[Tool]]
+    equip: Callable[[LiveCall, Call], Call]
 
     async def serve(self, server: Server, stream: ReplayStream) -> None:
         """Serve one connection until it is over."""
@@ -115,7 +113,7 @@ class Streams:
                 prospect_of(server.known_of(about), live.order),
                 phone_settings(server.settings, live),
             )
-            return attrs.evolve(call, tools=(*call.tools, *self.tools_of(live)))
+            return self.equip(live, call)
 
         try:
             held = await server.hold(
