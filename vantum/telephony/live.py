@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from vantum.admission import Place
     from vantum.telephony.orders import CallOrder
 
-#: How a session says that its client ended it; in a phone call that is the other party.
-_ENDED_THERE = "call ended by the client"
+#: How a session says that its client ended it, or just went; in a phone call that is the other
+#: party, and which of the two comes first is chance.
+_ENDED_THERE = ("call ended by the client", "the connection is gone")
 
 
 @define(eq=False)
@@ -117,7 +118,7 @@ class LiveCall:
         if self.conductor is not None:
             self._session_s = self.now_s() - self._session_began_s
             because = self.conductor.ended_because
-            self._because("the other party hung up" if because == _ENDED_THERE else because)
+            self._because("the other party hung up" if because in _ENDED_THERE else because)
             self.conductor = None
             self._tell()
 
