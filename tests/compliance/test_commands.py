@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -157,7 +158,7 @@ async def test_the_log_of_the_settings(tmp_path: Path) -> None:
     assert await audit.last_at_s() == 0
     async with trio.open_nursery() as nursery:
         for n in range(5):
-            nursery.start_soon(lambda n=n: audit.append("x", n=n))
+            nursery.start_soon(partial(audit.append, "x", n=n))
     assert await audit.last_at_s() == 1e9
     assert FileJournal(tmp_path / "audit.jsonl", b"hunter2").head().count == 5
     with pytest.raises(AuditError, match=r"none is set .*\(compliance\.audit_file, AUDIT_FILE\)"):
