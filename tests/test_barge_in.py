@@ -170,7 +170,7 @@ async def test_a_sound_too_short_stops_nothing(autojump_clock: object) -> None:
         openai=model(), deepgram=hears(), activity=LoudnessEar(), cartesia=FAST
     ) as caller:
         await asked(caller)
-        await caller.speak(0.1, LOUD)
+        await caller.speak(0.06, LOUD)
         await caller.speak(16)
         assert not caller.messages(e.OutputCancelled)
         assert said(caller)[-1] == ("assistant", SPOKEN, False)
@@ -238,6 +238,53 @@ async def test_who_goes_on_while_we_think_has_said_one_thing(autojump_clock: obj
         assert context[1:] == [{"role": "user", "content": "Hello there. tell me more"}]
         assert states(caller)[-1] == "RESPONDING"
         assert not caller.messages(e.Interrupted)
+
+
+async def ready_while_he_speaks(caller: Caller, sound_s: float) -> float:
+    """The caller makes a sound just before the answer would begin; when that was over."""
+    await caller.start(turn_detection="auto")
+    await caller.speak(0.2)
+    await caller.speak(0.6, LOUD)
+    await caller.speak(0.8)
+    assert states(caller)[-1] == "THINKING"
+    await caller.speak(0.3)
+    await caller.speak(sound_s, LOUD)
+    ended_s = trio.current_time()
+    await caller.speak(9)
+    return ended_s
+
+
+async def test_an_answer_that_is_ready_waits_for_who_has_begun_to_speak(
+    autojump_clock: object,
+) -> None:
+    """His words go on with the turn; nobody has heard a syllable of the answer to half of it."""
+    heard = DeepgramScript(
+        (Utterance(_words("Hello there."), 0.9), Utterance(_words("tell me more"), 9.0)),
+        repeat=False,
+        lead_s=0.2,
+    )
+    slow = model(first_token_s=1.2)
+    async with a_call(openai=slow, deepgram=heard, activity=LoudnessEar(), cartesia=FAST) as caller:
+        await ready_while_he_speaks(caller, 0.9)
+        context = caller.openai.chats[-1].body["messages"]
+        assert context[1:] == [{"role": "user", "content": "Hello there. tell me more"}]
+        assert len(caller.messages(e.OutputStarted)) == 1
+        assert not caller.messages(e.Interrupted)
+
+
+async def test_an_answer_that_waited_for_a_cough_goes_on_with_its_ledger(
+    autojump_clock: object,
+) -> None:
+    async with a_call(
+        openai=model(first_token_s=1.2), deepgram=hears(), activity=LoudnessEar(), cartesia=FAST
+    ) as caller:
+        ended_s = await ready_while_he_speaks(caller, 0.6)
+        (began_s,) = caller.when(e.OutputStarted)
+        assert 0.2 < began_s - ended_s < 0.5
+        assert caller.conductor is not None
+        (turn, *_) = caller.conductor.latencies
+        assert turn.parts_ms["floor"] > 300
+        assert turn.parts_ms["wire"] < 50
 
 
 async def test_a_late_report_corrects_what_the_model_is_told(autojump_clock: object) -> None:

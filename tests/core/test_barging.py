@@ -10,6 +10,7 @@ from vantum.core import conversation as table
 from vantum.core import decisions as d
 from vantum.core import events as e
 from vantum.core.bargein import BargeIn, BargeInOptions, Floor
+from vantum.core.barging import holds_answer
 from vantum.core.messages import SttFlushed, VoiceEdge
 
 TEXT = "Our platform answers every call within a second and it never forgets what was said"
@@ -38,7 +39,7 @@ def begun(commands: list[d.Command]) -> list[d.Turn]:
 def stopped(call: Call) -> Call:
     """A voice has stopped the answer, and goes on."""
     call.feed(ON)
-    assert table.wake_at(call.c) == pytest.approx(call.now_s + 0.18)
+    assert table.wake_at(call.c) == pytest.approx(call.now_s + 0.1)
     said = call.wait(0.2)
     assert cancelled(said) == [d.CancelResponse(0, "user_interrupt", interrupted=True)]
     said = call.feed(d.ResponseDone(0))
@@ -291,6 +292,74 @@ def test_words_before_a_resumed_answer_sounds_keep_it_stopped() -> None:
     call.feed(d.ResponseDone(turn.number))
     call.feed(final("but tell me more."))
     assert [(t.text, t.joins) for t in begun(ended_turn(call))] == [("but tell me more.", False)]
+
+
+# ---------------------------------------------------------------- an answer that is ready waits
+
+
+def raised() -> Call:
+    """While the agent thinks, the caller raises his voice again."""
+    call = thinking()
+    assert not holds_answer(call.c), "nobody has spoken since"
+    call.feed(ON)
+    assert holds_answer(call.c)
+    return call
+
+
+def test_words_that_come_while_an_answer_waits_join_the_turn() -> None:
+    call = raised()
+    call.wait(0.5)
+    assert holds_answer(call.c)
+    (cut,) = cancelled(call.feed(interim("to know")))
+    assert cut.joins
+    call.feed(d.ResponseDone(0))
+    assert not holds_answer(call.c)
+
+
+@pytest.mark.parametrize("words", ["", "mm-hmm"])
+def test_a_sound_that_was_nothing_holds_an_answer_a_moment_longer(words: str) -> None:
+    call = raised()
+    call.wait(0.3)
+    call.feed(final(words), OFF)
+    assert holds_answer(call.c), "its words may be on their way"
+    assert table.wake_at(call.c) <= call.now_s + 0.4
+    call.wait(0.45)
+    assert not holds_answer(call.c)
+    assert not cancelled(call.wait(0.1))
+    call.feed(ON)
+    assert holds_answer(call.c), "a new voice"
+
+
+def test_a_hum_that_does_not_end_holds_no_answer_for_long() -> None:
+    call = raised()
+    call.wait(1.9)
+    assert holds_answer(call.c)
+    call.wait(0.2)
+    assert not holds_answer(call.c)
+    call.feed(d.FirstAudio(0))
+    assert not cancelled(call.wait(0.5)), "it has been passed over"
+
+
+def test_what_holds_no_answer() -> None:
+    call = thinking()
+    call.c = attrs.evolve(call.c, queue=(d.Turn(7, "earlier", e.Request()),))
+    call.feed(ON)
+    assert not holds_answer(call.c), "words would be a turn of their own"
+    call = raised()
+    call.feed(d.CloseRequested(1000, "time is up"))
+    assert not holds_answer(call.c)
+    call = raised()
+    call.feed(d.FirstAudio(0))
+    assert not holds_answer(call.c), "it sounds already"
+    for mode in ("words", "off"):
+        call = thinking()
+        call.c = attrs.evolve(call.c, bargein=BargeIn(BargeInOptions(mode=mode)))  # type: ignore[arg-type]
+        call.feed(ON)
+        assert not holds_answer(call.c)
+    call = Call().listening("manual")
+    call.turn("Hello.", 1)
+    call.feed(ON)
+    assert not holds_answer(call.c)
 
 
 # ---------------------------------------------------------------- explicit interrupts

@@ -88,8 +88,8 @@ class TurnSettings:
         choices=("auto", "words", "off"),
     )
     barge_in_ms: int = setting(
-        180,
-        "A voice that lasts so long stops the agent.",
+        100,
+        "A voice that lasts so long stops the agent; the embedded ear knows of none before 96 ms.",
         env="TURN_BARGE_IN_VOICE",
         low=40,
         high=5000,

@@ -90,7 +90,7 @@ class BargeInOptions:
     """
 
     mode: Mode = "auto"
-    voice_s: float = 0.18
+    voice_s: float = 0.1
     words: int = 1
     false_stop_s: float = 1.0
     backchannels: frozenset[str] = frozenset(BACKCHANNELS)

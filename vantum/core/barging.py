@@ -168,6 +168,8 @@ def barging_wakes_at(c: Conversation) -> float:
         at_s = c.bargein.resumes_at(_text(c), c.floor) if c.turn is None else None
     elif is_auto(c) and c.state == "RESPONDING" and c.closing is None and not _is_last(c):
         at_s = c.bargein.voice_due_s
+    elif _may_go_on(c):
+        at_s = c.bargein.holds_until
     return float("inf") if at_s is None else at_s
 
 
