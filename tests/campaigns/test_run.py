@@ -15,7 +15,6 @@ import trio
 from trio.testing import MockClock
 
 from tests.campaigns.desk import BEGIN, NUMBERS, POLL_S, Desk, open_desk
-from vantum.campaigns.dialling import Callback
 from vantum.campaigns.lease import CampaignBusy, LeaseLost, Owner
 from vantum.campaigns.run import (
     CampaignRun,
@@ -30,6 +29,7 @@ from vantum.campaigns.run import (
 from vantum.core.campaign import Standing
 from vantum.core.refusals import Reason, Refusal
 from vantum.errors import ConfigError, VantumError
+from vantum.telephony.callbacks import Callback
 from vantum.telephony.carrier import CarrierError
 from vantum.telephony.lines import NoLine
 from vantum.testing.network import Answer, Persona
@@ -275,15 +275,21 @@ async def test_callbacks_are_kept(tmp_path: Path, autojump_clock: MockClock) -> 
         async def open(self) -> list[Callback]:
             return list(self.waiting)
 
-        async def taken(self, callback: Callback) -> None:
+        async def taken(self, callback: Callback) -> bool:
             self.waiting.remove(callback)
+            return callback.id != "3"
 
     wishes = Wishes()
     at_s = BEGIN + 7 * 3600
 
     def persona(number: str, attempt: int) -> Answer:
         if number == ANN and attempt == 1:
-            wishes.waiting += [Callback("1", ANN, at_s), Callback("2", "+13125550199", at_s)]
+            wishes.waiting += [
+                Callback("1", ANN, at_s),
+                Callback("2", "+13125550199", at_s),
+                Callback("3", BOB, at_s),  # somebody else is faster
+                Callback("4", BOB, at_s, campaign_id="autumn"),
+            ]
             return Answer("callback")
         return Answer("talked")
 
@@ -296,8 +302,8 @@ async def test_callbacks_are_kept(tmp_path: Path, autojump_clock: MockClock) -> 
             (BOB, 1, "talked"),
         ]
         assert desk.network.dialled[-1][0] == pytest.approx(at_s, abs=1)
-        # Who is not on the list is somebody else's.
-        assert [wish.number for wish in wishes.waiting] == ["+13125550199"]
+        # Who is not on the list, or of another campaign, is somebody else's.
+        assert [wish.id for wish in wishes.waiting] == ["2", "4"]
 
 
 async def test_it_says_what_it_waits_for(tmp_path: Path, autojump_clock: MockClock) -> None:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from attrs import frozen
 
+from vantum.telephony.callbacks import Callback
 from vantum.telephony.orders import CallOrder, NoSuchCall, NotOurs
 from vantum.telephony.record import CallRecord
 
@@ -110,23 +111,14 @@ class OwnDialler:
         return self.calls.live(record.id) is not None
 
 
-@frozen
-class Callback:
-    """A prospect wants to be called at that time (seconds since 1970). `id`: whose wish it is."""
-
-    id: str
-    number: str
-    at_s: float
-
-
 class Callbacks(Protocol):
-    """Who wants to be called back."""
+    """Who wants to be called back: `vantum.telephony.callbacks.Callbacks`."""
 
     async def open(self) -> Iterable[Callback]:
         """The wishes that nobody has taken up yet."""
 
-    async def taken(self, callback: Callback) -> None:
-        """A campaign will call then."""
+    async def taken(self, callback: Callback) -> bool:
+        """Take a wish up; False: somebody else was faster."""
 
 
 @frozen
@@ -137,5 +129,6 @@ class NoCallbacks:
         """None."""
         return ()
 
-    async def taken(self, callback: Callback) -> None:
+    async def taken(self, callback: Callback) -> bool:
         """There is none to take."""
+        return False

@@ -185,8 +185,8 @@ class RemoteDialler:
         except ValueError:
             raise _Failed(answer.status_code, {}) from None
         if answer.status_code >= 400 or not isinstance(body, dict):
-            about = body.get("error") if isinstance(body, dict) else None
-            raise _Failed(answer.status_code, about if isinstance(about, dict) else {})
+            told = body.get("error") if isinstance(body, dict) else None
+            raise _Failed(answer.status_code, told if isinstance(told, dict) else {})
         return body
 
 

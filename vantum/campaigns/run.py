@@ -365,9 +365,13 @@ class CampaignRun:
         if self.now_s() < self._callbacks_at_s + _CALLBACKS_S:
             return
         self._callbacks_at_s = self.now_s()
-        for callback in await self.callbacks.open():
-            if await self.store.call_back(callback.number, callback.at_s):
-                await self.callbacks.taken(callback)
+        for wish in await self.callbacks.open():
+            if wish.campaign_id not in ("", self.plan.name):
+                continue
+            # Who is on the phone may still change the time.
+            may_call = await self.store.may_call_back(wish.number)
+            if may_call and await self.callbacks.taken(wish):
+                await self.store.call_back(wish.number, wish.at_s)
 
     async def _end_calls(self) -> None:
         async with trio.open_nursery() as nursery:

@@ -165,9 +165,13 @@ class CampaignStore:
         """The attempts that have not ended."""
         return await self._run(_pending)
 
-    async def call_back(self, number: str, at_s: float) -> bool:
-        """A prospect wants to be called then; False: it is none of ours, or has had enough."""
-        return await self._run(partial(_call_back, number=number, at_s=at_s))
+    async def may_call_back(self, number: str) -> bool:
+        """Whether that is one of the prospects, and would be called back if it wants to be."""
+        return await self._run(partial(_called_back, number=number, at_s=0.0)) is not None
+
+    async def call_back(self, number: str, at_s: float) -> None:
+        """A prospect wants to be called then."""
+        await self._run(partial(_call_back, number=number, at_s=at_s))
 
     async def counts(self) -> dict[tuple[str, str], int]:
         """How many prospects there are of each status and result."""
@@ -348,13 +352,19 @@ def _pending(c: sqlite3.Connection, store: CampaignStore) -> tuple[Pending, ...]
     return tuple(Pending(prospect_of(c, store.name, row[0]), *row) for row in rows)
 
 
-def _call_back(c: sqlite3.Connection, store: CampaignStore, number: str, at_s: float) -> bool:
+def _called_back(
+    c: sqlite3.Connection, store: CampaignStore, number: str, at_s: float
+) -> Standing | None:
     standing = standing_of(c, store.name, number)
     after = None if standing is None else called_back(standing, at_s)
-    if after is None or after.rank != CALLBACK or after.status != "waiting":
-        return False
-    write_standing(c, store.name, after)
-    return True
+    is_waiting = after is not None and (after.status, after.rank) == ("waiting", CALLBACK)
+    return after if is_waiting else None
+
+
+def _call_back(c: sqlite3.Connection, store: CampaignStore, number: str, at_s: float) -> None:
+    after = _called_back(c, store, number, at_s)
+    if after is not None:
+        write_standing(c, store.name, after)
 
 
 def _counts(c: sqlite3.Connection, store: CampaignStore) -> dict[tuple[str, str], int]:

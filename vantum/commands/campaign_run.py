@@ -12,9 +12,10 @@ from typing import Any, Final
 
 import click
 import trio
+import uuid_utils
 from attrs import define, frozen
 
-from vantum.campaigns.dialling import Callbacks, Dialler, NoCallbacks, OwnDialler
+from vantum.campaigns.dialling import Dialler, OwnDialler
 from vantum.campaigns.files import Numbers
 from vantum.campaigns.lease import Owner
 from vantum.campaigns.loading import load_list
@@ -31,6 +32,8 @@ from vantum.config.prompts import read_text
 from vantum.errors import ConfigError
 from vantum.observe.logs import configure_logs
 from vantum.storage.database import Database, open_database
+from vantum.telephony import callbacks
+from vantum.telephony.callbacks import Callbacks
 
 Say = Callable[[str], Any]
 
@@ -73,7 +76,7 @@ async def campaigns_database(settings: Settings) -> AsyncIterator[Database]:
         raise ConfigError(
             "storage.path=:memory: (VANTUM_DATABASE): a campaign must be kept; name a file"
         )
-    async with open_database(storage.file, SCHEMA) as database:
+    async with open_database(storage.file, (*SCHEMA, *callbacks.SCHEMA)) as database:
         yield database
 
 
@@ -114,10 +117,10 @@ async def run_campaign(
                 beating = await stack.enter_async_context(trio.open_nursery())
                 screen = stack.enter_context(CampaignScreen(say))
                 beating.start_soon(_beat, store, screen)
-                dialler, callbacks = await stack.enter_async_context(
-                    _open_dialler(settings, plan, through, say)
-                )
-                run = CampaignRun(plan, store, dialler, time.time, screen.show, callbacks=callbacks)
+                opening = _open_dialler(settings, plan, through, say)
+                dialler = await stack.enter_async_context(opening)
+                wishes = Callbacks(database, time.time, new_id=lambda: str(uuid_utils.uuid7()))
+                run = CampaignRun(plan, store, dialler, time.time, screen.show, wishes)
                 code = await _until_done(run, screen)
                 beating.cancel_scope.cancel()
         finally:
@@ -182,11 +185,11 @@ class _Stop:
 @asynccontextmanager
 async def _open_dialler(
     settings: Settings, plan: Plan, through: Through, say: Say
-) -> AsyncIterator[tuple[Dialler, Callbacks]]:
+) -> AsyncIterator[Dialler]:
     if through.url:
         script = read_text(Path(plan.script_file)) if plan.script_file else ""
         async with open_remote(through.url, through.token, script) as remote:
-            yield remote, NoCallbacks()
+            yield remote
         return
     from vantum.models import prepare_models
     from vantum.providers.registry import open_providers
@@ -205,7 +208,7 @@ async def _open_dialler(
                 "TWILIO_PUBLIC_URL and TWILIO_FROM_NUMBER, or give --url of a server that has one"
             )
         say(f"Listening on {url}")
-        yield OwnDialler(desk.calls), NoCallbacks()
+        yield OwnDialler(desk.calls)
 
 
 def echo_error(text: str) -> None:
