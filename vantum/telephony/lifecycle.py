@@ -136,7 +136,7 @@ async def _conclude(calls: Calls, live: LiveCall) -> None:
         # Cancelled: the process stops, or the task that held it failed.
         live.hang_up("server stopped")
         await _ask_to_end(calls, live)
-        live.told("completed" if live.progress.was_answered else "canceled")
+        live.assumed_over()
     record = live.conclude(calls.marker, calls.means.settings.prices.prices)
     if isinstance(live.failure, CallRefused):
         live.record = record = attrs.evolve(record, outcome="refused")
@@ -265,7 +265,7 @@ async def _end(calls: Calls, live: LiveCall) -> None:
         with trio.move_on_after(_GRACE_S):
             await live.until(lambda: live.progress.is_over)
         if not live.progress.is_over and live.record.direction == "inbound":
-            live.told("completed")
+            live.assumed_over()
     if not live.progress.is_over or live.hang_up_because:
         await _ask_to_end(calls, live)
         with trio.move_on_after(_CONFIRM_S):
@@ -279,7 +279,7 @@ async def _end(calls: Calls, live: LiveCall) -> None:
                 await live.conductor.inbox_tx.send(_HANG_UP)
             await live.until(lambda: live.conductor is None)
     # Nobody said so in time, but both ends have been seen to.
-    live.told("completed" if live.progress.was_answered else "canceled")
+    live.assumed_over()
 
 
 async def _ask_to_end(calls: Calls, live: LiveCall) -> None:

@@ -95,6 +95,13 @@ class LiveCall:
             self._because(because)
         self._move(progress)
 
+    def assumed_over(self) -> None:
+        """Nobody says that it is over, but all that there was of it here has ended."""
+        answered_s, duration_s = self.progress.answered_s, None
+        if answered_s is not None and self.session_is_over:
+            duration_s = max(0.0, self._session_began_s + self._session_s - answered_s)
+        self.told("canceled" if answered_s is None else "completed", duration_s=duration_s)
+
     def judged(self, answered_by: str) -> None:
         """Machine detection has a verdict, in Twilio's words."""
         self._move(self.progress.judged(answered_by))
