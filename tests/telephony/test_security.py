@@ -48,11 +48,11 @@ from vantum.websocket import connect
 SETUP = CallSetup(
     settings=SETTINGS,
     deepgram=DeepgramScript(("Hello there.",), lead_s=0.3, pause_s=60.0, repeat=False),
-    openai=OpenAIScript(lambda _: "Good morning. " * 4),
+    openai=OpenAIScript(lambda _: "Good morning. " * 2),
     cartesia=CartesiaScript(),
     direct=True,
 )
-CALLER = Person((Pause(0.3), Say("Hello there.", 0.6), Answered(), HangUp()))
+CALLER = Person((Pause(0.3), Say("Hello there.", 0.6), Answered(), HangUp()), quiet_s=0.6)
 OTHER_ACCOUNT = "AC" + "b" * 32
 
 
