@@ -13,6 +13,7 @@ import click
 from benchmarks import latency, scenarios
 from benchmarks.barging import barge_in
 from benchmarks.listening import detection_share
+from benchmarks.phone import phone
 from benchmarks.pure import pure
 from benchmarks.report import Row, machine, table
 from benchmarks.scenarios import Say, Scale
@@ -27,6 +28,7 @@ PARTS: dict[str, list[Callable[[Scale, Say], list[Row]]]] = {
     "e": [scenarios.interrupt],
     "f": [lambda scale, _: pure(scale.runs, scale.quick)],
     "i": [barge_in],
+    "p": [phone],
     "s": [speculation],
     "t": [detection_share],
 }

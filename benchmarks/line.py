@@ -147,12 +147,12 @@ class Line:
         self.events.clear()
 
 
-async def open_line(host: str, port: int, nursery: trio.Nursery) -> Line:
-    """Connect, upgrade, and wait for the connection ack."""
+async def upgrade(host: str, port: int, path: str) -> trio.SocketStream:
+    """Connect, and make a WebSocket of it. RuntimeError if the server refuses."""
     stream = await trio.open_tcp_stream(host, port)
     key = base64.b64encode(bytes(16)).decode()
     await stream.send_all(
-        f"GET /ws HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\n"
+        f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\n"
         f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n"
         "Sec-WebSocket-Version: 13\r\n\r\n".encode()
     )
@@ -165,7 +165,12 @@ async def open_line(host: str, port: int, nursery: trio.Nursery) -> Line:
         head += byte
     if b" 101 " not in head.split(b"\r\n")[0]:
         raise RuntimeError(f"the server refused: {head!r}")
-    line = Line(stream)
+    return stream
+
+
+async def open_line(host: str, port: int, nursery: trio.Nursery) -> Line:
+    """Connect, upgrade, and wait for the connection ack."""
+    line = Line(await upgrade(host, port, "/ws"))
     nursery.start_soon(line.listen)
     await line.until("connection.lifecycle.ack")
     return line

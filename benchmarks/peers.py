@@ -17,6 +17,7 @@ import trio
 from attrs import define, field
 
 from benchmarks.line import now_s
+from benchmarks.loudness import Loud
 from benchmarks.spans import AUDIO_BYTES, Noted, Serve, Spans, lines, numbered
 from vantum.testing import CartesiaScript, DeepgramScript, OpenAIScript
 from vantum.testing.cartesia import SimulatedCartesia
@@ -96,6 +97,8 @@ async def main(plan: dict[str, Any]) -> None:
             # Else an open microphone's silence is made final every 4 s, and a turn that ends just
             # then has nothing left to finalise: no words, and rightly no answer.
             final_every_s=plan.get("final_every_s", 1e9),
+            interim_every_s=plan.get("interim_every_s", 0.5),
+            source=Loud if plan.get("by_loudness") else None,
         )
     )
     openai = SimulatedOpenAI(OpenAIScript(answers, **plan.get("openai", {})))

@@ -65,29 +65,48 @@ class Process:
             raise RuntimeError(f"{self.name}: {command}: {answer['error']}")
         return answer
 
+    def said(self) -> str:
+        """What it has written to its standard error."""
+        with os.fdopen(os.open(f"/proc/self/fd/{self.errors.fileno()}", os.O_RDONLY), "rb") as all_:
+            return all_.read().decode(errors="replace")
+
     def _why(self) -> str:
-        self.errors.seek(0)
-        said = self.errors.read().decode(errors="replace").strip()
+        said = self.said().strip()
         return f":\n{said[-3000:]}" if said else ""
 
     # ------------------------------------------------------------ what the kernel says of it
 
     def cpu_s(self) -> float:
-        """Processor time so far, of all its threads, in user space and kernel."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        """Processor time so far, of all its threads and workers, in user space and kernel."""
+        return sum(map(_cpu_s, self._family()))
 
     def waited_s(self) -> float:
         """How long its main thread was ready to run and had no core."""
         return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[1]) / 1e9
 
     def memory_kb(self) -> tuple[int, int]:
-        """RSS and PSS in KiB."""
-        text = Path(f"/proc/{self.pid}/smaps_rollup").read_text()
-        rss, pss = (re.search(rf"^{name}:\s+(\d+) kB", text, re.M) for name in ("Rss", "Pss"))
-        assert rss is not None
-        assert pss is not None
-        return int(rss[1]), int(pss[1])
+        """RSS and PSS in KiB, with its workers'."""
+        each = [_memory_kb(pid) for pid in self._family()]
+        return sum(rss for rss, _ in each), sum(pss for _, pss in each)
+
+    def _family(self) -> list[int]:
+        """It and its children, which live as long as it does."""
+        threads = Path(f"/proc/{self.pid}/task").iterdir()
+        found = [(thread / "children").read_text().split() for thread in threads]
+        return [self.pid, *(int(pid) for pids in found for pid in pids)]
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def _memory_kb(pid: int) -> tuple[int, int]:
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    rss, pss = (re.search(rf"^{name}:\s+(\d+) kB", text, re.M) for name in ("Rss", "Pss"))
+    assert rss is not None
+    assert pss is not None
+    return int(rss[1]), int(pss[1])
 
 
 @contextmanager

@@ -17,9 +17,11 @@ import click
 
 from benchmarks.turns.agent import speaker
 from benchmarks.turns.card import (
+    ANSWERS_S,
     Curve,
     by_group,
     curve,
+    play_heard,
     play_overlaps,
     shipped,
     shipped_interruption,
@@ -27,7 +29,7 @@ from benchmarks.turns.card import (
 from benchmarks.turns.hearing import Models
 from benchmarks.turns.items import Item, turns
 from benchmarks.turns.overlaps import overlaps
-from benchmarks.turns.scores import Interruptions, Share, Turns, quantile, sum_up_overlaps
+from benchmarks.turns.scores import Interruptions, Share, Turns, quantile, sum_up, sum_up_overlaps
 from benchmarks.turns.sources import fetch, small
 from vantum.config.providers import LocalSettings
 from vantum.providers.local.weights import fetch_weights
@@ -113,6 +115,25 @@ def group_table(groups: dict[str, Turns]) -> str:
     return "\n".join(rows)
 
 
+def heard_table(items: list[Item], models: Models) -> str:
+    """What a caller hears of false cut-offs, by how long an answer takes."""
+    rows = [
+        "| an answer takes | heard over the caller | pauses as recorded | made longer "
+        "| first sound, mean | median | p90 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for answer_s in ANSWERS_S:
+        each = play_heard(items, models, answer_s)
+        found = sum_up(each)
+        parts = [sum_up([e for e in each if e.item.is_stretched == made]) for made in (False, True)]
+        rows.append(
+            f"| {_ms(answer_s)} | {found.false_cutoffs} | {parts[0].false_cutoffs} "
+            f"| {parts[1].false_cutoffs} | {_ms(found.mean_s)} | {_ms(found.median_s)} "
+            f"| {_ms(found.p90_s)} |"
+        )
+    return "\n".join(rows)
+
+
 def interruptions_table(found: Interruptions) -> str:
     """Of what sounds while the agent speaks."""
     stops = found.stop_s
@@ -166,6 +187,7 @@ def main(
         print(f"{ends_table(curves)}\n")
         print(f"{curve_table([*curves, shipped(items, models)])}\n")
         print(f"{group_table(by_group(items, models))}\n")
+        print(f"{heard_table(items, models)}\n")
         figures["ends"] = [one.figures() for one in curves]
     if only != "ends":
         items = overlaps(voices, None if is_small else speaker(folder))

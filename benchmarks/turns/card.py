@@ -84,6 +84,22 @@ def play_ends(items: Sequence[Item], models: Models, options: EndpointingOptions
     ]
 
 
+#: From the commit of a turn to the first sound of its answer: the embedded model with its examples,
+#: and what providers over the network take, who are asked ahead of time or not.
+ANSWERS_S: Final = (0.1, 0.3, 0.6, 1.0)
+
+
+def play_heard(items: Sequence[Item], models: Models, answer_s: float) -> list[Ending]:
+    """When answers that take so long would sound, by the defaults; whoever goes on before is not
+    answered yet."""
+    found = []
+    for item in items:
+        hearing = Hearing.of(models, item.pcm, LocalSettings())
+        play = Play.of(item, hearing, defaults(), BargeIn(shipped_interruption()), answer_s)
+        found.append(ending(item, play.run(), heard=True))
+    return found
+
+
 def play_overlaps(
     items: Sequence[Item], models: Models, options: BargeInOptions, say: Say
 ) -> tuple[Interruptions, list[Overlap]]:

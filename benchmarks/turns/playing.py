@@ -2,7 +2,8 @@
 
 Everything that judges is the server's own; what is simulated is the time that the models take, the
 agent's playback, and that nobody answers: an answer that begins is over at once, unless the agent
-speaks in the item.
+speaks in the item. With `answer_s` an answer takes that long from the commit to its first sound, is
+dropped if the caller goes on before, and is over when it has sounded.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from benchmarks.turns.items import AUDIBLE_S, ECHO_DELAY_S, Item
 from vantum.config.turns import TurnSettings
 from vantum.core import conversation as table
 from vantum.core.bargein import BargeIn, Floor
+from vantum.core.barging import holds_answer
 from vantum.core.decisions import (
     AskDetector,
     CancelResponse,
@@ -39,6 +41,8 @@ from vantum.providers.local.vad import FRAME_BYTES
 # How soon an answer that was stopped goes on, and how long a stop takes.
 _RESUMES_S, _STOPS_S = 0.1, 0.002
 _QUIET_FRAMES = 200
+# How often an answer that is held back looks whether it still is.
+_HELD_STEP_S = 0.01
 
 
 @frozen
@@ -65,7 +69,14 @@ class Resumed:
     at_s: float
 
 
-Happening: TypeAlias = Ended | Stopped | Resumed
+@frozen
+class Sounded:
+    """The first sound of an answer to a turn."""
+
+    at_s: float
+
+
+Happening: TypeAlias = Ended | Stopped | Resumed | Sounded
 
 
 @define
@@ -75,6 +86,7 @@ class Play:
     item: Item
     hearing: Hearing
     conversation: Conversation
+    answer_s: float | None = None
     happened: list[Happening] = field(factory=list)
     _later: list[tuple[float, int, Event]] = field(factory=list)
     _count: int = 0
@@ -85,13 +97,20 @@ class Play:
     _unheard: bytes = b""  # of an echo whose source has stopped
 
     @classmethod
-    def of(cls, item: Item, hearing: Hearing, options: EndpointingOptions, barge: BargeIn) -> Play:
+    def of(
+        cls,
+        item: Item,
+        hearing: Hearing,
+        options: EndpointingOptions,
+        barge: BargeIn,
+        answer_s: float | None = None,
+    ) -> Play:
         """A fresh call."""
         limits = Limits(max_duration_s=1e6)
         conversation = Conversation(
             limits, 0.0, {}, endpointing=Endpointing(options), bargein=barge, greeting=item.agent
         )
-        return cls(item, hearing, conversation)
+        return cls(item, hearing, conversation, answer_s)
 
     def run(self) -> list[Happening]:
         """To the item's end."""
@@ -122,9 +141,19 @@ class Play:
                 for event in self.hearing.take_due(next_s):
                     self._take(event, next_s)
             elif later_s == next_s:
-                self._take(heapq.heappop(self._later)[2], next_s)
+                self._happen(heapq.heappop(self._later)[2], next_s)
             else:
                 self._take(Tick(hearing=True), next_s)
+
+    def _happen(self, event: Event, now_s: float) -> None:
+        if not isinstance(event, FirstAudio) or self.answer_s is None:
+            self._take(event, now_s)
+        elif holds_answer(self.conversation):
+            self._soon(now_s + _HELD_STEP_S, event)
+        elif self.conversation.turn is not None and self.conversation.turn.number == event.turn:
+            self.happened.append(Sounded(now_s))
+            self._step(event, now_s)
+            self._soon(now_s, ResponseDone(event.turn))
 
     def _soon(self, at_s: float, event: Event) -> None:
         self._count += 1
@@ -183,7 +212,10 @@ class Play:
                 self._soon(now_s + _RESUMES_S, FirstAudio(turn.number))
             case StartResponse(turn=turn):
                 self.happened.append(Ended(now_s, *self._judged, turn.text))
-                self._soon(now_s, ResponseDone(turn.number))
+                if self.answer_s is None:
+                    self._soon(now_s, ResponseDone(turn.number))
+                else:
+                    self._soon(now_s + self.answer_s, FirstAudio(turn.number))
             case CancelResponse(turn=turn):
                 self.happened.append(Stopped(now_s))
                 if self._audible_s is not None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from benchmarks.turns.items import Item, Pause
-from benchmarks.turns.playing import Ended, Happening, Resumed, Stopped
+from benchmarks.turns.playing import Ended, Happening, Resumed, Sounded, Stopped
 
 
 @frozen
@@ -74,9 +74,12 @@ class Ending:
 _SLACK_S = 0.05
 
 
-def ending(item: Item, happened: Sequence[Happening]) -> Ending:
-    """Judge an item of turn-taking."""
+def ending(item: Item, happened: Sequence[Happening], *, heard: bool = False) -> Ending:
+    """Judge an item of turn-taking by the ends of its turns; `heard`: by the first sounds of the
+    answers, which is what the caller knows of them."""
     ends = [h.judged_s for h in happened if isinstance(h, Ended)]
+    if heard:
+        ends = [h.at_s for h in happened if isinstance(h, Sounded)]
     last_s = item.end_s - _SLACK_S
     inside = [p for p in item.pauses if not p.between]
     between = [p for p in item.pauses if p.between]
