@@ -69,7 +69,7 @@ async def test_a_callee_who_says_so_is_not_called_again(autojump_clock: Clock) -
 
 
 async def test_a_model_that_fails_changes_nothing(autojump_clock: Clock) -> None:
-    broken = OpenAIScript(faults=(Fault("status", 500),) * 20)
+    broken = OpenAIScript(faults=(Fault("server"),) * 20)
     setup = saying("Take me off your list.", openai=broken, direct=False)
     async with an_office(LISTENER, setup=setup) as office:
         record = await office.call()

@@ -23,7 +23,6 @@ from vantum.observe.logs import get_log
 from vantum.storage.database import IN_MEMORY, Database, open_database
 from vantum.telephony import callbacks, records
 from vantum.telephony.abilities import Abilities
-from vantum.telephony.callbacks import Callbacks
 from vantum.telephony.calls import Calls, Means, Places
 from vantum.telephony.phone import Phone, has_phone, missing_for_rest, new_phone, no_phone
 from vantum.telephony.records import CallRecords
@@ -45,7 +44,7 @@ class Desk:
     calls: Calls | None = None
     compliance: Compliance | None = None
     database: Database | None = None
-    callbacks: Callbacks | None = None
+    abilities: Abilities | None = None
 
     def attach(self, places: Places) -> None:
         """Where the sessions of calls are held: the server that the phone's routes are part of."""
@@ -111,5 +110,5 @@ async def open_desk(
             calls = Calls(means, nursery)
             abilities = Abilities.of(settings, calls, compliance, database, now_s)
             phone = new_phone(settings, calls, abilities, now_s=now_s)
-            yield Desk(phone, calls, compliance, database, abilities.callbacks)
+            yield Desk(phone, calls, compliance, database, abilities)
             nursery.cancel_scope.cancel()

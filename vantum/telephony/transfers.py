@@ -126,7 +126,11 @@ class Transfers:
             action=f"{self._about(live)}/dialled",
             method="POST",
         )
-        dial.number(permit.number)
+        dial.number(
+            permit.number,
+            status_callback=f"{self._about(live)}/dialled-status",
+            status_callback_event="completed",
+        )
         await self._redirect(live, name, str(response))
 
     async def _redirect(self, live: LiveCall, name: str, twiml: str) -> None:
@@ -274,6 +278,7 @@ class Transfers:
         of_call = f"{CALLS_PATH}/{{call_id}}/transfer"
         return (
             Route(f"{of_call}/dialled", self.dialled, methods=["POST"]),
+            Route(f"{of_call}/dialled-status", self.dialled_status, methods=["POST"]),
             Route(f"{of_call}/{{asked_id}}/key", self.key, methods=["POST"]),
             Route(f"{of_call}/{{asked_id}}/status", self.status, methods=["POST"]),
             Route(f"{of_call}/{{asked_id}}/left", self.left, methods=["POST"]),
@@ -314,20 +319,26 @@ class Transfers:
         return _xml(self._hang_up())
 
     async def dialled(self, request: Request) -> Response:
-        """A blind transfer is over: the colleague was reached, or was not."""
+        """A blind transfer is over, and the caller is still there: the colleague was reached, or
+        was not."""
         form, _ = await self.signatures.form(request)
-        live = self._tell(request)
-        if value(form, "DialCallStatus") in ("completed", "answered"):
-            return _xml(self._hang_up())
-        if live is not None:
-            live.note("talked")
-        return _xml(self._hang_up(self.settings.unavailable_text))
+        reached = value(form, "DialCallStatus") in ("completed", "answered")
+        self._tell(request, reached=reached)
+        return _xml(self._hang_up("" if reached else self.settings.unavailable_text))
 
-    def _tell(self, request: Request) -> LiveCall | None:
+    async def dialled_status(self, request: Request) -> Response:
+        """A blind transfer is over, whoever has hung up."""
+        form, _ = await self.signatures.form(request)
+        self._tell(request, reached=value(form, "CallStatus") == "completed")
+        return Response(status_code=204)
+
+    def _tell(self, request: Request, *, reached: bool = True) -> None:
         live = self.calls.live(request.path_params["call_id"])
-        if live is not None and live.handed_over:
-            live.told("completed")
-        return live
+        if live is None or not live.handed_over:
+            return
+        if not reached:
+            live.note("talked")
+        live.told("completed")
 
     def _found(self, request: Request, form: Form) -> Asked | None:
         asked = self._asked.get(request.path_params["asked_id"])
