@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from pathlib import Path
+from typing import Any, get_args
 
 import attrs
 import pytest
@@ -20,6 +22,8 @@ from tests.telephony.office import (
     an_office,
 )
 from vantum.config import ComplianceSettings, Secret, ServerSettings
+from vantum.telephony import api
+from vantum.telephony.carrier import CarrierErrorKind
 from vantum.testing.twilio import Busy, Person, RestFault, TwilioScript
 
 Clock = trio.testing.MockClock
@@ -314,3 +318,13 @@ async def test_a_key_that_is_none(autojump_clock: Clock, key: str) -> None:
     async with an_office() as office:
         answer = await once(office, key)
         assert (answer.status, answer.code) == (400, "wrong_header")
+
+
+def test_every_error_is_in_the_reference() -> None:
+    source = Path(api.__file__).read_text()
+    codes = set(re.findall(r'ApiError\(\s*\d+,\s*"([a-z_]+)"', source))
+    codes |= {f"carrier_{kind}" for kind in get_args(CarrierErrorKind)}
+    codes |= set(re.findall(r'ApiError\(error.status_code, "([a-z_]+)"', source))
+    page = (Path(__file__).parents[2] / "docs/reference/http-api.md").read_text()
+    assert len(codes) > 20
+    assert {code for code in codes if f"`{code}`" not in page} == set()
