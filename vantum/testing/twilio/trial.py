@@ -58,7 +58,13 @@ def trial_script(voices: Sequence[Path]) -> TwilioScript:
     Raises:
         ValueError, OSError: a voice is no WAV file that can be read, or is not there.
     """
-    callee = Person((Answered(), *_talk(voices)), quiet_s=_QUIET_S, patience_s=_PATIENCE_S)
+    callee = Person(
+        (Answered(), *_talk(voices)),
+        quiet_s=_QUIET_S,
+        patience_s=_PATIENCE_S,
+        # Who waits for the agent to speak leaves the detection guessing.
+        answered_by="human",
+    )
     personas: dict[str, Persona] = {
         PERSON: callee,
         MACHINE: AnsweringMachine(),
