@@ -189,6 +189,23 @@ async def test_two_tasks_with_one_permit() -> None:
         assert sorted(outcomes) == ["ok", "permit_used", "permit_used"]
 
 
+async def test_another_permit_of_the_same_id_is_none() -> None:
+    async with open_desk(consent_required=False) as desk:
+        permit = await desk.permit()
+        fields = permit.permit_id, "+12125550199", "prospect", OPENING, 0.0, permit.expires_s
+        forged = DialPermit(
+            permit_id=permit.permit_id,
+            number="+12125550199",
+            purpose="prospect",
+            opening=OPENING,
+            issued_s=0.0,
+            expires_s=permit.expires_s,
+            seal=seal_of(*fields),
+        )
+        assert await redeemed_not(desk, forged) == ("permit_unknown",)
+        await desk.compliance.redeem(permit)
+
+
 def test_nobody_makes_a_permit() -> None:
     fields: dict[str, Any] = {
         "permit_id": "1",
@@ -381,8 +398,10 @@ async def test_an_opt_out_that_hangs_is_not_waited_for(
             await trio.sleep_forever()
 
         monkeypatch.setattr(AuditLog, "append", hangs)
+        began_s = trio.current_time()
         with pytest.raises(StorageError, match="not written down within"):
             await desk.compliance.opt_out(NUMBER, source="stop")
+        assert trio.current_time() - began_s == 15
         assert await desk.compliance.is_blocked(NUMBER)
 
 

@@ -101,7 +101,9 @@ def test_what_is_wrong_with_a_line() -> None:
     assert "entry 1 where entry 2 belongs" in flaw_of(lines[0], head)
     assert "does not match its hash" in flaw_of(lines[1].replace(b"0123", b"0124"), head)
     assert "does not follow the line before" in flaw_of(lines[1], evolve(head, hash="1" * 64))
-    assert "not written as an entry is" in flaw_of(lines[1].replace(b":", b": "), head)
+    for old, new in ((b',"n"', b', "n"'), (b'{"alg"', b'{ "alg"'), (b"}\n", b"} \n")):
+        assert old in lines[1]
+        assert "not written as an entry is" in flaw_of(lines[1].replace(old, new, 1), head)
     for old, new in ((b'"n":2', b'"n":2.0'), (b'"n":2', b'"n":true'), (b"2026-07", b"2026-17")):
         assert old in lines[1]
         assert "not written as an entry is" in flaw_of(lines[1].replace(old, new), head)

@@ -192,6 +192,11 @@ def test_attempts_ahead_of_the_clock_count() -> None:
     assert AttemptCap(1, 60).free_at_s(0, [10.0]) == 70
 
 
+def test_a_cap_that_was_lowered_waits_for_all_but_its_last_calls() -> None:
+    assert AttemptCap(1, 60).free_at_s(10, [1.0, 5.0, 3.0]) == 65
+    assert AttemptCap(2, 60).free_at_s(10, [1.0, 5.0, 3.0]) == 63
+
+
 @st.composite
 def any_facts(draw: st.DrawFn) -> DialFacts:
     zones = st.lists(st.sampled_from([NEW_YORK, LOS_ANGELES, ZoneInfo("Asia/Tokyo")]), max_size=3)

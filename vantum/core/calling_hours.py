@@ -95,8 +95,7 @@ class CallingHours:
     def _opening_s(self, after_s: float, zone: tzinfo) -> float | None:
         """The next time after `after_s` at which a span begins in a zone, and it is open."""
         today = local(after_s, zone).date()
-        # From the day before: at the end of summer time an hour of it may come again.
-        for day in (today + timedelta(days=n) for n in range(-1, _HORIZON_DAYS + 1)):
+        for day in (today + timedelta(days=n) for n in range(_HORIZON_DAYS + 1)):
             times = sorted(
                 at_s
                 for first, _ in self.week[day.weekday()]
