@@ -134,7 +134,7 @@ async def _stop_after(run: CampaignRun, after_s: float) -> None:
 async def test_a_process_that_dies_in_mid_call_leaves_a_call_that_is_found(
     tmp_path: Path, autojump_clock: MockClock, way: str
 ) -> None:
-    script = TwilioScript(answers=Person((Pause(40), HangUp()), rings_s=3))
+    script = TwilioScript(answers=Person((Pause(12), HangUp()), rings_s=3))
     async with an_office(script) as office, through_the_api(office) as remote:
         dialler = OwnDialler(office.calls) if way == "own" else remote
         async with a_campaign(office, tmp_path, (HUMAN, LINE_BUSY), dialler) as (run, _):

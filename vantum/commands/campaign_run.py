@@ -171,8 +171,10 @@ class _Stop:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             self.code = 128 + await anext(aiter(signals))
             active = self.run.active
-            calls = f"{active} call{'s' if active != 1 else ''}"
-            again = f"; {calls} may end by themselves (again to hang up)" if active else ""
+            calls = "1 call may end by itself"
+            if active > 1:
+                calls = f"{active} calls may end by themselves"
+            again = f"; {calls} (again to hang up)" if active else ""
             self.screen.say_line(f"Stopping: nobody is called any more{again} …")
             self.run.stop()
             await anext(aiter(signals))
