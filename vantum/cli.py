@@ -13,6 +13,7 @@ import click
 import trio
 
 from vantum import __version__
+from vantum.commands.callbacks import callbacks
 from vantum.commands.calls import call
 from vantum.commands.campaigns import campaign
 from vantum.commands.common import NAME, complain, config_option, load, one_line_errors
@@ -233,5 +234,5 @@ def chat(config: Path | None, name: str | None, company: str | None, **options: 
     sys.exit(trio.run(until_signal, partial(run_chat, loaded, prospect=who, say=click.echo)))
 
 
-for _group in (*GROUPS, simulate, call, campaign):
+for _group in (*GROUPS, simulate, call, campaign, callbacks):
     commands.add_command(_group)

@@ -221,7 +221,7 @@ class Answering:
             errands = response.errands = Errands(
                 self.toolbox,
                 response.playing.turn,
-                response.options.prospect,
+                self.briefing.prospect(response.options.prospect),
                 response.committed,
                 response.quiet_since,
             )

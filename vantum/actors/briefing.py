@@ -60,14 +60,18 @@ class Briefing:
             self._prompt = told, self._new_prompt(told)
         return self._prompt[1]
 
+    def prospect(self, told: Prospect) -> Prospect:
+        """All that is known of the person; `told`: see `prompt`."""
+        known = {k: v for k, v in attrs.asdict(self.call.prospect).items() if v}
+        return attrs.evolve(told, **known)
+
     def _new_prompt(self, told: Prospect) -> str:
         settings = self.call.settings
         own = self.variant.system_prompt if self.variant is not None else ""
-        known = {k: v for k, v in attrs.asdict(self.call.prospect).items() if v}
         place = self.place
         return build_system_prompt(
             own or settings.llm.system_prompt,
-            attrs.evolve(told, **known),
+            self.prospect(told),
             settings.streaming.break_marker,
             script="" if place is None else place.script.outline(by_tool=self.by_tool),
         )

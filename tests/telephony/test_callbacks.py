@@ -1,0 +1,285 @@
+"""Who wants to be called back: noted in a call, taken up once, called when it is due."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import trio
+import trio.testing
+from attrs import define, field
+from click.testing import CliRunner
+
+from tests.telephony.office import BEGAN, PROSPECT, SETUP, Office, an_office
+from vantum.cli import commands
+from vantum.core.events import Prospect
+from vantum.core.refusals import Reason, Refusal
+from vantum.storage.database import open_database
+from vantum.telephony.callbacks import SCHEMA, Callback, Callbacks
+from vantum.telephony.calling_back import call_back
+from vantum.telephony.carrier import CarrierError
+from vantum.telephony.lines import NoLine
+from vantum.telephony.orders import CallOrder, CallRefused
+from vantum.telephony.record import CallRecord
+from vantum.testing import CallTool, OpenAIScript, Reply
+from vantum.testing.openai_wire import Messages
+from vantum.testing.twilio import HangUp, Pause, Person, TwilioScript
+
+Clock = trio.testing.MockClock
+
+BOB = Prospect("Bob", "Acme", extra={"city": "Oslo"})
+
+
+@asynccontextmanager
+async def wishes(path: str = ":memory:") -> AsyncIterator[Callbacks]:
+    ids = count(1)
+    async with open_database(path, SCHEMA) as database:
+        yield Callbacks(database, lambda: trio.current_time() + 1e9, new_id=lambda: f"c{next(ids)}")
+
+
+def at(seconds: float) -> datetime:
+    return datetime.fromtimestamp(1e9 + seconds).astimezone()
+
+
+# ---------------------------------------------------------------- the table
+
+
+async def test_a_wish_is_kept_as_it_was_said(autojump_clock: Clock) -> None:
+    async with wishes() as callbacks:
+        when = datetime.fromisoformat("2026-03-31T14:30:00-05:00")
+        made = await callbacks.add(
+            PROSPECT, when, "an offer", prospect=BOB, call_id="w0-1", campaign_id="k", script="s"
+        )
+        (found,) = await callbacks.open()
+        assert found == made
+        assert found.wanted == "2026-03-31T14:30:00-05:00"
+        assert found.at_s == when.timestamp()
+        assert found.prospect == BOB
+
+
+async def test_the_last_word_of_a_call_counts(autojump_clock: Clock) -> None:
+    async with wishes() as callbacks:
+        for seconds in (10, 20):
+            await callbacks.add(PROSPECT, at(seconds), "", prospect=BOB, call_id="w0-1")
+        await callbacks.add(PROSPECT, at(5), "", prospect=BOB, call_id="w0-2")
+        assert [c.at_s - 1e9 for c in await callbacks.open()] == [5, 20]
+        assert [c.state for c in await callbacks.list()] == ["waiting", "cancelled", "waiting"]
+
+
+async def test_a_wish_is_taken_up_once_by_whoever_comes_first(tmp_path: Path) -> None:
+    """In a file, by two connections at once, as by two processes."""
+    path = str(tmp_path / "db")
+    async with wishes(path) as one, wishes(path) as other:
+        for _ in range(20):
+            await one.add(PROSPECT, at(1), "", prospect=BOB)
+        taken: list[str] = []
+
+        async def take_all(callbacks: Callbacks) -> None:
+            for callback in await callbacks.open():
+                if await callbacks.taken(callback):
+                    taken.append(callback.id)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(take_all, one)
+            nursery.start_soon(take_all, other)
+        assert sorted(taken) == sorted(f"c{n}" for n in range(1, 21))
+        assert not await one.open()
+
+
+async def test_what_is_called_off_is_not_taken_up(autojump_clock: Clock) -> None:
+    async with wishes() as callbacks:
+        callback = await callbacks.add(PROSPECT, at(1), "", prospect=BOB)
+        assert await callbacks.cancel(callback.id)
+        assert not await callbacks.cancel(callback.id)
+        assert not await callbacks.taken(callback)
+        assert not await callbacks.give_back(callback)
+        assert not await callbacks.cancel("another")
+
+
+# ---------------------------------------------------------------- in a call
+
+
+def answering(*whens: str) -> OpenAIScript:
+    """The model notes these times, one after the other, and says what it was told."""
+
+    def reply(messages: Messages) -> str | Reply:
+        told = [m for m in messages if m["role"] == "tool"]
+        if len(told) < len(whens):
+            when = whens[len(told)]
+            about = {"when": when, "note": "an offer for fifty seats"}
+            return Reply("", (CallTool("schedule_callback", about),))
+        return f"Told: {told[-1]['content']}"
+
+    return OpenAIScript(reply)
+
+
+async def called(*whens: str, **about: Any) -> tuple[CallRecord, tuple[Callback, ...]]:
+    script = TwilioScript(answers=Person((Pause(25), HangUp()), rings_s=3))
+    setup = attrs.evolve(SETUP, openai=answering(*whens))
+    async with an_office(script, setup=setup) as office:
+        record = await office.call(prospect=BOB, **about)
+        return record, await wanted(office)
+
+
+async def wanted(office: Office) -> tuple[Callback, ...]:
+    assert office.desk.abilities is not None
+    return await office.desk.abilities.callbacks.list()
+
+
+async def test_the_agent_notes_a_callback(autojump_clock: Clock) -> None:
+    record, (callback,) = await called("2026-03-03T10:00:00-05:00")
+    assert record.outcome == "callback"
+    assert (callback.number, callback.note) == (PROSPECT, "an offer for fifty seats")
+    assert callback.wanted == "2026-03-03T10:00:00-05:00"
+    assert callback.call_id == record.id
+    assert callback.prospect.name == "Bob"
+    assert "Noted for 2026-03-03T10:00-05:00" in record.turns[-1].said
+
+
+@pytest.mark.parametrize(
+    ("when", "problem"),
+    [
+        ("2026-03-03T10:00:00", "needs its offset"),
+        ((BEGAN - timedelta(hours=1)).isoformat(), "in the future"),
+        ((BEGAN + timedelta(days=400)).isoformat(), "within a year"),
+        ("next Tuesday", "when"),
+    ],
+)
+async def test_a_time_that_is_none_is_told_to_the_model(
+    autojump_clock: Clock, when: str, problem: str
+) -> None:
+    record, callbacks = await called(when)
+    assert not callbacks
+    assert problem in record.turns[-1].said
+    assert record.outcome == "talked"
+
+
+# ---------------------------------------------------------------- calling
+
+
+@define
+class Phones:
+    """A dialler that writes down what it is asked for. `refuses`: what is raised, in order."""
+
+    refuses: list[Exception | None] = field(factory=list)
+    placed: list[tuple[float, CallOrder, str]] = field(factory=list)
+
+    def new_id(self) -> str:
+        return ""
+
+    async def place(self, order: CallOrder, call_id: str, key: str) -> str:
+        self.placed.append((trio.current_time(), order, key))
+        if self.refuses and (error := self.refuses.pop(0)) is not None:
+            raise error
+        return "w0-1"
+
+    async def wait(self, call_id: str) -> CallRecord:
+        await trio.sleep(30)
+        return CallRecord(call_id, "outbound", "", PROSPECT, 0.0, outcome="talked")
+
+
+async def test_who_is_due_is_called_once(autojump_clock: Clock) -> None:
+    async with wishes() as callbacks:
+        phones, said = Phones(), list[str]()
+        now_s = trio.current_time()
+        await callbacks.add(PROSPECT, at(now_s - 10), "fifty seats", prospect=BOB, campaign_id="k")
+        await callbacks.add("+12125550144", at(now_s + 3600), "", prospect=BOB)
+        for _ in range(2):
+            await call_back(callbacks, phones, say=said.append)
+        ((_, order, key),) = phones.placed
+        assert (order.to, order.campaign_id) == (PROSPECT, "k")
+        assert key.startswith("callback-c1-")
+        assert order.prospect.extra == {"city": "Oslo", "callback_note": "fifty seats"}
+        assert said[-1].endswith(": talked")
+        assert [c.id for c in await callbacks.open()] == ["c2"]
+
+
+def refused(retry_at_s: float | None) -> CallRefused:
+    code = "outside_hours" if retry_at_s else "do_not_call"
+    return CallRefused(Refusal(PROSPECT, (Reason(code, "not now", retry_at_s),)))  # type: ignore[arg-type]
+
+
+async def test_who_may_not_be_called_now_waits_until_he_may(autojump_clock: Clock) -> None:
+    async with wishes() as callbacks:
+        began_s = trio.current_time()
+        phones = Phones([refused(1e9 + began_s + 3000), NoLine("all lines are taken")])
+        await callbacks.add(PROSPECT, at(began_s), "", prospect=BOB)
+        said: list[str] = []
+        with trio.move_on_after(4000):
+            await call_back(callbacks, phones, say=said.append, watch=True)
+        assert [round(at_s - began_s) for at_s, _, _ in phones.placed] == [0, 3000, 3020]
+        assert "it waits on" in said[0]
+        assert not await callbacks.open()
+
+
+@pytest.mark.parametrize("error", [refused(None), CarrierError("invalid_number", "no such number")])
+async def test_who_may_never_be_called_is_not_tried_again(
+    autojump_clock: Clock, error: Exception
+) -> None:
+    async with wishes() as callbacks:
+        await callbacks.add(PROSPECT, at(trio.current_time()), "", prospect=BOB)
+        phones, said = Phones([error]), list[str]()
+        with trio.move_on_after(100):
+            await call_back(callbacks, phones, say=said.append, watch=True)
+        assert len(phones.placed) == 1
+        assert len(said) == 1
+        assert "not called" in said[0]
+
+
+# ---------------------------------------------------------------- commands
+
+
+def run(path: Path, *arguments: str) -> tuple[int, str]:
+    environment = {"VANTUM_DATABASE": str(path)}
+    done = CliRunner().invoke(commands, ["callbacks", *arguments], env=environment)
+    return done.exit_code, done.output
+
+
+def test_wishes_are_listed_and_called_off(tmp_path: Path) -> None:
+    path = tmp_path / "vantum.sqlite3"
+
+    async def add() -> None:
+        async with wishes(str(path)) as callbacks:
+            when = datetime.fromisoformat("2026-03-31T14:30:00-05:00")
+            await callbacks.add(PROSPECT, when, "an offer\nfor you", prospect=BOB)
+
+    assert run(path, "list") == (0, "")
+    trio.run(add)
+    code, output = run(path, "list")
+    assert code == 0
+    (line,) = output.splitlines()
+    assert line.split("  ")[1:] == [
+        "2026-03-31T14:30:00-05:00",
+        PROSPECT,
+        "waiting",
+        "Bob Acme",
+        *line.split("  ")[5:],
+    ]
+    assert "an offer" in line
+    assert run(path, "cancel", "c1") == (0, "")
+    assert run(path, "list") == (0, "")
+    assert "cancelled" in run(path, "list", "--all")[1]
+    code, output = run(path, "cancel", "c1")
+    assert (code, "no callback c1 waits" in output) == (1, True)
+    rows = sqlite3.connect(path).execute("SELECT state FROM callbacks").fetchall()
+    assert rows == [("cancelled",)]
+
+
+def test_a_server_that_cannot_be_reached_takes_nothing_up(tmp_path: Path) -> None:
+    path = tmp_path / "vantum.sqlite3"
+
+    async def add() -> None:
+        async with wishes(str(path)) as callbacks:
+            await callbacks.add(PROSPECT, at(0), "", prospect=BOB)
+
+    trio.run(add)
+    code, _ = run(path, "run", "--url", "http://127.0.0.1:1")
+    assert code == 1
+    assert "waiting" in run(path, "list")[1]
