@@ -32,6 +32,7 @@ from vantum.testing.twilio.personas import (
     Press,
     Rejects,
 )
+from vantum.testing.twilio.phone import SimulatedPhone, simulated_phone
 from vantum.testing.twilio.script import Account, Callbacks, Line, RestFault, TwilioScript
 from vantum.testing.twilio.stream import MediaStream
 
@@ -63,9 +64,11 @@ __all__ = [
     "RestFault",
     "Say",
     "Silence",
+    "SimulatedPhone",
     "SimulatedTwilio",
     "Stall",
     "TwilioScript",
+    "simulated_phone",
     "simulated_twilio",
     "twilio_in_memory",
 ]

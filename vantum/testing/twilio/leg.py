@@ -46,6 +46,7 @@ class Leg:
         beeped_s: when its tone was over, if it is an answering machine that has come so far.
         utterances: what was said into it; the last only, if nothing is kept.
         pressed: its keys and when.
+        listeners: told of each sound in the moment in which it begins to be said.
     """
 
     keeps: bool = True
@@ -56,6 +57,7 @@ class Leg:
     beeped_s: float | None = None
     utterances: list[Utterance] = field(factory=list)
     pressed: list[tuple[float, str]] = field(factory=list)
+    listeners: list[Callable[[Sound], None]] = field(factory=list)
     _queue: deque[Utterance] = field(factory=deque)
     _frame: int = 0
 
@@ -88,6 +90,9 @@ class Leg:
             if not self.keeps:
                 self.utterances.clear()
             self.utterances.append(utterance)
+            if utterance.sound is not None:
+                for listener in self.listeners:
+                    listener(utterance.sound)
         frame = utterance.mulaw[utterance.sent : utterance.sent + FRAME_BYTES]
         utterance.sent += FRAME_BYTES
         if utterance.sent >= len(utterance.mulaw):

@@ -111,6 +111,11 @@ class MediaStream:
         }
         return self.message("media", media=media)
 
+    @property
+    def frames(self) -> int:
+        """How many frames of audio it has had, lost ones included."""
+        return self._chunk
+
     async def media(self, mulaw: bytes, chunk: int | None = None) -> None:
         """Send one frame of audio."""
         await self.raw(self.media_message(mulaw, chunk))
