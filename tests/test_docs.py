@@ -7,6 +7,7 @@ import inspect
 import json
 import re
 import shlex
+import shutil
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 import trio
 from attrs import frozen
 
+from vantum.campaigns.plan import read_plan
 from vantum.cli import commands as main
 from vantum.config.declared import declared
 from vantum.config.load import load_settings
@@ -153,6 +155,12 @@ def test_there_are_runnable_examples() -> None:
 def test_files_of_settings_are_accepted(block: Block, tmp_path: Path) -> None:
     if "stages" in tomllib.loads(block.text):
         parse_script(block.text, block.name)
+        return
+    if "prospects" in tomllib.loads(block.text):
+        for script in (ROOT / "examples").glob("*.toml"):
+            shutil.copy(script, tmp_path)
+        (tmp_path / "of_the_page.toml").write_text(block.text, "utf-8")
+        read_plan(tmp_path / "of_the_page.toml")
         return
     file = tmp_path / "vantum.toml"
     file.write_text(block.text, "utf-8")

@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from vantum.campaigns.files import ProspectList
 from vantum.campaigns.plan import Conversion, Plan, PlanError, read_plan
+from vantum.commands.campaign_run import NUMBERS
 from vantum.core.campaign import Rules
 from vantum.core.campaign_hours import Hours
+from vantum.core.disclosure import discloses
+from vantum.core.prompts import fill_spoken
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 WHOLE = """
 name = "spring"
 prospects = "lists/spring.csv"
@@ -201,3 +206,24 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     # A path of the command line is one from here, not from beside the file.
     (line,) = problems(tmp_path, WHOLE, script="script.toml")
     assert line == "script.toml: cannot be read: No such file or directory"
+
+
+def test_the_example_is_right(tmp_path: Path) -> None:
+    plan = read_plan(EXAMPLES / "campaign.toml")
+    faults: list[object] = []
+    columns: list[tuple[str, ...]] = []
+    rows = list(ProspectList(plan.prospects, NUMBERS, faults.append, columns.append))
+    assert (faults, columns) == ([], [("topic",)])
+    assert [row.number for row in rows] == ["+12125550101", "+13125550102", "+13105550103"]
+    assert [row.zones for row in rows] == [
+        ("America/New_York",),
+        ("America/Chicago",),
+        ("America/Los_Angeles",),
+    ]
+    assert plan.lacking(columns[0]) == ()
+    for row in rows:
+        assert discloses(fill_spoken(plan.greeting, row.prospect))
+        assert discloses(fill_spoken(plan.voicemail, row.prospect))
+    assert fill_spoken(plan.greeting, rows[1].prospect).endswith(
+        "from Vantum about your calls. Do you have a minute?"
+    )

@@ -77,12 +77,12 @@ Not called, by reason
 
 Answered by variant
               calls  answered  converted    rate
-  as it was       1         1          0     0%
-  brisk           1         1          1   100%
+  as it was       1         1          0      0%
+  brisk           1         1          1    100%
 
 Calls by hour (America/New_York)
           calls  answered  converted    rate
-  06:00       4         2          1    50%
+  06:00       4         2          1     50%
 """
 
 

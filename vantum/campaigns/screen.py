@@ -186,7 +186,7 @@ def _shares(title: str, shares: Mapping[str, Share]) -> list[str]:
         head,
         *(
             f"  {one_line(name):<{width}}  {s.calls:>6}  {s.answered:>8}  {s.converted:>9}  "
-            f"{s.rate:>5.0%}"
+            f"{s.rate:>6.0%}"
             for name, s in shares.items()
         ),
     ]
