@@ -8,9 +8,9 @@ from typing import Final
 #: What counts by default, in a few languages. Abbreviations count in capitals and with a word that
 #: makes them a speaker: "Acme AI", "j'ai" and "gli amici ai quali" say nothing of who is speaking.
 DEFAULT_DISCLOSURE: Final = (
-    r"\b(?:an? |the |eine |une |un['’]|una |[\w]+['’]s )(?-i:AI\b|A\.I\.|KI\b|IA\b)"
+    r"\b(?:an? |the |eine |une |un['’]|una |\w+['’]s )(?-i:AI\b|A\.I\.|KI\b|IA\b)"
     r"(?! (?:product|tool|solution|platform|company|start-?up|software|project)s?\b)|"
-    r"\b(?-i:AI|A\.I\.|KI|IA)[ -](?:voice|assistant|agent|caller|system|bot|representative|"
+    r"\b(?-i:AI|A\.I\.|KI|IA)(?: |-)(?:voice|assistant|agent|caller|system|bot|representative|"
     r"receptionist|assistent\w*|stimme)\b|"
     r"\bartificial (?:intelligence|voice)\b|"
     r"\b(?:automated|virtual|digital|computer) (?:voice|assistant|agent|caller|call|system)\b|"
