@@ -103,8 +103,7 @@ def callbacks_cancel(config: Path | None, callback_id: str) -> None:
 def callbacks_run(
     config: Path | None, url: str, token: str, script: Path | None, watch: bool
 ) -> None:
-    """Call those whose time has come, one after the other. Each is called once, whoever else
-    looks; those who may not be called just now wait on."""
+    """Call those whose time has come, one after the other, each once, whoever else looks."""
     from vantum.campaigns.remote import open_remote
     from vantum.config.prompts import read_script, read_text
     from vantum.telephony.calling_back import call_back
