@@ -17,6 +17,7 @@ from tests.patience import HANG_S, nobody_listening
 from tests.testing.test_twilio_calls import ended, place
 from tests.testing.test_twilio_line import LOUD, Peer
 from tests.testing.twilio_server import HOST, STREAM, a_twilio
+from vantum.cli import main
 from vantum.compliance.numbers import place_of, to_e164
 from vantum.config.load import load_settings
 from vantum.testing.twilio import trial
@@ -82,17 +83,12 @@ def test_the_numbers_can_be_called() -> None:
         assert place_of(number).zones
 
 
-def test_a_voice_that_cannot_be_read(tmp_path: Path) -> None:
+def test_a_voice_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "x.wav").write_text("no")
-    done = subprocess.run(
-        [*SIMULATE, "--voice", str(tmp_path / "x.wav")],
-        capture_output=True,
-        text=True,
-        timeout=HANG_S,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert done.stderr.startswith("vantum-actors: --voice: not a WAV file")
+    with pytest.raises(SystemExit) as ended:
+        main(["simulate", "--only-twilio", "--voice", str(tmp_path / "x.wav")])
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.startswith("vantum-actors: --voice: not a WAV file")
 
 
 def test_enter_calls_the_server_and_the_environment_can_be_read(tmp_path: Path) -> None:

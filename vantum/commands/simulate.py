@@ -149,7 +149,7 @@ class _Trial:
 
     twilio: SimulatedTwilio
     environment: Mapping[str, str]
-    voice_url: str
+    server: str
     caller: Person
     out: Path
 
@@ -169,7 +169,7 @@ class _Trial:
         make_directory(out)
         twilio = await stack.enter_async_context(simulated_twilio(script, host=host))
         environment = trial.trial_environment(twilio, server, out)
-        return _Trial(twilio, environment, server + _VOICE_PATH, caller, out)
+        return _Trial(twilio, environment, server, caller, out)
 
     async def run(self, ring: str | None, signals: AsyncIterator[int], say: Say) -> int:
         """Until a signal, or the report of the call that `ring` asks for: 0 if both have spoken."""
@@ -185,9 +185,10 @@ class _Trial:
                 nursery.cancel_scope.cancel()
                 return 0 if reporter.heard else 1
             say("# then: vantum-actors run")
-            say(f"# and to have the server call somebody: vantum-actors call {PERSON}")
+            say("# and in a third one, to have the server call somebody:")
+            say(f"#   vantum-actors call {PERSON} --url {self.server}")
             for number, who in NUMBERS.items():
-                say(f"#   {number}: {who}")
+                say(f"#   {number} is {who}")
             say("# or press Enter here, and somebody calls the server.")
             say("# Each call ends in a WAV file of both sides.")
             nursery.start_soon(self._ring_on_enter)
@@ -200,7 +201,7 @@ class _Trial:
         if not _may_read():
             return
         while await trio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True):
-            self.twilio.ring(self.voice_url, self.caller)
+            self.twilio.ring(self.server + _VOICE_PATH, self.caller)
 
 
 async def _until_signal(signals: AsyncIterator[int], scope: trio.CancelScope) -> None:

@@ -41,10 +41,11 @@ NUMBERS: Final = {
     PERSON: "a person, who hears you out, speaks, hears your answer and hangs up",
     MACHINE: "an answering machine: greeting, beep, and it records for a minute",
     BUSY: "busy",
-    NO_ANSWER: "nobody picks up",
+    NO_ANSWER: "a number where nobody picks up",
     DECLINES: "somebody who declines",
 }
 
+_TOKEN: Final = "simulated"  # noqa: S105 (of a simulation)
 #: An agent stops for breath between sentences.
 _QUIET_S: Final = 1.5
 _PATIENCE_S: Final = 30.0
@@ -97,6 +98,9 @@ def trial_environment(twilio: SimulatedTwilio, server_url: str, out: Path) -> di
         "COMPLIANCE_CONSENT_REQUIRED": "false",
         "COMPLIANCE_HOURS": "mon-sun 00:00-24:00",
         "COMPLIANCE_ATTEMPTS": "10000/1d",
+        # What the server wants to be asked for a call, and what `vantum-actors call` brings.
+        "API_TOKENS": _TOKEN,
+        "VANTUM_API_TOKEN": _TOKEN,
         "VANTUM_DATABASE": str((out / "trial.sqlite3").absolute()),
     }
 
