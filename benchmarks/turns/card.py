@@ -35,7 +35,7 @@ Say = Callable[[str], None]
 WAITS_S: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.3, 1.7, 2.2, 2.8)
 # Interim texts of a turn say nothing that the text of its last pause does not say, and cost most of
 # the models' time. Over the agent they stop it: there they come as often as in the server.
-_QUIET = LocalSettings(interim_ms=5000)
+SETTLED: Final = LocalSettings(interim_ms=5000)
 
 
 def defaults() -> EndpointingOptions:
@@ -79,7 +79,7 @@ def play_ends(items: Sequence[Item], models: Models, options: EndpointingOptions
     """How these options end the turns."""
     barge = BargeIn(BargeInOptions(mode="off"))
     return [
-        ending(item, Play.of(item, Hearing.of(models, item.pcm, _QUIET), options, barge).run())
+        ending(item, Play.of(item, Hearing.of(models, item.pcm, SETTLED), options, barge).run())
         for item in items
     ]
 
