@@ -14,6 +14,7 @@ from vantum.config import ComplianceSettings
 from vantum.core.events import Prospect
 from vantum.core.scripts import parse_script
 from vantum.errors import ConfigError
+from vantum.telephony import lifecycle
 from vantum.telephony.calls import CallRefused, CarrierError, NoLine, NoSuchCall, OrderError
 from vantum.testing.twilio import (
     AnsweringMachine,
@@ -149,6 +150,14 @@ async def test_a_message_is_left_after_the_tone(
         assert record.turns[-1].heard == MESSAGE
         assert record.ended_because == "message left"
         assert office.is_idle()
+        leg = only(office).leg
+        if answered_by is None:  # then the tone is over when Twilio says so
+            assert leg.beeped_s is not None
+            (began_s, ended_s) = leg.earpiece.voice_after(leg.beeped_s) or (0.0, 0.0)
+            spoken_s = leg.earpiece.voice_between(leg.beeped_s, trio.current_time())
+            assert spoken_s == pytest.approx(len(MESSAGE) / 15, rel=0.5)  # all of the message
+            assert leg.beeped_s < began_s < leg.beeped_s + 2
+            assert ended_s > began_s
 
 
 async def test_a_machine_that_hangs_up_during_the_message_has_none(autojump_clock: Clock) -> None:
@@ -487,3 +496,19 @@ async def test_what_is_live_is_ended_when_the_process_stops(autojump_clock: Cloc
         assert live.record.outcome == "canceled"
         await only(office).over.wait()
         assert only(office).status == "canceled"
+
+
+async def test_a_bug_in_one_call_ends_that_call(
+    autojump_clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with an_office(TwilioScript(answers=STAYS)) as office:
+        well = await office.place(OTHER)
+        monkeypatch.setattr(lifecycle, "_heed_verdict", None)
+        record = await office.call()
+        monkeypatch.undo()
+        assert record.ended_because == "internal error"
+        assert record.outcome == "canceled"
+        assert office.calls.live(well.id) is None  # it looked at its verdict too
+        assert office.is_idle()
+        for call in office.twilio.calls:
+            await call.over.wait()

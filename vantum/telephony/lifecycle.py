@@ -86,6 +86,9 @@ async def _on_a_line(calls: Calls, live: LiveCall, work: Callable[[], Awaitable[
             except (CallRefused, CarrierError) as error:
                 live.failure = error  # known when its record is made final
                 raise
+            except Exception:
+                live.hang_up("internal error")
+                raise
             finally:
                 with trio.move_on_after(_FAREWELL_S, shield=True):
                     await _conclude(calls, live)
