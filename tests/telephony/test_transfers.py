@@ -192,6 +192,21 @@ async def test_a_caller_who_leaves_the_conference_ends_it(autojump_clock: Clock)
         assert office.is_idle()
 
 
+async def test_a_colleague_whom_nobody_joins_is_not_kept(autojump_clock: Clock) -> None:
+    """The caller was told to come and has hung up in that instant."""
+    stays = Person((Pause(6), Press("1"), Pause(600)), rings_s=3)
+    async with office_with(stays) as office:
+        placed = await office.place()
+        live = office.calls.live(placed.id)
+        assert live is not None
+        with trio.fail_after(100):
+            while not live.handed_over:  # noqa: ASYNC110 (virtual time costs nothing)
+                await trio.sleep(0.05)
+        live.told("completed")
+        await trio.sleep(8)
+        assert legs(office)[1].is_over
+
+
 async def test_a_redirect_that_fails_lets_the_colleague_go(autojump_clock: Clock) -> None:
     async with office_with(COLLEAGUE) as office:
         placed = await office.place()
