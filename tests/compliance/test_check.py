@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import datetime
 from typing import Any
 
 import pytest
 import trio
 import trio.testing
 from attrs import evolve
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tests.compliance.desk import (
     DAY_S,
     HOUR_S,
-    NEW_YORK,
     NUMBER,
     OPENING,
     Desk,
@@ -410,53 +406,3 @@ async def test_without_the_package_nothing_is_called(monkeypatch: pytest.MonkeyP
     with pytest.raises(ConfigError, match=r'pip install "vantum\[phone\]"'):
         async with open_desk():
             raise AssertionError
-
-
-ACTIONS = st.lists(
-    st.sampled_from(["ask", "redeem", "opt out", "revoke", "consent", "later", "tomorrow"]),
-    min_size=1,
-    max_size=25,
-)
-
-
-@settings(max_examples=60)
-@given(ACTIONS, st.integers(0, 23))
-def test_no_order_of_things_dials_what_must_not_be_dialled(actions: list[str], hour: int) -> None:
-    async def play() -> None:
-        async with open_desk(f"2026-10-31 {hour:02}:30", attempts="2/1d") as desk:
-            permits: list[DialPermit] = []
-            dialled: list[float] = []
-            has_consent, is_out = False, False
-            for n, action in enumerate(actions):
-                match action:
-                    case "ask":
-                        answer = await desk.ask()
-                        if isinstance(answer, DialPermit):
-                            permits.append(answer)
-                    case "redeem" if permits:
-                        permit = permits.pop(0)
-                        try:
-                            await desk.compliance.redeem(permit)
-                        except PermitRefused:
-                            continue
-                        assert 8 <= datetime.fromtimestamp(desk.now_s, NEW_YORK).hour < 21
-                        assert has_consent
-                        assert not is_out
-                        assert desk.now_s < permit.expires_s
-                        dialled.append(desk.now_s)
-                        assert sum(at > desk.now_s - DAY_S for at in dialled) <= 2
-                    case "opt out":
-                        await desk.compliance.opt_out(NUMBER, source="test")
-                        is_out = True
-                    case "revoke" if has_consent:
-                        await desk.lists.revoke(NUMBER, "test")
-                        has_consent = False
-                    case "consent" if not has_consent:
-                        await desk.consent(how=f"form {n}")
-                        has_consent = True
-                    case "later":
-                        desk.now_s += 30
-                    case "tomorrow":
-                        desk.now_s += 20 * HOUR_S
-
-    trio.run(play)
