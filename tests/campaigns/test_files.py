@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.campaigns.desk import NUMBERS
-from vantum.campaigns.files import MAX_CELL_CHARS, ProspectList, Row, merged
+from vantum.campaigns.files import MAX_CELL_CHARS, ProspectList, Row, both
 from vantum.campaigns.texts import MAX_ROW_BYTES, ListError
 from vantum.core.events import Prospect
 from vantum.core.prompts import MAX_EXTRA
@@ -184,7 +184,7 @@ def test_a_long_list_is_read_in_pieces(path: Path) -> None:
 def test_two_rows_become_one() -> None:
     first = Prospect("Ann", None, extra={"a": "1"})
     second = Prospect("Anna", "Acme", extra={"a": "2", "b": "3"})
-    assert merged(first, second) == Prospect("Ann", "Acme", extra={"a": "1", "b": "3"})
+    assert both(first, second) == Prospect("Ann", "Acme", extra={"a": "1", "b": "3"})
 
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\x00\r"), max_size=40)

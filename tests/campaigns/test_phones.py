@@ -209,6 +209,53 @@ async def test_a_server_that_goes_down_and_forgets(
         assert report.attempts == {1: 1}
 
 
+@pytest.mark.parametrize("lost", ["request", "answer"])
+async def test_a_request_whose_answer_is_lost_dials_once(
+    tmp_path: Path, autojump_clock: MockClock, lost: str
+) -> None:
+    script = TwilioScript(answers=PERSONAS[HUMAN])
+    async with an_office(script) as office:
+        served = httpx2.ASGITransport(build_app(office.server, office.desk.phone.routes))
+        failures = [0]
+
+        class Drops(httpx2.AsyncBaseTransport):
+            async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+                drops = request.method == "POST" and failures[0] < 3
+                if drops:
+                    failures[0] += 1
+                if not drops or lost == "answer":
+                    answer = await served.handle_async_request(request)
+                if drops:
+                    raise httpx2.ReadError("the connection broke")
+                return answer
+
+        async with (
+            open_remote("http://server.test", API_TOKEN, transport=Drops()) as remote,
+            a_campaign(office, tmp_path, (HUMAN,), remote) as (run, database),
+        ):
+            assert await run.run()
+            report = await figures(database)
+        assert failures == [3]
+        assert report.outcomes == {"talked": 1}
+        assert len(office.twilio.calls) == 1
+
+
+async def test_the_callees_hours_are_waited_for(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """At noon in New York it is seven in Honolulu: one may call there from eight on."""
+    honolulu = "+18085550142"
+    script = TwilioScript(answers=PERSONAS[HUMAN])
+    async with an_office(script) as office:
+        dialler = OwnDialler(office.calls)
+        async with a_campaign(office, tmp_path, (honolulu, HUMAN), dialler) as (run, database):
+            assert await run.run()
+            report = await figures(database)
+        assert report.outcomes == {"talked": 2}
+        assert report.refusals == {"outside_hours": 1}
+        last, first = await office.calls.list()
+        assert first.to_number == HUMAN
+        assert last.created_s - BEGAN.timestamp() == pytest.approx(3600, abs=5)
+
+
 async def test_a_server_that_does_not_let_us_in(autojump_clock: MockClock) -> None:
     async with an_office() as office:
         with pytest.raises(ConfigError, match="bring one of the server's API_TOKENS"):

@@ -214,7 +214,7 @@ def _shown(value: str) -> str:
     return line if len(line) <= _MAX_SHOWN else f"{line[: _MAX_SHOWN - 1]}…"
 
 
-def merged(first: Prospect, second: Prospect) -> Prospect:
+def both(first: Prospect, second: Prospect) -> Prospect:
     """One prospect of two rows of the same number: what the first leaves open, the second says."""
     known = {name: getattr(first, name) or getattr(second, name) for name in _KNOWN}
     return evolve(first, **known, extra={**second.extra, **first.extra})

@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 import trio
 from attrs import define, field, frozen
 
-from vantum.campaigns.files import Numbers, Problem, ProspectList, Row, merged
+from vantum.campaigns.files import Numbers, Problem, ProspectList, Row, both
 from vantum.campaigns.plan import Plan, PlanError
 from vantum.campaigns.store import CampaignStore
 from vantum.campaigns.tables import about_text, standing_of, write_standing, zones_text
@@ -123,13 +123,33 @@ class _Loading:
                 raise ListError(f"{self.plan.prospects}: has no prospects")
             if await trio.to_thread.run_sync(_digest, self.plan.prospects) != digest:
                 raise ListError(f"{self.plan.prospects}: was changed while it was read")
+            # In pieces too: whoever shares the database is not kept waiting. If it ends in the
+            # midst, the next run merges again, and until then nobody is called.
+            merged = (await self._all(_merge)).plus(await self._all(_remove))
             columns = json.dumps(self.columns)
-            loaded = await self._run(partial(_merge, digest=digest, columns=columns))
+            await self._run(partial(_finish, digest=digest, columns=columns))
         finally:
             with trio.CancelScope(shield=True):
                 await self._run(_end)
-        added, changed, gone, returned = loaded
-        return Loaded(self.count, self.duplicates, added, changed, gone, returned, not saved.digest)
+        return Loaded(
+            self.count,
+            self.duplicates,
+            merged.added,
+            merged.changed,
+            merged.removed,
+            merged.returned,
+            not saved.digest,
+        )
+
+    async def _all(self, work: Callable[[sqlite3.Connection, str, str], _Merged]) -> _Merged:
+        """All pieces of a work, one transaction each."""
+        done, after = _Merged(), ""
+        while True:
+            piece = await self._run(partial(_from, work, after))
+            done, after = done.plus(piece), piece.last
+            if not after:
+                return done
+            await self.store.keep()
 
     def _fault(self, problem: Problem) -> None:
         # A row may have several.
@@ -147,6 +167,12 @@ class _Loading:
     async def _run(self, work: Callable[[sqlite3.Connection, str], T]) -> T:
         name = self.store.name
         return await self.store.database.run(lambda c: work(c, name))
+
+
+def _from(
+    work: Callable[[sqlite3.Connection, str, str], T], after: str, c: sqlite3.Connection, name: str
+) -> T:
+    return work(c, name, after)
 
 
 def _pieces(rows: Iterator[Row]) -> Iterator[tuple[Row, ...]]:
@@ -198,50 +224,84 @@ def _stage(c: sqlite3.Connection, _campaign: str, rows: Sequence[Row]) -> list[D
             zones = zones_text(row.zones)
         c.execute(
             "UPDATE staged_prospects SET zones = ?, about = ? WHERE number = ?",
-            (zones, about_text(merged(first, row.prospect)), row.number),
+            (zones, about_text(both(first, row.prospect)), row.number),
         )
     return duplicates
 
 
-def _merge(
-    c: sqlite3.Connection, campaign: str, digest: str, columns: str
-) -> tuple[int, int, int, int]:
-    """How many were added, changed, removed, and came back."""
-    of = (campaign,)
-    back = c.execute(
-        "SELECT p.number FROM campaign_prospects AS p JOIN staged_prospects AS s USING (number) "
-        "WHERE p.campaign = ? AND p.status = 'done' AND p.result = ?",
-        (campaign, REMOVED),
+@frozen
+class _Merged:
+    """What a piece changed. `last`: its last number, empty if there is no further piece."""
+
+    last: str = ""
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    returned: int = 0
+
+    def plus(self, other: _Merged) -> _Merged:
+        return _Merged(
+            other.last,
+            self.added + other.added,
+            self.changed + other.changed,
+            self.removed + other.removed,
+            self.returned + other.returned,
+        )
+
+
+def _merge(c: sqlite3.Connection, campaign: str, after: str) -> _Merged:
+    """The next numbers of the list that was staged."""
+    rows = c.execute(
+        "SELECT number, line, zones, about FROM staged_prospects WHERE number > ? "
+        "ORDER BY number LIMIT ?",
+        (after, _PIECE_ROWS),
     ).fetchall()
-    gone = c.execute(
-        "SELECT number FROM campaign_prospects WHERE campaign = ? AND status = 'waiting' AND "
-        "number NOT IN (SELECT number FROM staged_prospects)",
-        of,
+    added = changed = returned = 0
+    for number, line, zones, about in rows:
+        known = c.execute(
+            "SELECT zones, about FROM campaign_prospects WHERE campaign = ? AND number = ?",
+            (campaign, number),
+        ).fetchone()
+        if known is None:
+            added += 1
+            c.execute(
+                "INSERT INTO campaign_prospects "
+                "(campaign, number, position, zones, about, status, rank, due_s) "
+                "VALUES (?, ?, ?, ?, ?, 'waiting', ?, 0)",
+                (campaign, number, line, zones, about, FRESH),
+            )
+            continue
+        changed += known != (zones, about)
+        c.execute(
+            "UPDATE campaign_prospects SET position = ?, zones = ?, about = ? "
+            "WHERE campaign = ? AND number = ?",
+            (line, zones, about, campaign, number),
+        )
+        standing = standing_of(c, campaign, number)
+        assert standing is not None
+        if (standing.status, standing.result) == ("done", REMOVED):
+            returned += 1
+            write_standing(c, campaign, reopened(standing))
+    return _Merged(rows[-1][0] if rows else "", added, changed, 0, returned)
+
+
+def _remove(c: sqlite3.Connection, campaign: str, after: str) -> _Merged:
+    """Of the next numbers of the campaign, those that wait and are not in the list any more."""
+    rows = c.execute(
+        "SELECT p.number, p.status = 'waiting' AND s.number IS NULL FROM campaign_prospects AS p "
+        "LEFT JOIN staged_prospects AS s USING (number) "
+        "WHERE p.campaign = ? AND p.number > ? ORDER BY p.number LIMIT ?",
+        (campaign, after, _PIECE_ROWS),
     ).fetchall()
-    for numbers, change in ((back, reopened), (gone, removed)):
-        for (number,) in numbers:
-            standing = standing_of(c, campaign, number)
-            assert standing is not None
-            write_standing(c, campaign, change(standing))
-    changed = c.execute(
-        "UPDATE campaign_prospects AS p SET zones = s.zones, about = s.about "
-        "FROM staged_prospects AS s WHERE p.campaign = ? AND s.number = p.number AND "
-        "(p.zones <> s.zones OR p.about <> s.about)",
-        of,
-    ).rowcount
-    c.execute(
-        "UPDATE campaign_prospects AS p SET position = s.line FROM staged_prospects AS s "
-        "WHERE p.campaign = ? AND s.number = p.number AND p.position <> s.line",
-        of,
-    )
-    added = c.execute(
-        "INSERT INTO campaign_prospects "
-        "(campaign, number, position, zones, about, status, rank, due_s) "
-        "SELECT ?, number, line, zones, about, 'waiting', ?, 0 FROM staged_prospects "
-        "WHERE number NOT IN (SELECT number FROM campaign_prospects WHERE campaign = ?)",
-        (campaign, FRESH, campaign),
-    ).rowcount
+    gone = [number for number, is_gone in rows if is_gone]
+    for number in gone:
+        standing = standing_of(c, campaign, number)
+        assert standing is not None
+        write_standing(c, campaign, removed(standing))
+    return _Merged(rows[-1][0] if rows else "", removed=len(gone))
+
+
+def _finish(c: sqlite3.Connection, campaign: str, digest: str, columns: str) -> None:
     c.execute(
         "UPDATE campaigns SET digest = ?, columns = ? WHERE name = ?", (digest, columns, campaign)
     )
-    return added, changed, len(gone), len(back)

@@ -173,8 +173,8 @@ class CampaignStore:
         """A prospect wants to be called then."""
         await self._run(partial(_call_back, number=number, at_s=at_s))
 
-    async def counts(self) -> dict[tuple[str, str], int]:
-        """How many prospects there are of each status and result."""
+    async def counts(self) -> dict[str, int]:
+        """How many prospects there are of each status."""
         return await self._run(_counts)
 
     # ------------------------------------------------------------ inside a transaction
@@ -367,10 +367,9 @@ def _call_back(c: sqlite3.Connection, store: CampaignStore, number: str, at_s: f
         write_standing(c, store.name, after)
 
 
-def _counts(c: sqlite3.Connection, store: CampaignStore) -> dict[tuple[str, str], int]:
+def _counts(c: sqlite3.Connection, store: CampaignStore) -> dict[str, int]:
     rows = c.execute(
-        "SELECT status, CASE status WHEN 'done' THEN result ELSE '' END AS what, count(*) "
-        "FROM campaign_prospects WHERE campaign = ? GROUP BY 1, 2",
+        "SELECT status, count(*) FROM campaign_prospects WHERE campaign = ? GROUP BY status",
         (store.name,),
     ).fetchall()
-    return {(status, what): count for status, what, count in rows}
+    return {"waiting": 0, "dialling": 0, "done": 0} | dict(rows)

@@ -141,11 +141,7 @@ async def _beat(store: CampaignStore, screen: CampaignScreen) -> None:
     """Say that we are alive, also while models are loaded, and how far it has come."""
     while True:
         await store.keep()
-        counts = await store.counts()
-        by_status = {"waiting": 0, "dialling": 0, "done": 0}
-        for (status, _), count in counts.items():
-            by_status[status] += count
-        screen.counted(**by_status)
+        screen.counted(**await store.counts())
         await trio.sleep(_BEAT_S)
 
 
