@@ -131,7 +131,9 @@ async def test_opted_out_in_another_process_while_the_call_waits() -> None:
     async with open_desk() as here, open_desk(database=here.database) as there:
         await here.consent()
         permit = await here.permit()
+        assert not await here.compliance.is_blocked(NUMBER)
         await there.compliance.opt_out(NUMBER, source="key 9")
+        assert await here.compliance.is_blocked(NUMBER)
         assert await redeemed_not(here, permit) == ("do_not_call",)
 
 
