@@ -17,6 +17,7 @@ from vantum.testing.twilio import (
     AnsweringMachine,
     HangUp,
     Line,
+    Network,
     Pause,
     Person,
     Say,
@@ -60,12 +61,17 @@ async def test_what_is_said_is_heard(autojump_clock: Clock, direct: bool) -> Non
         assert call.ended_because == "the person hangs up"
 
 
-async def test_many_calls_at_once_are_not_confused(autojump_clock: Clock) -> None:
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_many_calls_are_not_confused(autojump_clock: Clock, at_once: bool) -> None:
+    """They speak one shortly after the other, or all at once, on a line of changing delay."""
     words = ["apples", "pears", "plums", "figs", "dates"]
-    async with simulated_phone(setup=SETUP) as phone:
+    line = Line(network=Network(delay_ms=200, jitter_ms=600 if at_once else 0))
+    async with simulated_phone(TwilioScript(line=line), SETUP) as phone:
         for number, word in enumerate(words):
-            phone.twilio.ring(phone.voice_url, says(f"I like {word}."))
-            await trio.sleep(0.1 + 0.37 * number)
+            pause = Pause(3.0 - 0.37 * number if at_once else 0.5)
+            person = Person((pause, Say(f"I like {word}."), Answered(), HangUp()), quiet_s=1.5)
+            phone.twilio.ring(phone.voice_url, person)
+            await trio.sleep(0.37)
         records = [await phone.calls.wait(live.id) for live in list(phone.calls.all_live)]
         assert [record.turns[0].said for record in records] == [f"I like {w}." for w in words]
 

@@ -3,7 +3,7 @@
 A telephone line leaves nothing of the marks by which `vantum.testing.calls` finds words in audio.
 Here a recogniser's connection is matched with a call when somebody begins to speak in it: who
 speaks at that moment, at that place of their stream's audio? From then on words are placed by the
-amount of audio. Of two calls that say something at the same moment and place, either may be taken.
+amount of audio. Of calls that begin to speak at the same moment and place, the first is taken.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class Hearing:
     """All calls of a simulated Twilio: give `watch` to its exchange, `source` to the recogniser."""
 
     _begun: list[_Begun] = field(factory=list)
+    _matched: list[Said] = field(factory=list)
 
     def watch(self, call: PhoneCall) -> None:
         """A new call."""
@@ -68,7 +69,13 @@ class Hearing:
             for begun in self._begun
             if begun.at_s > now_s - _LATE_S and abs(begun.frame - frame) <= _SHIFT
         ]
-        return near[-1].said if near else None
+        # A call that has no recogniser yet before one whose recogniser was lost; the oldest first.
+        new = [begun for begun in near if all(begun.said is not said for said in self._matched)]
+        if not near:
+            return None
+        said = (new or near)[0].said
+        self._matched.append(said)
+        return said
 
 
 @define
