@@ -72,7 +72,9 @@ class CampaignScreen:
                 then = f"; again {self._clock(next_s)}" if next_s is not None else ""
                 self._line(f"{number}  not called: {one_line(refusal.text)}{then}")
             case Paused(is_paused):
-                self._line("Paused: nobody is called until it is resumed." if is_paused else "On.")
+                self._line(
+                    "Paused: nobody is called until it is resumed." if is_paused else "Resumed."
+                )
             case Held(why, for_s):
                 self._line(
                     f"Nobody can be called just now: {one_line(why)}; again in {for_s:.0f} s"
@@ -120,14 +122,18 @@ def loaded_line(loaded: Loaded, listed: str) -> str:
     if loaded.is_known:
         return f"{listed}: as the last time"
     counts = [
-        (loaded.rows - loaded.duplicates if loaded.is_first else 0, "prospects"),
+        (loaded.rows - loaded.duplicates if loaded.is_first else 0, "prospect(s)"),
         (0 if loaded.is_first else loaded.added, "added"),
         (loaded.changed, "changed"),
         (loaded.removed, "removed"),
         (loaded.returned, "back again"),
-        (loaded.duplicates, "duplicates"),
+        (loaded.duplicates, "duplicate(s)"),
     ]
-    found = ", ".join(f"{count} {what}" for count, what in counts if count)
+    found = ", ".join(
+        f"{count} {what.replace('(s)', '' if count == 1 else 's')}"
+        for count, what in counts
+        if count
+    )
     return f"{listed}: {found or 'no prospect added or removed'}"
 
 
