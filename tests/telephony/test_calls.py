@@ -362,6 +362,7 @@ async def test_a_call_that_is_given_up_and_rings_all_the_same_is_hung_up(
         with trio.fail_after(60):
             await only(office).over.wait()
         assert only(office).status == "completed"
+        assert only(office).problems == []
         assert not any(hook.url.endswith("/stream") for hook in office.twilio.webhooks)
         (record,) = await office.calls.list()
         assert record.outcome == "failed"
@@ -386,6 +387,7 @@ async def test_hanging_up_at_any_time(autojump_clock: Clock, after_s: float, fau
         assert (record.outcome in ("hung_up", "talked")) == (record.answered_s is not None)
         assert await office.calls.hang_up(placed.id) == record
         assert office.is_idle()
+        assert only(office).over.is_set() or fault is not None
         with trio.fail_after(120):
             await only(office).over.wait()
 
