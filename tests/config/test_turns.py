@@ -29,7 +29,7 @@ def test_interruption_is_the_policys_own_too() -> None:
     ("env", "words"),
     [
         ({"TURN_MIN_WAIT": "1500"}, r"turns.silence_ms=1200 \(default\): must be at least"),
-        ({"TURN_SILENCE": "3000"}, r"turns.max_wait_ms=1800 .*turns.silence_ms=3000 \(environment"),
+        ({"TURN_SILENCE": "3000"}, r"turns.max_wait_ms=2200 .*turns.silence_ms=3000 \(environment"),
         ({"TURN_MAX_WAIT": "9000"}, r"turns.deadline_ms=8000 .* turns.max_wait_ms=9000"),
     ],
 )

@@ -164,14 +164,14 @@ def test_finals_add_up_and_interims_replace_each_other() -> None:
 
 def test_the_detector_is_asked_once_a_pause() -> None:
     policy = spoken(OPEN, options=ASKING)
-    assert policy.wake_at() == pytest.approx(2.2)
-    verdict = policy.decide(2.21)
+    assert policy.wake_at() == pytest.approx(2.1)
+    verdict = policy.decide(2.11)
     assert (verdict.ended, verdict.reason, verdict.check) == (False, "pause", 1)
     asked = policy.take(CheckAsked(1), 2.21)
     assert asked.decide(2.3).check is None
     again = asked.take(BEGAN, 2.4).take(QUIET, 3)
-    assert again.decide(3.1).check is None
-    assert again.decide(3.2).check == 2
+    assert again.decide(3.05).check is None
+    assert again.decide(3.15).check == 2
 
 
 def test_its_answer_moves_the_end_either_way() -> None:

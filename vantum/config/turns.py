@@ -30,7 +30,7 @@ class TurnSettings:
         high=10_000,
     )
     max_wait_ms: int = setting(
-        1800,
+        2200,
         "Longest silence, however incomplete the sentence is.",
         env="TURN_MAX_WAIT",
         low=200,
@@ -74,8 +74,8 @@ class TurnSettings:
         env="TURN_READ_WORDS",
     )
     check_ms: int = setting(
-        200,
-        "Silence after which that model is asked; it needs to hear some of it.",
+        100,
+        "Silence after which that model is asked; later it knows no more.",
         env="TURN_CHECK",
         low=0,
         high=5000,

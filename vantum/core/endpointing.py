@@ -127,9 +127,9 @@ class EndpointingOptions:
 
     min_wait_s: float = 0.35
     silence_s: float = 1.2
-    max_wait_s: float = 1.8
+    max_wait_s: float = 2.2
     debounce_s: float = 0.15
-    check_s: float = 0.2
+    check_s: float = 0.1
     deadline_s: float = 8.0
     has_detector: bool = False
     reads_words: bool = True
