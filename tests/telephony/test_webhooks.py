@@ -14,6 +14,7 @@ from twilio.request_validator import RequestValidator
 
 from tests.twilio_stream import PUBLIC_URL, TOKEN, TWILIO, an_exchange, stream_of
 from vantum.config import ServerSettings, Settings
+from vantum.telephony.record import CallRecord
 from vantum.testing.calls import CallSetup
 
 Clock = trio.testing.MockClock
@@ -114,6 +115,22 @@ async def test_a_call_that_comes_back_after_its_stream_is_ended(
         tags = [element.tag for element in ET.fromstring(back.text)]
         assert tags == (["Say", "Hangup"] if closing else ["Hangup"])
         assert closing in back.text
+
+
+async def test_a_call_that_another_process_has_had_is_ended(autojump_clock: Clock) -> None:
+    async with an_exchange() as exchange:
+        records, form = exchange.calls.means.records, exchange.form()
+        elsewhere = CallRecord("w1-1", "inbound", "+1", "+2", 0.0, sid=form["CallSid"])
+        await records.save(elsewhere, 0.0)  # its stream has not come
+        assert "Stream" in (await exchange.post(form)).text
+        (live,) = exchange.calls.all_live
+        await exchange.calls.hang_up(live.id)
+        await records.save(attrs.evolve(elsewhere, session_id="s-1"), 0.0)
+        assert "<Response><Hangup /></Response>" in (await exchange.post(form)).text
+        await exchange.calls.means.records.database.run(
+            lambda c: c.execute("DROP TABLE phone_calls")
+        )
+        assert "Stream" in (await exchange.post(form)).text
 
 
 async def test_a_form_of_too_many_fields_is_none(autojump_clock: Clock) -> None:

@@ -22,7 +22,8 @@ from vantum.core.call_status import CallStatus
 from vantum.core.events import Prospect
 from vantum.core.prompts import fill_spoken
 from vantum.core.scripts import Script
-from vantum.errors import ConfigError
+from vantum.errors import ConfigError, StorageError
+from vantum.observe.logs import get_log
 from vantum.telephony import lifecycle
 from vantum.telephony.carrier import Carrier, CarrierError, Dial
 from vantum.telephony.lines import Lines, NoLine
@@ -41,6 +42,9 @@ __all__ = [
     "NotOurs",
     "OrderError",
 ]
+
+
+_log = get_log("phone")
 
 
 class Permits(Protocol):
@@ -224,6 +228,15 @@ class Calls:
     def by_sid(self, call_sid: str) -> LiveCall | None:
         """The live call that the telephone company calls so."""
         return next((c for c in self._live.values() if c.record.sid == call_sid), None)
+
+    async def had_session(self, call_sid: str) -> bool:
+        """Whether the call has had its session, here or in another process."""
+        try:
+            return await self.means.records.had_session(call_sid)
+        except StorageError as error:
+            # Somebody calls: better twice than not at all.
+            _log.error("it cannot be looked up whether a call is new", error=str(error))
+            return False
 
     @property
     def all_live(self) -> tuple[LiveCall, ...]:

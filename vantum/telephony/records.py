@@ -23,6 +23,7 @@ SCHEMA: Final[tuple[str, ...]] = (
     """CREATE TABLE IF NOT EXISTS phone_calls (
         id TEXT PRIMARY KEY,
         label TEXT NOT NULL,
+        sid TEXT NOT NULL,
         created_s REAL NOT NULL,
         saved_s REAL NOT NULL,
         status TEXT NOT NULL,
@@ -30,6 +31,7 @@ SCHEMA: Final[tuple[str, ...]] = (
         body TEXT NOT NULL
     ) STRICT""",
     "CREATE INDEX IF NOT EXISTS phone_calls_by_time ON phone_calls (created_s, id)",
+    "CREATE INDEX IF NOT EXISTS phone_calls_by_sid ON phone_calls (sid)",
     "CREATE INDEX IF NOT EXISTS phone_calls_live ON phone_calls (is_over) WHERE is_over = 0",
     """CREATE TABLE IF NOT EXISTS phone_call_keys (
         key TEXT PRIMARY KEY,
@@ -68,6 +70,7 @@ class CallRecords:
         row = (
             record.id,
             self.label,
+            record.sid,
             record.created_s,
             now_s,
             record.status,
@@ -77,9 +80,9 @@ class CallRecords:
 
         def write(connection: sqlite3.Connection) -> None:
             connection.execute(
-                "INSERT INTO phone_calls VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE "
-                "SET saved_s = excluded.saved_s, status = excluded.status, "
-                "is_over = excluded.is_over, body = excluded.body",
+                "INSERT INTO phone_calls VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (id) DO UPDATE SET sid = excluded.sid, saved_s = excluded.saved_s, "
+                "status = excluded.status, is_over = excluded.is_over, body = excluded.body",
                 row,
             )
 
@@ -88,6 +91,21 @@ class CallRecords:
     async def get(self, call_id: str) -> CallRecord | None:
         """The record of that id, as it was saved last. Raises `StorageError`."""
         return await self.database.run(lambda connection: _record(connection, call_id))
+
+    async def had_session(self, call_sid: str) -> bool:
+        """Whether the telephone company's call has had its session, in whichever process.
+
+        Raises `StorageError`.
+        """
+        return await self.database.run(
+            lambda connection: bool(
+                connection.execute(
+                    "SELECT 1 FROM phone_calls WHERE sid = ? "
+                    "AND json_extract(body, '$.sessionId') IS NOT NULL",
+                    (call_sid,),
+                ).fetchone()
+            )
+        )
 
     async def list(
         self, *, status: CallStatus | None, limit: int, before: CallRecord | None

@@ -70,7 +70,8 @@ class Webhooks:
         """A call comes in: TwiML that connects it with a stream, or turns it away."""
         form, seen_url = await self.signatures.form(request)
         call = _call_data(form)
-        if self.tokens.was_opened(call.call_sid):
+        was_here = self.tokens.was_opened(call.call_sid)
+        if was_here or await self.calls.had_session(call.call_sid):
             _log.info("the call comes again", call=call.call_sid)
             return _xml(self._closing())
         live = await self.calls.take(call.call_sid, call.caller, call.called)
