@@ -5,7 +5,6 @@ Time is virtual and begins at a weekday's noon in New York.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -27,12 +26,11 @@ from vantum.config import (
 from vantum.http import build_app
 from vantum.server import Server
 from vantum.telephony.calls import CallOrder, Calls
-from vantum.telephony.desk import Desk, open_desk
+from vantum.telephony.desk import Desk
 from vantum.telephony.record import CallRecord
 from vantum.testing import DeepgramScript, OpenAIScript
 from vantum.testing.calls import CallSetup
-from vantum.testing.calls.call import new_call, providers_of
-from vantum.testing.twilio import MemoryListener, SimulatedTwilio, TwilioScript, twilio_in_memory
+from vantum.testing.twilio import SimulatedTwilio, TwilioScript, simulated_phone
 from vantum.testing.twilio.script import ACCOUNT, AUTH_TOKEN, FROM_NUMBER
 
 BEGAN = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)
@@ -135,33 +133,6 @@ async def an_office(
     """`changes`: of the Twilio settings."""
     settings = setup.settings
     settings = attrs.evolve(settings, twilio=attrs.evolve(settings.twilio, **changes))
-    setup = attrs.evolve(setup, settings=settings)
-    listener, ids = MemoryListener(), itertools.count(1)
-    async with trio.open_nursery() as nursery:
-        twilio = twilio_in_memory(nursery, script, listener.open_stream, began=BEGAN)
-        began_s = BEGAN.timestamp() - trio.current_time()
-        sim = new_call(setup, nursery)
-        async with (
-            providers_of(sim) as providers,
-            open_desk(
-                settings,
-                label=label,
-                now_s=lambda: began_s + trio.current_time(),
-                new_id=lambda: f"{next(ids):08x}",
-                transport=twilio.transport(),
-            ) as desk,
-            trio.open_nursery() as serving,
-        ):
-            server = Server(
-                settings,
-                providers,
-                desk.phone.routes,
-                doors=desk.phone.doors,
-                new_id=lambda: f"id-{next(ids)}",
-                wall_ms=lambda: round((began_s + trio.current_time()) * 1000),
-            )
-            desk.attach(server)
-            await serving.start(server.serve, [listener])
-            yield Office(twilio, server, desk)
-            serving.cancel_scope.cancel()
-        nursery.cancel_scope.cancel()
+    phone = simulated_phone(script, setup, settings=settings, began=BEGAN, label=label)
+    async with phone as opened:
+        yield Office(opened.twilio, opened.server, opened.desk)

@@ -76,6 +76,7 @@ async def simulated_phone(
     script: TwilioScript | None = None,
     setup: CallSetup | None = None,
     *,
+    settings: Settings | None = None,
     began: datetime = NOON,
     label: str = "w0",
 ) -> AsyncIterator[SimulatedPhone]:
@@ -86,6 +87,7 @@ async def simulated_phone(
         setup: the server's settings, its tools and its simulated providers; what a client does in
             it is of no use here. A recogniser without sentences of its own (`sentences=()`, as in
             `CallSetup()`) hears what people say in their calls.
+        settings: exactly these; None: those of `setup`, by way of `phone_settings`.
         began: the time of day when it begins.
         label: see `vantum.telephony.desk.open_desk`.
     """
@@ -94,7 +96,7 @@ async def simulated_phone(
     if not setup.deepgram.sentences:
         heard = attrs.evolve(setup.deepgram, sentences=("",), source=hearing.source)
         setup = attrs.evolve(setup, deepgram=heard)
-    settings = phone_settings(setup.settings, script)
+    settings = settings or phone_settings(setup.settings, script)
     setup = attrs.evolve(setup, settings=settings)
     listener, ids = MemoryListener(), itertools.count(1)
     epoch_s = began.timestamp() - trio.current_time()
