@@ -159,7 +159,9 @@ class _Trial:
     ) -> _Trial:
         from vantum.replay import make_directory
         from vantum.testing.twilio import simulated_twilio, trial
+        from vantum.testing.twilio.webhooks import compute_signature
 
+        compute_signature("", "", {})  # whether it can is better said before the first call
         if not voices and _EXAMPLE.exists():
             voices = [_EXAMPLE]
         try:

@@ -4,7 +4,7 @@ Deepgram, OpenAI and Cartesia as real servers on loopback that speak the provide
 with scripted transcripts, answers, latencies and faults.
 
 Whole calls on a virtual clock are in `vantum.testing.calls`, talks in text in
-`vantum.testing.text`.
+`vantum.testing.text`, phone calls and a Twilio in `vantum.testing.twilio`.
 """
 
 from __future__ import annotations
