@@ -170,12 +170,17 @@ class _Screen:
     turns: int = 0
 
     def show(self, record: CallRecord) -> None:
+        if record.is_over:  # what was said was said before that
+            self._turns(record)
         if record.status != self.status:
             self.status = record.status
             self.say(f"  {record.status}")
         if record.answered_by != self.answered_by:
             self.answered_by = record.answered_by
             self.say(f"  answered by: {record.answered_by}")
+        self._turns(record)
+
+    def _turns(self, record: CallRecord) -> None:
         for turn in record.turns[self.turns :]:
             self.say(_line(turn))
         self.turns = len(record.turns)

@@ -187,7 +187,7 @@ def _tell(live: LiveCall, status: str, form: Form) -> None:
     live.told(
         known,
         duration_s=float(seconds) if seconds.isascii() and seconds.isdigit() else None,
-        because=f"{known} (SIP {sip[:3]})" if sip and known != "completed" else "",
+        because=f"SIP {sip[:3]}" if sip and known != "completed" else "",
     )
 
 
