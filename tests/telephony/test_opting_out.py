@@ -17,7 +17,12 @@ from tests.test_phone import greet, hears
 from tests.test_phone import setup as phone_setup
 from tests.twilio_stream import VOICE, an_exchange
 from vantum.compliance.check import Compliance
-from vantum.config import ComplianceSettings
+from vantum.config import (
+    ComplianceSettings,
+    DeepgramSettings,
+    Settings,
+    SpeculationSettings,
+)
 from vantum.errors import StorageError
 from vantum.telephony.opting_out import REASON
 from vantum.testing import CallTool, DeepgramScript, OpenAIScript, Reply
@@ -100,6 +105,25 @@ async def test_who_calls_us_can_say_so_too_while_the_agent_speaks(autojump_clock
         compliance = line.desk.compliance
         assert compliance is not None
         assert await compliance.is_blocked(CALLER)
+
+
+async def test_an_answer_that_was_made_ahead_in_secret_is_not_said(autojump_clock: Clock) -> None:
+    """The same words were guessed before they were final, and the model had answered them."""
+    ahead = SpeculationSettings(mode="speech", confidence=0.0, probability=0.0)
+    settings = Settings(speculation=ahead, deepgram=DeepgramSettings(endpointing_ms=2000))
+    setup = phone_setup("Why should I stop?", settings=settings)
+    heard = attrs.evolve(hears("Please stop calling me."), interim_every_s=0.1, latency_ms=150)
+    async with an_exchange(attrs.evolve(setup, deepgram=heard)) as line:
+        stream = await line.call(From=CALLER)
+        conductor = line.conductor
+        await stream.speak(0.2)
+        await stream.speak(1.3, VOICE)
+        with trio.move_on_after(30):
+            while not stream.over.is_set():
+                await stream.speak(0.1)
+        assert conductor.speculation.dropped, "there was such an answer"
+        entries = [(x.role, x.text) for x in conductor.history.entries]
+        assert entries == [("user", "Please stop calling me."), ("assistant", APOLOGY)]
 
 
 async def test_the_tool_does_the_same(autojump_clock: Clock) -> None:

@@ -49,6 +49,7 @@ class Speculating:
             and ahead.response.options == options
             and not ahead.response.failed
             and not turn.joins
+            and not turn.say  # what the model would say to it does not matter
         )
         if not fits:
             self._drop()
