@@ -27,12 +27,13 @@ from importlib import import_module
 from typing import Any
 
 from vantum.core.builtin_tools import BookMeeting, Meeting, book_meeting
-from vantum.core.tools import Effect, Memory, Tool, ToolContext, ToolError, make_tool
+from vantum.core.tools import Effect, Line, Memory, Tool, ToolContext, ToolError, make_tool
 from vantum.errors import ConfigError
 
 __all__ = [
     "BookMeeting",
     "Effect",
+    "Line",
     "Meeting",
     "Memory",
     "Tool",

@@ -11,16 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import httpx2
 import pytest
 import trio
 import trio.testing
 from attrs import define, field
 from click.testing import CliRunner
 
-from tests.telephony.office import BEGAN, PROSPECT, SETUP, Office, an_office
+from tests.telephony.office import API_TOKEN, BEGAN, OTHER, PROSPECT, SETUP, Office, an_office
+from vantum.campaigns.remote import open_remote
 from vantum.cli import commands
 from vantum.core.events import Prospect
 from vantum.core.refusals import Reason, Refusal
+from vantum.http import build_app
 from vantum.storage.database import open_database
 from vantum.telephony.callbacks import SCHEMA, Callback, Callbacks
 from vantum.telephony.calling_back import call_back
@@ -231,6 +234,26 @@ async def test_who_may_never_be_called_is_not_tried_again(
         assert len(phones.placed) == 1
         assert len(said) == 1
         assert "not called" in said[0]
+
+
+async def test_a_running_server_calls_them(autojump_clock: Clock) -> None:
+    """By its HTTP API, as `vantum-actors callbacks run` does; a busy one is called later."""
+    script = TwilioScript(answers=Person((Pause(12), HangUp()), rings_s=3))
+    async with an_office(script) as office:
+        assert office.desk.abilities is not None
+        callbacks = office.desk.abilities.callbacks
+        now = datetime.fromtimestamp(callbacks.now_s()).astimezone()
+        for number, seconds in ((PROSPECT, -5), (OTHER, 60)):
+            await callbacks.add(number, now + timedelta(seconds=seconds), "", prospect=BOB)
+        app = build_app(office.server, office.desk.phone.routes)
+        transport = httpx2.ASGITransport(app)
+        said: list[str] = []
+        async with open_remote("http://server.test", API_TOKEN, transport=transport) as dialler:
+            with trio.move_on_after(300):
+                await call_back(callbacks, dialler, say=said.append, watch=True)
+        assert [call.to_number for call in office.twilio.calls] == [PROSPECT, OTHER]
+        assert [line.rsplit(": ")[-1] for line in said] == ["calling …", "talked"] * 2
+        assert [c.state for c in await callbacks.list()] == ["taken", "taken"]
 
 
 # ---------------------------------------------------------------- commands
