@@ -99,7 +99,7 @@ async def _on_a_line(calls: Calls, live: LiveCall, work: Callable[[], Awaitable[
         live.failure = error
     except Exception as error:
         live.failure = error
-        _log.exception("a call failed", call=live.id)
+        _log.exception("a call failed", id=live.id)
     finally:
         live.placed.set()
 
@@ -131,7 +131,7 @@ async def save(calls: Calls, live: LiveCall) -> None:
     try:
         await calls.means.records.save(live.record, calls.means.now_s())
     except StorageError as error:
-        _log.error("a call's record cannot be kept", call=live.id, error=str(error))
+        _log.error("a call's record cannot be kept", id=live.id, error=str(error))
 
 
 async def _conclude(calls: Calls, live: LiveCall) -> None:
@@ -146,7 +146,8 @@ async def _conclude(calls: Calls, live: LiveCall) -> None:
     await save(calls, live)
     _log.info(
         "call over",
-        call=record.id,
+        id=record.id,
+        call=record.sid,
         direction=record.direction,
         outcome=record.outcome,
         because=record.ended_because,
@@ -173,7 +174,7 @@ async def _dial(calls: Calls, live: LiveCall) -> None:
         failed = isinstance(error, CarrierError)
         live.told("failed" if failed else "canceled", because=str(error))
         raise
-    _log.info("call placed", call=live.id)
+    _log.info("call placed", id=live.id, call=live.record.sid)
 
 
 async def _made_after_all(live: LiveCall, error: CarrierError) -> None:
@@ -292,4 +293,4 @@ async def _ask_to_end(calls: Calls, live: LiveCall) -> None:
     try:
         await carrier.end_call(live.record.sid)
     except CarrierError as error:
-        _log.warning("a call could not be ended by request", call=live.id, error=str(error))
+        _log.warning("a call could not be ended by request", id=live.id, error=str(error))

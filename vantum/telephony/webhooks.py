@@ -123,7 +123,7 @@ class Webhooks:
         """The call that a request is about, if it is live and Twilio means the same one."""
         live = self.calls.live(request.path_params["call_id"])
         if live is not None and not live.named(value(form, "CallSid")):
-            _log.warning("a callback is of another call than its address", call=live.id)
+            _log.warning("a callback is of another call than its address", id=live.id)
             return None
         return live
 
