@@ -23,6 +23,8 @@ from vantum.wire.twilio import (
     Media,
     Start,
     Stop,
+    _media,
+    _plain_media,
     clear_message,
     mark_message,
     media_message,
@@ -154,6 +156,56 @@ _ANY = st.recursive(
     ),
     max_leaves=6,
 )
+
+
+NUMBERS = st.sampled_from(["0", "7", "007", "9" * 15, "9" * 16, "", "-1", "1e3", "٣", 7])
+PAYLOADS = (
+    *("", "AAAA", "////", "AAA=", "AA==", "A===", "AAAA=", "=AAA", "AA=A", "AAAAA", "A B=", "Ä==="),
+    *("A" * 16_000, "A" * 16_004),
+)
+PLAIN = st.fixed_dictionaries(
+    {
+        "event": st.sampled_from(["media", "medi\\u0061"]),
+        "sequenceNumber": NUMBERS,
+        "media": st.fixed_dictionaries(
+            {
+                "track": st.sampled_from(["inbound", "outbound"]),
+                "chunk": NUMBERS,
+                "timestamp": NUMBERS,
+                "payload": st.sampled_from(PAYLOADS),
+            }
+        ),
+    },
+    optional={"streamSid": st.sampled_from(["MZ1", "", "M Z", "x" * 100, "x" * 101, "M\n"])},
+)
+
+
+@given(PLAIN, st.permutations(["event", "sequenceNumber", "media", "streamSid"]), st.booleans())
+def test_what_is_read_by_its_form_is_what_it_is_as_json(
+    body: dict[str, Any], order: list[str], tight: bool
+) -> None:
+    body = {name: body[name] for name in order if name in body}
+    text = json.dumps(body, separators=(",", ":") if tight else None)
+    read = _plain_media(text)
+    if read is not None:
+        assert read == _media(json.loads(text))
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+@pytest.mark.parametrize("last", [True, False])
+def test_media_as_twilio_writes_it_has_the_plain_form(
+    separators: tuple[str, str], last: bool
+) -> None:
+    body = media("7", b"audio")
+    if last:
+        body["streamSid"] = body.pop("streamSid")
+    assert _plain_media(json.dumps(body, separators=separators)) == Media(SID, 7, 5, b"audio")
+    # Twice is one time too many, and JSON's own rule (the last one counts) is not to be guessed.
+    doubled = json.dumps(body)[:-1] + f', "streamSid": "{SID}"' + "}"
+    assert _plain_media(doubled) is None
+    # Nor is what only looks like base64.
+    assert _plain_media(json.dumps(media("7", b"") | {"streamSid": SID})) is None
+    assert _plain_media(json.dumps(media("7", payload="A==="), separators=separators)) is None
 
 
 @settings(max_examples=60)

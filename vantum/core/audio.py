@@ -196,7 +196,9 @@ def _mulaw_encoding() -> NDArray[np.uint8]:
     return code.astype(np.uint8)
 
 
-_MULAW_DECODING = _mulaw_decoding()
+# The low and the high byte of each code's sample: for a frame of a call, two translations of bytes
+# take half as long as numpy does to begin.
+_MULAW_LOW, _MULAW_HIGH = (_mulaw_decoding().view(np.uint8)[half::2].tobytes() for half in (0, 1))
 _MULAW_ENCODING = _mulaw_encoding()
 
 
@@ -208,8 +210,10 @@ def mulaw_encode(pcm: bytes) -> bytes:
 
 def mulaw_decode(data: bytes) -> bytes:
     """`pcm` of G.711 mu-law bytes: every byte is valid."""
-    samples: NDArray[np.int16] = _MULAW_DECODING[np.frombuffer(data, dtype=np.uint8)]
-    return samples.tobytes()
+    pcm = bytearray(2 * len(data))
+    pcm[0::2] = data.translate(_MULAW_LOW)
+    pcm[1::2] = data.translate(_MULAW_HIGH)
+    return bytes(pcm)
 
 
 # ---------------------------------------------------------------- WAV

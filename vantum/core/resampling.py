@@ -38,6 +38,8 @@ _TRANSITION = 0.2  # of half the lower rate: its width
 _WEIGHT_BITS = 24  # a weight of 1.0; with 16-bit samples the sums stay below 2**42
 # Ratios of few phases (48 to 16 kHz and the like) are one matrix product per block.
 _MATRIX_PHASES = 8
+# A product over many groups at once: its rows overlap less, so that less is copied for it.
+_WIDE_SAMPLES = 32
 # Rates without a common divisor have thousands of phases; the nearest of so many is taken.
 _MAX_PHASES = 2048
 # Samples taken at once, and weights multiplied at once: temporaries stay within the second-level
@@ -60,6 +62,8 @@ class _Filter:
     taps: int
     rows: NDArray[np.float64]
     matrix: NDArray[np.float64] | None
+    wide: NDArray[np.float64] | None
+    many: int
 
 
 @lru_cache(maxsize=32)  # the rates in use; a filter has at most 1 MB
@@ -80,15 +84,17 @@ def _design(from_hz: int, to_hz: int) -> _Filter:
     # Each row sums to exactly 1.0, so that a constant stays that constant in every phase.
     rows[np.arange(len(rows)), rows.argmax(axis=1)] += 2.0**_WEIGHT_BITS - rows.sum(axis=1)
     rows.setflags(write=False)
-    return _Filter(up, down, 2 * reach, rows, _matrix(rows, up, down))
-
-
-def _matrix(rows: NDArray[np.float64], up: int, down: int) -> NDArray[np.float64] | None:
     if max(up, down) > _MATRIX_PHASES:
-        return None
-    taps = rows.shape[1]
-    matrix = np.zeros((taps + (up - 1) * down // up, up))
-    for slot in range(up):
+        return _Filter(up, down, 2 * reach, rows, None, None, 1)
+    many = _WIDE_SAMPLES // up
+    matrix, wide = (_matrix(rows, up, down, groups) for groups in (1, many))
+    return _Filter(up, down, 2 * reach, rows, matrix, wide, many)
+
+
+def _matrix(rows: NDArray[np.float64], up: int, down: int, groups: int) -> NDArray[np.float64]:
+    taps, outputs = rows.shape[1], groups * up
+    matrix = np.zeros((taps + (outputs - 1) * down // up, outputs))
+    for slot in range(outputs):
         shift, phase = divmod(slot * down, up)
         matrix[shift : shift + taps, slot] = rows[phase]
     matrix.setflags(write=False)
@@ -99,6 +105,14 @@ def _windows(signal: NDArray[np.float64], count: int, width: int, step: int) -> 
     """`count` overlapping views of `signal`: numpy's own sliding_window_view costs 10 µs."""
     bytes_each = signal.itemsize
     return np.ndarray((count, width), np.float64, signal, 0, (step * bytes_each, bytes_each))
+
+
+def _product(
+    signal: NDArray[np.float64], count: int, matrix: NDArray[np.float64], step: int
+) -> NDArray[np.float64]:
+    """The windows of the matrix's height, `step` apart, times the matrix."""
+    windows = _windows(signal, count, len(matrix), step)
+    return (np.ascontiguousarray(windows) @ matrix).reshape(-1)
 
 
 def _check_rate(_instance: object, attribute: object, value: int) -> None:
@@ -186,10 +200,14 @@ class Resampler:
         ratio = self._filter
         if not count:
             return np.empty(0)
-        if ratio.matrix is not None:
+        if ratio.matrix is not None and ratio.wide is not None:
             # A group of `up` samples begins every `down` input samples, always at phase 0.
-            groups = _windows(signal, count // ratio.up, len(ratio.matrix), ratio.down)
-            return (np.ascontiguousarray(groups) @ ratio.matrix).reshape(-1)
+            wide, single = divmod(count // ratio.up, ratio.many)
+            first = _product(signal, wide, ratio.wide, ratio.many * ratio.down)
+            if not single:
+                return first
+            rest = signal[wide * ratio.many * ratio.down :]
+            return np.concatenate((first, _product(rest, single, ratio.matrix, ratio.down)))
         places = self._at + ratio.down * np.arange(count)
         begins, phases = np.divmod(places, ratio.up)
         phase_count = len(ratio.rows) - 1
