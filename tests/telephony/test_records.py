@@ -18,13 +18,13 @@ from vantum.config import StorageSettings
 from vantum.core.call_status import STATUSES, Outcome
 from vantum.core.cost import CostEstimate
 from vantum.core.events import Prospect
-from vantum.core.history import Entry, History
+from vantum.core.history import History
 from vantum.core.messages import ChatMessage, ToolCall
 from vantum.errors import StorageError
 from vantum.storage.database import open_database
 from vantum.telephony.record import CallRecord, RecordedTurn
 from vantum.telephony.records import ABANDONED_S, SCHEMA, STOPPED, CallRecords
-from vantum.telephony.transcript import recorded_turns
+from vantum.telephony.transcript import Transcript
 from vantum.testing.twilio import HangUp, Pause, Person, TwilioScript
 
 Clock = trio.testing.MockClock
@@ -173,7 +173,8 @@ async def test_a_database_that_fails_ends_no_call(
 
 
 def test_what_was_said_and_what_was_heard() -> None:
-    history, clock = History(), count(1000, 1000)
+    history, clock, transcript = History(), count(1000, 1000), Transcript("||BREAK||")
+    assert transcript.follow(history) == ()
     history.add_user("Hello.", at_ms=next(clock))
     history.add_assistant(
         "Good day to you. How are you?",
@@ -181,6 +182,9 @@ def test_what_was_said_and_what_was_heard() -> None:
         heard_text="Good day",
         at_ms=next(clock),
     )
+    half = transcript.follow(history)
+    assert len(half) == 2
+    assert transcript.follow(history) is half
     called = ToolCall("c1", "look_up", "{}")
     history.add_tool_use(
         (
@@ -190,10 +194,11 @@ def test_what_was_said_and_what_was_heard() -> None:
         at_ms=next(clock),
     )
     history.add_assistant("Well. Fine.", written="Well. ||BREAK|| Fine.", at_ms=next(clock))
-    assert recorded_turns(history.entries, "||BREAK||") == (
+    assert transcript.follow(history) == (
         RecordedTurn("user", "Hello.", "Hello.", 1.0),
         RecordedTurn("assistant", "Good day to you. How are you?", "Good day", 2.0, True),
         RecordedTurn("tool", "look_up: found", "look_up: found", 3.0),
         RecordedTurn("assistant", "Well. Fine.", "Well. Fine.", 4.0),
     )
-    assert recorded_turns([Entry("tool", "late", tool_call_id="?")], "||")[0].said == "tool: late"
+    history.tool_finished("c2", "late")  # of a call that is not in this record
+    assert transcript.follow(history)[-1].said == "tool: late"

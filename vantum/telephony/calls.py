@@ -154,7 +154,7 @@ class Calls:
             campaign_id=order.campaign_id,
             script=Path(order.script_file).name,
         )
-        live = LiveCall(record, means.now_s, order, permit, voicemail)
+        live = LiveCall(record, means.now_s, order, permit, voicemail, self.marker)
         self.nursery.start_soon(lifecycle.outbound, self, live)
         await live.placed.wait()
         if live.failure is not None:
@@ -213,7 +213,7 @@ class Calls:
             created_s=self.means.now_s(),
             sid=call_sid,
         )
-        live = LiveCall(record, self.means.now_s)
+        live = LiveCall(record, self.means.now_s, marker=self.marker)
         live.told("ringing")
         self.nursery.start_soon(lifecycle.inbound, self, live)
         await live.placed.wait()
@@ -246,7 +246,7 @@ class Calls:
     async def get(self, call_id: str) -> CallRecord:
         """The record as it is now. Raises `NoSuchCall`, `StorageError`."""
         if (live := self._live.get(call_id)) is not None:
-            return live.observe(self.marker)
+            return live.observe()
         record = await self.means.records.get(call_id)
         if record is None:
             raise NoSuchCall(f"there is no call {call_id}")

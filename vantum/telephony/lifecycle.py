@@ -120,7 +120,7 @@ async def _save_changes(calls: Calls, live: LiveCall) -> None:
     while True:
         with trio.move_on_after(_SAVE_S):
             await live.news()
-        record, now_s = live.observe(calls.marker), trio.current_time()
+        record, now_s = live.observe(), trio.current_time()
         if record != saved or now_s > saved_s + _TOUCH_S:
             await save(calls, live)
             saved, saved_s = record, now_s
@@ -140,7 +140,7 @@ async def _conclude(calls: Calls, live: LiveCall) -> None:
         live.hang_up("server stopped")
         await _ask_to_end(calls, live)
         live.assumed_over()
-    record = live.conclude(calls.marker, calls.means.settings.prices.prices)
+    record = live.conclude(calls.means.settings.prices.prices)
     if isinstance(live.failure, CallRefused):
         live.record = record = attrs.evolve(record, outcome="refused")
     await save(calls, live)

@@ -17,7 +17,7 @@ from vantum.compliance.permit import DialPermit
 from vantum.core.call_status import CallStatus, Outcome, Progress, outcome_of
 from vantum.core.cost import CostEstimate, Prices, Usage, estimate_cost
 from vantum.telephony.record import CallRecord
-from vantum.telephony.transcript import recorded_turns, usage_of
+from vantum.telephony.transcript import Transcript, usage_of
 
 if TYPE_CHECKING:
     from vantum.admission import Place
@@ -33,8 +33,8 @@ class LiveCall:
     """One call, inbound or outbound.
 
     `order` and `permit` are None for an inbound one. `conductor` is that of its session, None
-    before and after. `place` is held back for the session until it begins. `now_s` tells the time
-    of day in seconds.
+    before and after. `place` is held back for the session until it begins. `marker` is what the
+    model writes for a pause. `now_s` tells the time of day in seconds.
     """
 
     record: CallRecord
@@ -42,6 +42,7 @@ class LiveCall:
     order: CallOrder | None = None
     permit: DialPermit | None = None
     voicemail: str = ""
+    marker: str = "||BREAK||"
     place: Place | None = None
     conductor: Conductor | None = None
     noted: Outcome | None = None
@@ -56,9 +57,14 @@ class LiveCall:
     failure: Exception | None = field(default=None, init=False)
     message_begun: bool = field(default=False, init=False)
     _last: Conductor | None = field(default=None, init=False)
+    _transcript: Transcript = field(init=False)
     _session_s: float = field(default=0.0, init=False)
     _session_began_s: float = field(default=0.0, init=False)
     _news: trio.Event = field(default=Factory(trio.Event), init=False)
+
+    @_transcript.default
+    def _new_transcript(self) -> Transcript:
+        return Transcript(self.marker)
 
     @property
     def id(self) -> str:
@@ -162,7 +168,7 @@ class LiveCall:
         while not condition():
             await self.news()
 
-    def observe(self, marker: str) -> CallRecord:
+    def observe(self) -> CallRecord:
         """The record, with what was said so far."""
         conductor = self.conductor or self._last
         if conductor is None:
@@ -171,16 +177,16 @@ class LiveCall:
         history = conductor.history if self.conductor is None else conductor.answering.history
         self.record = attrs.evolve(
             self.record,
-            turns=recorded_turns(history.entries, marker),
+            turns=self._transcript.follow(history),
             variant=conductor.variant or "",
             stage=conductor.stage or "",
             facts=conductor.facts,
         )
         return self.record
 
-    def conclude(self, marker: str, prices: Prices) -> CallRecord:
+    def conclude(self, prices: Prices) -> CallRecord:
         """The record of a call that is over (`progress` is final), with what it came to."""
-        record = self.observe(marker)
+        record = self.observe()
         turns = record.turns
         last = next((turn for turn in reversed(turns) if turn.role == "assistant"), None)
         outcome = outcome_of(

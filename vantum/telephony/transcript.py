@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
+
+from attrs import define, field
 
 from vantum.actors.conductor import Conductor
 from vantum.core.cost import Usage, model_tokens
-from vantum.core.history import Entry
+from vantum.core.history import Entry, History
 from vantum.core.markers import strip_markers
 from vantum.telephony.record import RecordedTurn
 
@@ -15,27 +17,40 @@ from vantum.telephony.record import RecordedTurn
 _EMBEDDED: Final = "local"
 
 
-def recorded_turns(entries: Iterable[Entry], marker: str) -> tuple[RecordedTurn, ...]:
-    """The turns, as said and as heard. A tool's turn is its name and its result.
+@define
+class Transcript:
+    """A session's turns as they are recorded, as said and as heard. A tool's turn is its name and
+    its result.
 
-    Args:
-        entries: of a `History`.
-        marker: `streaming.break_marker`, which is not said.
+    A history only grows, so each of its entries is looked at once, however often `follow` is asked.
+
+    `marker`: `streaming.break_marker`, which is not said.
     """
-    names: dict[str, str] = {}
-    turns: list[RecordedTurn] = []
-    for entry in entries:
-        names |= {call.id: call.name for call in entry.tool_calls}
+
+    marker: str
+    turns: tuple[RecordedTurn, ...] = ()
+    _seen: int = field(default=0, init=False)
+    #: Tools that were called, by the ids of their calls.
+    _names: dict[str, str] = field(factory=dict, init=False)
+
+    def follow(self, history: History) -> tuple[RecordedTurn, ...]:
+        """All turns so far: the same value if there is none more."""
+        entries = history.since(self._seen)
+        self._seen += len(entries)
+        if added := tuple(turn for entry in entries if (turn := self._turn(entry)) is not None):
+            self.turns += added
+        return self.turns
+
+    def _turn(self, entry: Entry) -> RecordedTurn | None:
+        self._names |= {call.id: call.name for call in entry.tool_calls}
         if entry.tool_calls and not entry.text:
-            continue
+            return None
         heard = entry.text
         if entry.role == "tool":
-            heard = f"{names.get(entry.tool_call_id, 'tool')}: {heard}"
-        said = strip_markers(entry.written, marker) if entry.written else heard
-        turns.append(
-            RecordedTurn(entry.role, said or heard, heard, entry.at_ms / 1000, entry.interrupted)
-        )
-    return tuple(turns)
+            heard = f"{self._names.get(entry.tool_call_id, 'tool')}: {heard}"
+        said = strip_markers(entry.written, self.marker) if entry.written else heard
+        at_s = entry.at_ms / 1000
+        return RecordedTurn(entry.role, said or heard, heard, at_s, entry.interrupted)
 
 
 def usage_of(
