@@ -9,6 +9,7 @@ import wave
 from io import BytesIO
 from pathlib import Path
 
+import httpx
 import pytest
 import trio
 import trio.testing
@@ -19,8 +20,19 @@ from tests.testing.test_twilio_line import LOUD, Peer
 from tests.testing.twilio_server import HOST, STREAM, a_twilio
 from vantum.cli import main
 from vantum.compliance.numbers import place_of, to_e164
+from vantum.config import (
+    LocalSettings,
+    Secret,
+    ServerSettings,
+    Settings,
+    StorageSettings,
+    TwilioSettings,
+)
 from vantum.config.load import load_settings
-from vantum.testing.twilio import trial
+from vantum.providers.registry import open_providers
+from vantum.running import open_server
+from vantum.testing.twilio import HangUp, Hear, Pause, Person, Play, simulated_twilio, trial
+from vantum.testing.twilio.script import ACCOUNT, AUTH_TOKEN
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "caller.wav"
 SIMULATE = (str(Path(sys.executable).parent / "vantum-actors"), "simulate", "--only-twilio")
@@ -130,3 +142,31 @@ def test_one_call_that_does_not_come_about_fails(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "# call 1: failed (error 11205)" in done.stdout
     assert done.stderr == ""
+
+
+@pytest.mark.local
+async def test_a_real_voice_is_understood_by_the_embedded_providers(
+    local_settings: LocalSettings,
+) -> None:
+    """On sockets, in real time: no key, no network, no account."""
+    settings = Settings(
+        local=local_settings,
+        twilio=TwilioSettings(account_sid=ACCOUNT, auth_token=Secret(AUTH_TOKEN)),
+        storage=StorageSettings(path=":memory:"),
+        server=ServerSettings(api_tokens=Secret("api")),
+    )
+    caller = Person((Pause(0.5), Play(EXAMPLE), Hear(0.5), HangUp()))
+    with trio.fail_after(HANG_S):
+        async with (
+            simulated_twilio() as twilio,
+            open_providers(settings) as providers,
+            open_server(settings, providers, host="127.0.0.1", port=0) as url,
+            httpx.AsyncClient(headers={"Authorization": "Bearer api"}) as web,
+        ):
+            base = url.replace("ws", "http", 1).removesuffix("/ws")
+            call = twilio.ring(f"{base}/twilio/voice", caller)
+            await call.over.wait()
+            assert call.ended_because == "the person hangs up"
+            (listed,) = (await web.get(f"{base}/v1/calls")).json()["calls"]
+            record = (await web.get(f"{base}/v1/calls/{listed['id']}")).json()
+    assert "amiable" in record["turns"][0]["said"]
