@@ -200,6 +200,23 @@ async def test_other_verdicts(
         assert office.is_idle()
 
 
+async def test_a_late_verdict_does_not_cut_off_a_call_that_a_colleague_has(
+    autojump_clock: Clock,
+) -> None:
+    persona = attrs.evolve(STAYS, answered_by="machine_start")
+    async with an_office(TwilioScript(answers=persona)) as office:
+        placed = await office.place()
+        await trio.sleep(5)  # answered two seconds ago, and not judged yet
+        live = office.calls.live(placed.id)
+        assert live is not None
+        live.hand_over("transferred")
+        await trio.sleep(20)
+        assert live.record.answered_by == "machine"
+        assert not live.is_ending
+        await office.calls.hang_up(placed.id)
+        assert office.is_idle()
+
+
 # ---------------------------------------------------------------- what is not dialled
 
 

@@ -241,6 +241,8 @@ async def _heed_verdict(calls: Calls, live: LiveCall) -> bool:
     """What machine detection found is acted upon, once; False: there is nothing to do."""
     twilio = calls.means.settings.twilio
     match live.progress.answered_by:
+        case _ if live.handed_over:
+            return False  # somebody has taken the call: a person was there
         case "machine" if live.voicemail:
             if live.message_begun or live.conductor is None:
                 return False
