@@ -75,7 +75,7 @@ def pauses_heard(item: Item, models: Models) -> list[Heard]:
         if kind is None:
             continue
         is_end, made = kind
-        places = {s: round((quiet_s + s) * RATE_HZ) for s in CHECKS_S}
+        places = {s: int((quiet_s + s) * RATE_HZ) for s in CHECKS_S}
         sounds = {
             silence_s: models.complete(hearing.key, item.pcm, place)
             for silence_s, place in places.items()
