@@ -243,12 +243,13 @@ class Phones:
 
     async def _ring(self, number: int) -> Phone:
         call_sid, stream_sid = f"CA{number:032x}", f"MZ{number:032x}"
-        url, parameters = await self._twiml(call_sid)
+        url, parameters = await self.twiml(call_sid)
         stream = await upgrade(self.host, self.port, urlsplit(url).path)
         await stream.send_all(start_frames(stream_sid, call_sid, parameters))
         return Phone(stream, stream_sid, call_sid, Playout(self.steady_s))
 
-    async def _twiml(self, call_sid: str) -> tuple[str, dict[str, str]]:
+    async def twiml(self, call_sid: str) -> tuple[str, dict[str, str]]:
+        """Ring: where the stream goes, and with which parameters."""
         form = {
             "CallSid": call_sid,
             "AccountSid": ACCOUNT,

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 import trio
 
+from benchmarks.line import take_frames, upgrade
+from benchmarks.phones import ACCOUNT, TOKEN, Phones, start_frames
 from tests.patience import HANG_S, PATIENT_ENVIRONMENT, connect, until
 from tests.test_cli import SECRET, Running, a_program, ask, assert_one_line, providers
 from vantum.client import ClientError
@@ -41,9 +44,11 @@ async def health(running: Running) -> dict[str, Any]:
     return body
 
 
-async def until_health(running: Running, status: str) -> dict[str, Any]:
+async def until_health(
+    running: Running, condition: Callable[[dict[str, Any]], bool]
+) -> dict[str, Any]:
     with trio.fail_after(HANG_S):
-        while (body := await health(running))["status"] != status:  # noqa: ASYNC110
+        while not condition(body := await health(running)):  # noqa: ASYNC110
             await trio.sleep(0.05)
     return body
 
@@ -100,6 +105,44 @@ async def test_a_request_for_a_worker_that_there_is_not_is_503() -> None:
             assert answer.status_code == 404
 
 
+async def closed_at(host: str, port: int, path: str, frames: bytes) -> bool:
+    """Whether a stream that begins like this is closed, and not served."""
+    async with await upgrade(host, port, path) as stream:
+        await stream.send_all(frames)
+        seen = bytearray()
+        async for data in stream:
+            seen += data
+            if any(opcode == 8 for opcode, _ in take_frames(seen)):
+                return True
+    return False
+
+
+async def test_each_stream_of_a_phone_call_reaches_the_worker_that_has_the_call() -> None:
+    twilio = {
+        "TWILIO_ACCOUNT_SID": ACCOUNT,
+        "TWILIO_AUTH_TOKEN": TOKEN,
+        "TURN_VOICE_ACTIVITY": "off",
+        "VANTUM_DATABASE": ":memory:",
+    }
+    async with workers(2, **twilio) as running, trio.open_nursery() as nursery:
+        host, port = http_of(running).removeprefix("http://").split(":")
+        phones = Phones(host, int(port), nursery)
+        # Each rings and opens its stream wherever the kernel sends it.
+        await phones.connect(8)
+        body = await until_health(running, lambda body: body["sessions"]["active"] == 8)
+        assert [worker["sessions"]["active"] for worker in body["workers"]] == [4, 4]
+        assert not any(phone.gone for phone in phones.phones)
+        call_sid = f"CA{99:032x}"
+        url, parameters = await phones.twiml(call_sid)
+        path = urlsplit(url).path
+        other = path[:-1] + ("0" if path.endswith("1") else "1")
+        begin = start_frames("MZ1", call_sid, parameters)
+        assert await closed_at(host, int(port), other, begin), "the token is another worker's"
+        await phones.hang_up()
+        nursery.cancel_scope.cancel()
+    assert "Traceback" not in running.err
+
+
 async def test_a_worker_that_dies_is_started_again_and_the_others_go_on() -> None:
     async with workers() as running, connect(running.url) as client:
         body = await health(running)
@@ -109,7 +152,7 @@ async def test_a_worker_that_dies_is_started_again_and_the_others_go_on() -> Non
         os.kill(pids[idle], signal.SIGKILL)
         await until(lambda: "a worker has ended; it is started again" in running.err)
         assert f'"worker": "{idle}", "how": "killed by SIGKILL", "in_s": 0.1' in running.err
-        body = await until_health(running, "ok")
+        body = await until_health(running, lambda body: body["status"] == "ok")
         assert body["sessions"]["active"] == 1
         await ask(client)
         assert len(children(running.process.pid)) == 2
