@@ -19,6 +19,10 @@ from benchmarks.pure import pure
 from benchmarks.report import Row, percentile, table
 from benchmarks.scenarios import TINY, late_ms
 from benchmarks.spans import AUDIO_BYTES, Spans, lines, numbered
+from benchmarks.turns.items import Item, Pause
+from benchmarks.turns.playing import Ended, Sounded
+from benchmarks.turns.scores import Share, ending
+from benchmarks.turns.signals import auc
 
 
 def server_frame(payload: bytes) -> bytes:
@@ -165,3 +169,29 @@ def test_three_processes_measure_a_turn_and_leave_nothing_behind(module: str) ->
             assert load.ask(do="conversations", count=3, at_once=1) == {"failures": 0}
             assert server.ask(do="census")["objects"] > 1000
     assert all(process.popen.returncode is not None for process in (peers, server, load))
+
+
+# ---------------------------------------------------------------- the scorecard of turn-taking
+
+
+def test_what_a_sign_is_worth() -> None:
+    assert auc([0.9, 0.8], [0.1, 0.2]) == 1
+    assert auc([0.1], [0.9, 0.8]) == 0
+    assert auc([0.5, 0.5], [0.5]) == 0.5
+    assert auc([0.9, 0.3], [0.5, 0.1]) == 0.75
+    assert math.isnan(auc([], [0.5]))
+
+
+def test_a_false_end_that_is_taken_back_is_not_heard() -> None:
+    """Ended in the pause from 1 s to 2 s; the answer sounded in it, or only behind the last word."""
+    item = Item(
+        *("a", "a", "made", "", "turn", "clean", "Well, yes.", b"", 0.5, 3.0),
+        pauses=(Pause(1.0, 2.0),),
+    )
+    ended, at_last = Ended(1.4, 1.4, "complete", "Well,"), Ended(3.5, 3.5, "complete", "yes.")
+    at_once, later = Sounded(1.8), Sounded(3.9)
+    assert ending(item, [ended, later]).cut == Share(1, 1)
+    over = ending(item, [ended, at_once, at_last, later], heard=True)
+    assert (over.cut, over.wait_s) == (Share(1, 1), pytest.approx(0.9))
+    behind = ending(item, [ended, at_last, later], heard=True)
+    assert (behind.cut, behind.wait_s) == (Share(0, 1), pytest.approx(0.9))
