@@ -208,3 +208,34 @@ def test_an_answer_to_nothing_is_just_said() -> None:
     call = Call().listening("manual")
     (turn,) = begun(call.feed(REPLY))
     assert (turn.text, turn.joins, turn.say) == ("", False, "I am sorry.")
+
+
+# ---------------------------------------------------------------- a greeting that must be heard
+
+
+def greeting(*, firm: bool) -> Call:
+    call = Call()
+    call.c = attrs.evolve(call.c, greeting="This is an AI assistant.", greeting_is_firm=firm)
+    call.feed(start_auto(), d.RoleReady("stt"), d.RoleReady("tts"), d.FirstAudio(0))
+    return call
+
+
+@pytest.mark.parametrize("firm", [True, False])
+def test_a_firm_greeting_is_heard_and_who_spoke_into_it_is_answered_after_it(firm: bool) -> None:
+    call = greeting(firm=firm)
+    said = call.feed(ON)
+    said += call.wait(0.5)
+    said += call.feed(final("Hello? Who is this?"), OFF)
+    said += call.feed(e.Interrupt(e.Request()), e.InputDigits(e.Request(), "1"))
+    assert bool(cancelled(said)) is not firm
+    if firm:
+        ended_turn(call)
+        (turn,) = begun(call.feed(d.ResponseDone(0)))
+        assert turn.text == "Hello? Who is this? (pressed 1)"
+
+
+def test_a_firm_greeting_gives_way_to_an_announcement_and_to_the_end() -> None:
+    call = greeting(firm=True)
+    assert cancelled(call.feed(LAST))
+    call = greeting(firm=True)
+    assert cancelled(call.feed(e.EndCall(e.Request())))

@@ -7,11 +7,14 @@ import pytest
 import trio
 import trio.testing
 
+from tests.telephony.office import SETUP as OFFICE
+from tests.telephony.office import an_office
 from tests.test_phone import ANSWER, greet, setup
 from tests.twilio_stream import VOICE, MediaStream, an_exchange
 from vantum.actors.conductor import Conductor
 from vantum.config import Settings, ToolSettings
-from vantum.testing import CallTool, OpenAIScript, Reply
+from vantum.testing import CallTool, DeepgramScript, OpenAIScript, Reply
+from vantum.testing.twilio import HangUp, Pause, Person, TwilioScript
 
 TEXT = "Please call us back when you have a moment. Goodbye."
 SPOKEN = ANSWER.replace("||BREAK|| ", "")
@@ -115,3 +118,17 @@ async def test_words_of_the_other_side_during_the_last_ones_are_no_turn(
             ("assistant", "Yes."),
             ("assistant", TEXT),
         ]
+
+
+async def test_the_opening_of_an_outbound_call_is_heard_whatever_is_said_into_it(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Most people speak when they pick up; what must be said first is in the opening."""
+    heard = DeepgramScript(("Wait, what do you want?",), lead_s=1.0, pause_s=30.0, repeat=False)
+    script = TwilioScript(answers=Person((Pause(15), HangUp()), rings_s=3))
+    async with an_office(script, setup=attrs.evolve(OFFICE, deepgram=heard)) as office:
+        record = await office.call()
+        opening, *_ = [turn for turn in record.turns if turn.role == "assistant"]
+        assert "AI assistant" in opening.heard
+        assert (opening.heard, opening.interrupted) == (opening.said, False)
+        assert [turn.role for turn in record.turns] == ["assistant", "user", "assistant"]

@@ -116,6 +116,13 @@ class TurnSettings:
         env="TURN_BACKCHANNELS",
     )
     greeting: str = setting("", "Spoken first, before the user says anything.", env="TURN_GREETING")
+    greeting_is_firm: bool = setting(
+        False,
+        "Whether the greeting is said to its end whatever the user says meanwhile; he is answered "
+        "after it. The opening of an outbound phone call always is: what must be said first is in "
+        "it.",
+        env="TURN_GREETING_FIRM",
+    )
     reprompt_after_ms: int = setting(
         20_000,
         "Silence of both sides after which the user is asked again, while his audio is coming in; "

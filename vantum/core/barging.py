@@ -61,7 +61,7 @@ def barge(c: Conversation, now_s: float, commands: list[Command]) -> Conversatio
     if c.bargein.stopped_s is not None:
         return _look_back(c, now_s, commands)
     turn = c.turn
-    if not is_auto(c) or turn is None or c.closing is not None or _is_last(c):
+    if not is_auto(c) or turn is None or c.closing is not None or _is_firm(c):
         return c
     if c.state == "THINKING":
         return _join(c, turn, now_s, commands)
@@ -156,9 +156,9 @@ def take_turn(
     return turn_taken(c, now_s)
 
 
-def _is_last(c: Conversation) -> bool:
-    """Whether the call's last words are being said."""
-    return c.turn is not None and c.turn.ends is not None
+def _is_firm(c: Conversation) -> bool:
+    """Whether nothing that the caller says interrupts what is being said: the last words are so."""
+    return c.turn is not None and (c.turn.firm or c.turn.ends is not None)
 
 
 def barging_wakes_at(c: Conversation) -> float:
@@ -166,7 +166,7 @@ def barging_wakes_at(c: Conversation) -> float:
     at_s = None
     if c.bargein.stopped_s is not None:
         at_s = c.bargein.resumes_at(_text(c), c.floor) if c.turn is None else None
-    elif is_auto(c) and c.state == "RESPONDING" and c.closing is None and not _is_last(c):
+    elif is_auto(c) and c.state == "RESPONDING" and c.closing is None and not _is_firm(c):
         at_s = c.bargein.voice_due_s
     elif _may_go_on(c):
         at_s = c.bargein.holds_until
@@ -222,7 +222,7 @@ def interrupt(c: Conversation, e: Interrupt, now_s: float) -> Step:
             return c, []
         commands: list[Command] = []
         return go_on(evolve(c, bargein=c.bargein.confirmed()), commands), commands
-    if _is_last(c):
+    if _is_firm(c):
         return c, []
     if c.turn.number == c.follows_cut and (
         c.state == "THINKING" or now_s < c.audible_s + _REACTION_S

@@ -128,7 +128,7 @@ def _when_ready(c: Conversation, now_s: float, commands: list[Command]) -> Conve
     commands.extend(Send(Ack(start.request)) for start in c.starts)
     c = evolve(c, starts=())
     if opens and c.greeting and not any(turn.say for turn in c.queue):
-        return say(c, c.greeting, commands)
+        return say(c, c.greeting, commands, firm=c.greeting_is_firm)
     return go_on(c, commands) if c.turn is None and c.queue else c
 
 

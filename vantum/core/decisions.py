@@ -270,7 +270,7 @@ class Turn:
     `say`: not the model's answer to it but ours; unasked, if there is no `text`. `resumes`:
     neither's: the answer that was cut last goes on. `joins`: the text goes on with that of the turn
     before, whose answer was dropped; it may be empty. `ends`: what is said are the last words,
-    behind which the call ends.
+    behind which the call ends. `firm`: nothing that the caller says interrupts it.
     """
 
     number: int
@@ -280,6 +280,7 @@ class Turn:
     resumes: bool = False
     joins: bool = False
     ends: CloseRequested | None = None
+    firm: bool = False
 
 
 @frozen
@@ -334,6 +335,7 @@ class Conversation:
     it was saying when he was heard last; `audible_s`: when its first audio left. `joins`: what he
     says goes on with the turn whose answer was dropped. `follows_cut`: the turn behind an answer
     that the user has cut himself.
+    `greeting_is_firm`: the greeting is said to its end, whatever he says.
     `grace_at_s`: when an answer that a polite end waits for is cut off.
     """
 
@@ -364,6 +366,7 @@ class Conversation:
     follows_cut: int | None = None
     silence: Silence = Silence()
     greeting: str = ""
+    greeting_is_firm: bool = False
     quiet_since_s: float = 0.0
     prompted: int = 0
 

@@ -65,9 +65,9 @@ def _waits_for_policy(c: Conversation) -> bool:
 # ---------------------------------------------------------------- saying something unasked
 
 
-def say(c: Conversation, text: str, commands: list[Command]) -> Conversation:
+def say(c: Conversation, text: str, commands: list[Command], *, firm: bool = False) -> Conversation:
     """Speak a text of our own, ahead of whoever waits."""
-    turn = Turn(c.next_turn, "", c.start_request, say=text)
+    turn = Turn(c.next_turn, "", c.start_request, say=text, firm=firm)
     return go_on(evolve(c, next_turn=c.next_turn + 1, queue=(turn, *c.queue)), commands)
 
 

@@ -148,8 +148,9 @@ def phone_settings(settings: Settings, live: LiveCall) -> Settings:
         ),
     )
     if live.permit is not None:
-        # What the permit was given for is what is said.
-        turns = attrs.evolve(settings.turns, greeting=live.permit.opening)
+        # What the permit was given for is said and heard, though most people say "Hello?" into it.
+        opening = live.permit.opening
+        turns = attrs.evolve(settings.turns, greeting=opening, greeting_is_firm=True)
         settings = attrs.evolve(settings, turns=turns)
     if order is not None and order.script is not None:
         prompts = attrs.evolve(settings.prompts, script=order.script)
