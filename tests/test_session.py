@@ -725,7 +725,7 @@ async def test_odd_bytes_are_carried_over(autojump_clock: object) -> None:
 
 
 async def test_audio_that_nobody_takes_is_dropped_and_told(autojump_clock: object) -> None:
-    chosen = Settings(session=SessionSettings(input_buffer_ms=500))
+    chosen = Settings(session=SessionSettings(input_buffer_ms=250))
     faults = (
         Disconnects(after_s=0.2, connections=frozenset({0})),
         Rejects(500, frozenset({1, 2, 3})),
