@@ -33,6 +33,33 @@ CSV_COLUMNS: Final = (
 )
 _PIECE_ROWS: Final = 1_000
 
+_STATUSES: Final = (
+    "SELECT status, count(*) FROM campaign_prospects WHERE campaign = ? GROUP BY status"
+)
+_NEXT: Final = "SELECT min(due_s) FROM campaign_prospects WHERE campaign = ? AND status = 'waiting'"
+_RESULTS: Final = (
+    "SELECT result, count(*) FROM campaign_prospects WHERE campaign = ? AND status = 'done' "
+    "GROUP BY 1 ORDER BY 2 DESC, 1"
+)
+_ATTEMPTS: Final = (
+    "SELECT attempts, count(*) FROM campaign_prospects WHERE campaign = ? GROUP BY 1 ORDER BY 1"
+)
+_OUTCOMES: Final = (
+    "SELECT outcome, count(*) FROM campaign_attempts WHERE campaign = ? AND ended_s IS NOT NULL "
+    "GROUP BY 1 ORDER BY 2 DESC, 1"
+)
+_CALLS: Final = (
+    "SELECT count(*), coalesce(sum(converted), 0), coalesce(sum(talk_s), 0) "
+    "FROM campaign_attempts WHERE campaign = ?"
+)
+_COSTS: Final = (
+    "SELECT currency, sum(cost) FROM campaign_attempts WHERE campaign = ? AND currency <> '' "
+    "GROUP BY 1 ORDER BY 1"
+)
+_REFUSALS: Final = (
+    "SELECT code, count(*) FROM campaign_refusals WHERE campaign = ? GROUP BY 1 ORDER BY 2 DESC, 1"
+)
+
 
 @frozen
 class Share:
@@ -127,27 +154,10 @@ def read_report(c: sqlite3.Connection, name: str, now_s: float) -> Report | None
     saved = campaign_of(c, name)
     if saved is None:
         return None
-    of = (name,)
-    statuses: dict[str, int] = dict(
-        c.execute(
-            "SELECT status, count(*) FROM campaign_prospects WHERE campaign = ? GROUP BY 1", of
-        ).fetchall()
-    )
-    outcomes: dict[str, int] = dict(
-        c.execute(
-            "SELECT outcome, count(*) FROM campaign_attempts WHERE campaign = ? AND "
-            "ended_s IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1",
-            of,
-        ).fetchall()
-    )
-    (next_s,) = c.execute(
-        "SELECT min(due_s) FROM campaign_prospects WHERE campaign = ? AND status = 'waiting'", of
-    ).fetchone()
-    (calls, converted, talk_s) = c.execute(
-        "SELECT count(*), coalesce(sum(converted), 0), coalesce(sum(talk_s), 0) "
-        "FROM campaign_attempts WHERE campaign = ?",
-        of,
-    ).fetchone()
+    statuses = _pairs(c, _STATUSES, name)
+    outcomes = _pairs(c, _OUTCOMES, name)
+    (next_s,) = c.execute(_NEXT, (name,)).fetchone()
+    calls, converted, talk_s = c.execute(_CALLS, (name,)).fetchone()
     return Report(
         name=name,
         state=state_of(saved, now_s),
@@ -156,35 +166,15 @@ def read_report(c: sqlite3.Connection, name: str, now_s: float) -> Report | None
         dialling=statuses.get("dialling", 0),
         done=statuses.get("done", 0),
         next_s=next_s,
-        results=_pairs(
-            c,
-            "SELECT result, count(*) FROM campaign_prospects WHERE campaign = ? AND "
-            "status = 'done' GROUP BY 1 ORDER BY 2 DESC, 1",
-            name,
-        ),
+        results=_pairs(c, _RESULTS, name),
         calls=calls,
         answered=sum(outcomes.get(outcome, 0) for outcome in ANSWERED),
         converted=converted,
         outcomes=outcomes,
-        attempts=_pairs(
-            c,
-            "SELECT attempts, count(*) FROM campaign_prospects WHERE campaign = ? "
-            "GROUP BY 1 ORDER BY 1",
-            name,
-        ),
+        attempts=_pairs(c, _ATTEMPTS, name),
         talk_s=talk_s,
-        costs=_pairs(
-            c,
-            "SELECT currency, sum(cost) FROM campaign_attempts WHERE campaign = ? AND "
-            "currency <> '' GROUP BY 1 ORDER BY 1",
-            name,
-        ),
-        refusals=_pairs(
-            c,
-            "SELECT code, count(*) FROM campaign_refusals WHERE campaign = ? "
-            "GROUP BY 1 ORDER BY 2 DESC, 1",
-            name,
-        ),
+        costs=_pairs(c, _COSTS, name),
+        refusals=_pairs(c, _REFUSALS, name),
         variants=_variants(c, name),
         hours=_hours(c, name, ZoneInfo(saved.timezone)),
         timezone=saved.timezone,
