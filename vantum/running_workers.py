@@ -23,6 +23,7 @@ import trio
 from structlog.contextvars import bind_contextvars
 
 from vantum.config import Settings
+from vantum.config.declared import declared
 from vantum.config.load import Loaded
 from vantum.errors import ConfigError, VantumError
 from vantum.models import prepare_models
@@ -69,11 +70,9 @@ async def run_workers(loaded: Loaded, *, say: Say) -> int:
     settings = loaded.settings
     configure_logs(settings.log.level, settings.log.format)
     labels = labels_of(worker_count(settings))
-    if settings.server.max_sessions < len(labels):
-        raise ConfigError(
-            f"server.max_sessions={settings.server.max_sessions} (MAX_SESSIONS) must be at least "
-            f"the number of workers, {len(labels)} (WORKERS)"
-        )
+    _check_shares("server.max_sessions", settings.server.max_sessions, len(labels))
+    if settings.twilio.max_lines:  # 0: as many as sessions
+        _check_shares("twilio.max_lines", settings.twilio.max_lines, len(labels))
     with ExitStack() as stack:
         # Readable by this user only, and gone with the last of us.
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vantum-")))
@@ -93,6 +92,14 @@ async def run_workers(loaded: Loaded, *, say: Say) -> int:
         busy = partial(_busy, board.get)
         await _serve(crew, settings, say, busy)
     return 0
+
+
+def _check_shares(name: str, total: int, workers: int) -> None:
+    if total < workers:
+        raise ConfigError(
+            f"{name}={total} ({declared()[name].env}) must be at least the number of workers, "
+            f"{workers} (WORKERS): it is divided among them"
+        )
 
 
 async def _serve(crew: Crew, settings: Settings, say: Say, busy: Callable[[], int]) -> None:
@@ -135,16 +142,19 @@ def _banner(first: str, workers: int) -> str:
 def _tasks(
     loaded: Loaded, labels: tuple[str, ...], directory: Path, addresses: tuple[Address, ...]
 ) -> dict[str, Task]:
-    """What each worker is given: sessions and the embedded providers' threads are divided."""
+    """What each worker is given: sessions, phone lines and the embedded providers' threads are
+    divided."""
     settings = loaded.settings
     each = shares(settings.server.max_sessions, len(labels))
+    lines = shares(settings.twilio.max_lines, len(labels))
     threads = settings.local.threads or max(1, _cores() // len(labels))
     tasks = {}
-    for label, share in zip(labels, each, strict=True):
+    for label, share, own_lines in zip(labels, each, lines, strict=True):
         own = attrs.evolve(
             settings,
             server=attrs.evolve(settings.server, max_sessions=share),
             local=attrs.evolve(settings.local, threads=threads),
+            twilio=attrs.evolve(settings.twilio, max_lines=own_lines),
         )
         place = Place(label, labels, each, directory, addresses)
         tasks[label] = Task(attrs.evolve(loaded, settings=own), place)
