@@ -22,7 +22,7 @@ def test_keys_are_a_turn_of_their_own_when_the_longest_wait_is_over() -> None:
     call.feed(keys("2"))
     longest_s = call.c.endpointing.options.max_wait_s
     assert not of(call.wait(longest_s - 0.1), d.FlushRecogniser)
-    assert of(call.wait(0.1), d.FlushRecogniser)
+    assert of(call.wait(0.11), d.FlushRecogniser)
     (turn,) = begun(call.feed(SttFlushed(1001)))
     assert turn.text == "(pressed 42)"
 
