@@ -193,18 +193,20 @@ async def _open_dialler(
     from vantum.providers.registry import open_providers
     from vantum.running import open_server
     from vantum.telephony.desk import new_label, open_desk
+    from vantum.telephony.phone import has_phone
 
+    if not has_phone(settings):
+        raise ConfigError(
+            "a campaign needs a phone: set TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, "
+            "TWILIO_PUBLIC_URL and TWILIO_FROM_NUMBER, or give --url of a server that has one"
+        )
     await prepare_models(settings, say)
     async with (
         open_providers(settings) as providers,
         open_desk(settings, label=new_label()) as desk,
         open_server(settings, providers, desk=desk) as url,
     ):
-        if desk.calls is None:
-            raise ConfigError(
-                "a campaign needs a phone: set TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, "
-                "TWILIO_PUBLIC_URL and TWILIO_FROM_NUMBER, or give --url of a server that has one"
-            )
+        assert desk.calls is not None
         say(f"Listening on {url}")
         yield OwnDialler(desk.calls)
 
