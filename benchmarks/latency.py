@@ -61,12 +61,13 @@ def floor(scale: Scale, say: Say) -> list[Row]:
     """What the same frames, requests and sockets take without any framework."""
     rows = []
     many = scale.of(50, 5)
-    for sessions in (1, many):
-        settings = _settings(scale, sessions, together=False, always=True)
+    for sessions, together in ((1, False), (many, False), (many, True)):
+        settings = _settings(scale, sessions, together=together, always=not together)
         runs = [run_turns(sessions, settings, BARE) for _ in range(scale.runs)]
         for run in runs:
             say(f"  floor of a: {sessions} sessions: {_said(run)}")
-        what = f"floor of the own share, {sessions} sessions, audio all the time"
+        when = "all turns end at the same moment" if together else "audio all the time"
+        what = f"floor of the own share, {sessions} sessions, {when}"
         rows += _percentiles("floor", what, [run.own_ms for run in runs])
     for sessions in scale.of((1, 20, 50), (2,)):
         used = [talking(scale, sessions, 16_000, BARE) for _ in range(scale.runs)]
