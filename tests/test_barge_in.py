@@ -305,6 +305,44 @@ async def test_a_late_report_corrects_what_the_model_is_told(autojump_clock: obj
         assert said(caller)[1] == ("assistant", told, True)
 
 
+async def test_looking_at_the_history_changes_nothing(autojump_clock: object) -> None:
+    """Of an answer that was just cut it says what is known, and a report still corrects that."""
+    async with a_call(openai=model(), deepgram=hears(), activity=None, cartesia=FAST) as caller:
+        await caller.start(turn_detection="manual")
+        await caller.speak(0.8)
+        await caller.end()
+        first = await caller.until(e.OutputChunk)
+        await trio.sleep(1.5)
+        await caller.send(e.Interrupt(caller.request()))
+        await caller.until_state("LISTENING")
+        looked = said(caller)
+        assert looked == said(caller)
+        assert looked[-1][2]
+        assert caller.conductor is not None
+        assert len(caller.conductor.answering.history) == len(looked) - 1
+        assert not caller.conductor.ledger.utterances
+        await caller.send(e.Played(caller.request(), first.utterance_id, 900.0))
+        await trio.sleep(0.1)
+        assert said(caller)[:-1] == looked[:-1]
+        assert said(caller)[-1] == ("assistant", "Well, our", True)
+        await caller.hang_up()
+        assert said(caller)[-1] == ("assistant", "Well, our", True)
+        assert len(caller.conductor.answering.history) == len(looked)
+
+
+async def test_looking_at_an_answer_that_goes_on_does_not_part_it(autojump_clock: object) -> None:
+    async with a_call(
+        openai=model(), deepgram=hears(), activity=LoudnessEar(), cartesia=FAST
+    ) as caller:
+        await asked(caller)
+        await caller.speak(0.3, LOUD)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(caller.speak, 20)
+            await caller.until(e.OutputStarted, 2)
+            assert said(caller) == [("user", "Hello there.", False)]
+        assert said(caller) == [("user", "Hello there.", False), ("assistant", SPOKEN, False)]
+
+
 @pytest.mark.parametrize("after_s", [0.1, 0.25, 0.9, 1.6])
 @pytest.mark.parametrize("gone", [True, False])
 async def test_hanging_up_in_every_phase_of_an_interruption(
@@ -405,16 +443,16 @@ def test_nothing_audible_after_a_cancel_and_history_is_what_was_heard(
                 await caller.speak(25)
             audible(caller)
             assert states(caller)[-1] == "LISTENING", "no dead end"
-            assert caller.conductor is not None
-            entries = caller.conductor.history.entries
-            heard = [u.heard_text for u in caller.conductor.ledger.utterances if u.heard_text]
-            said_by_us = [x.text for x in entries if x.role == "assistant" and x.text]
-            assert " ".join(said_by_us) == " ".join(heard)
-            words = [x.text for x in entries if x.role == "user"]
-            assert words[0] == "Hello there."
-            if way.startswith("Wait"):
-                assert "Wait a moment please." in " ".join(words), "no word is lost"
         assert caller.failure is None
+        assert caller.conductor is not None  # whose call is over: all is settled
+        entries = caller.conductor.history.entries
+        heard = [u.heard_text for u in caller.conductor.ledger.utterances if u.heard_text]
+        said_by_us = [x.text for x in entries if x.role == "assistant" and x.text]
+        assert " ".join(said_by_us) == " ".join(heard)
+        words = [x.text for x in entries if x.role == "user"]
+        assert words[0] == "Hello there."
+        if way.startswith("Wait"):
+            assert "Wait a moment please." in " ".join(words), "no word is lost"
 
     run(main)
 

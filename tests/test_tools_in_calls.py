@@ -415,6 +415,13 @@ async def test_what_has_begun_runs_to_its_end_and_is_known_later(
         await call.send(e.Interrupt(call.request()))
         await call.until_state("LISTENING")
         assert not desk.done
+        assert call.conductor is not None
+        looked = call.conductor.history
+        assert looked.entries[-1].text == "Begun and still running; the result is not known yet."
+        cut = call.conductor.answering.cut
+        assert cut is not None
+        assert (errands := cut.responses[-1].errands) is not None
+        assert errands.rounds[-1].late is None, "what comes later is not for who only looked"
         await call.turn()
         assert results(call, 1) == ["Begun and still running; the result is not known yet."]
         await until(lambda: desk.done)

@@ -336,6 +336,18 @@ class Answering:
         if cut is not None:
             record_answer(self.history, cut, interrupted=interrupted, at_ms=self.call.wall_ms())
 
+    def look(self) -> History:
+        """The history with the answer that was cut, if one was, as `settle` would record it now.
+
+        Changes nothing: what it says of that answer may still become another, by a late report.
+        """
+        cut = self.cut
+        if cut is None or self.response is not None:  # then it is going on
+            return self.history
+        history = self.history.copy()
+        record_answer(history, cut, interrupted=True, at_ms=self.call.wall_ms(), follows=False)
+        return history
+
     def close(self) -> None:
         """The call is over: what is being said was heard as far as it was."""
         self.over.set()

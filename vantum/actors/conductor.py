@@ -165,10 +165,14 @@ class Conductor:
 
     @property
     def history(self) -> History:
-        """What was said and heard so far."""
-        if self.conversation.bargein.stopped_s is None:  # else it is open what it will be
-            self.answering.settle()
-        return self.answering.history
+        """What was said and heard so far, an answer that was just cut as far as is known.
+
+        Reading it changes nothing. To follow a call, read `answering.history`: what is in there
+        stays, and when the call is over, all is.
+        """
+        if self.conversation.bargein.stopped_s is not None:  # it is open what the answer will be
+            return self.answering.history
+        return self.answering.look()
 
     @property
     def ledger(self) -> Ledger:

@@ -9,8 +9,11 @@ from vantum.actors.response import Response
 from vantum.core.history import History
 
 
-def record_answer(history: History, cut: CutAnswer, *, interrupted: bool, at_ms: int) -> None:
-    """Record an answer with all its utterances, as far as it was heard."""
+def record_answer(
+    history: History, cut: CutAnswer, *, interrupted: bool, at_ms: int, follows: bool = True
+) -> None:
+    """Record an answer with all its utterances, as far as it was heard. `follows`: results of tools
+    that come later are to go there, too."""
     last = cut.responses[-1]
     whole = not interrupted and not last.failed
     text = heard = ""
@@ -20,7 +23,7 @@ def record_answer(history: History, cut: CutAnswer, *, interrupted: bool, at_ms:
             history.add_assistant(text, at_ms=at_ms, heard_text=None if whole else heard)
             text = heard = ""
         more, more_heard = record_rounds(
-            history, response, said, response.heard, whole=whole, at_ms=at_ms
+            history, response, said, response.heard, whole=whole, at_ms=at_ms, follows=follows
         )
         text, heard = f"{text} {more}".strip(), f"{heard} {more_heard}".strip()
     if text or not last.said.round_ends:
@@ -35,7 +38,14 @@ def record_answer(history: History, cut: CutAnswer, *, interrupted: bool, at_ms:
 
 
 def record_rounds(
-    history: History, response: Response, text: str, heard: str, *, whole: bool, at_ms: int
+    history: History,
+    response: Response,
+    text: str,
+    heard: str,
+    *,
+    whole: bool,
+    at_ms: int,
+    follows: bool = True,
 ) -> tuple[str, str]:
     """Record the rounds of an answer but the last; gives what is left of `text` and of `heard`.
 
@@ -60,7 +70,8 @@ def record_rounds(
                 at_ms=at_ms,
             )
         history.add_tool_use(this.messages, at_ms=at_ms)
-        this.late = partial(history.tool_finished, at_ms=at_ms)
+        if follows:
+            this.late = partial(history.tool_finished, at_ms=at_ms)
     return text, heard
 
 

@@ -279,12 +279,17 @@ class History:
         tokens = message_tokens(message, self._count)
         self._tokens_before.append(self._tokens_before[-1] + tokens)
 
-    def imagined(self, text: str) -> History:
-        """A copy in which the user has said `text`: what the model would then be asked with."""
+    def copy(self) -> History:
+        """Another record that so far says the same."""
         twin = copy(self)
         twin._entries = list(self._entries)
         twin._messages = list(self._messages)
         twin._tokens_before = list(self._tokens_before)
+        return twin
+
+    def imagined(self, text: str) -> History:
+        """A copy in which the user has said `text`: what the model would then be asked with."""
+        twin = self.copy()
         twin.add_user(text)
         return twin
 

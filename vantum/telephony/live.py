@@ -173,11 +173,10 @@ class LiveCall:
         conductor = self.conductor or self._last
         if conductor is None:
             return self.record
-        # A cut answer that may still go on is left alone as long as the session runs.
-        history = conductor.history if self.conductor is None else conductor.answering.history
         self.record = attrs.evolve(
             self.record,
-            turns=self._transcript.follow(history),
+            # Not what was just cut: what is heard of it is settled later, and this only grows.
+            turns=self._transcript.follow(conductor.answering.history),
             variant=conductor.variant or "",
             stage=conductor.stage or "",
             facts=conductor.facts,
