@@ -172,6 +172,7 @@ async def test_thought_that_is_cut_off_ends_where_it_was(autojump_clock: object)
         await caller.send(e.Interrupt(caller.request()))
         told = await caller.until(e.LatencyMeasured)
         assert (told.outcome, told.gap_ms) == ("cancelled", 1250.0)
+        assert told.heard_by is None, "there was nothing to hear"
         assert told.parts_ms["token"] == 1250.0
         (record,) = records(caller)
         assert record.outcome == "cancelled"
@@ -191,7 +192,7 @@ async def test_an_answer_that_is_cut_has_its_record_already(autojump_clock: obje
 
 async def test_when_it_was_heard_is_known_if_the_client_says_so(autojump_clock: object) -> None:
     async with a_call(openai=MODEL, cartesia=VOICE) as caller:
-        await caller.start()
+        await caller.start(latency=True)
         await caller.speak(0.5)
         await caller.end()
         first = await caller.until(e.OutputChunk)
@@ -203,6 +204,22 @@ async def test_when_it_was_heard_is_known_if_the_client_says_so(autojump_clock: 
         (after,) = records(caller)
         assert after.parts_ms["playback"] == pytest.approx(180.0)
         assert after.gap_us == before.gap_us + 180_000
+        assert (before.heard_by, after.heard_by) == ("clock", "report")
+        guess, known = caller.messages(e.LatencyMeasured)
+        assert (guess.heard_by, guess.gap_ms) == ("clock", before.gap_us / 1000)
+        assert (known.heard_by, known.parts_ms) == ("report", after.parts_ms)
+        assert (known.turn, known.utterance_id) == (guess.turn, guess.utterance_id)
+        assert sum(known.parts_ms.values()) == pytest.approx(known.gap_ms)
+
+
+async def test_without_reports_the_end_of_the_gap_is_an_estimate(autojump_clock: object) -> None:
+    async with a_call(openai=MODEL, cartesia=VOICE) as caller:
+        await caller.start(latency=True)
+        await caller.turn()
+        (told,) = caller.messages(e.LatencyMeasured)
+        (record,) = records(caller)
+        assert told.heard_by == record.heard_by == "clock"
+        assert "playback" not in told.parts_ms
 
 
 async def test_a_call_keeps_only_the_last_records(

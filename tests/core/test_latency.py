@@ -169,6 +169,20 @@ def test_who_is_cut_off_while_tools_run_has_waited_for_them() -> None:
     assert record.owned_us("tools") == 1_700_000
 
 
+@pytest.mark.parametrize(
+    ("marks", "heard_by"),
+    [
+        (whole(), "clock"),
+        (Marks(at_s={**whole().at_s, "heard": 11.5}), "report"),
+        (on_the_way(silent=10.0, request=10.2), None),
+    ],
+)
+def test_it_says_how_the_end_of_the_gap_is_known(marks: Marks, heard_by: str | None) -> None:
+    record = measured(marks, 0, "u", "answered")
+    assert record.heard_by == heard_by
+    assert ("playback" in record.parts_ms) == (heard_by == "report")
+
+
 def test_nothing_is_known_of_a_turn_without_marks() -> None:
     assert measured(Marks(), 0, "u", "failed", 3.0) == TurnLatency(0, "u", "failed")
 

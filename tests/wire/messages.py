@@ -7,7 +7,7 @@ from typing import get_args
 from hypothesis import strategies as st
 
 from vantum.core import events as ev
-from vantum.core.latency import PARTS, Outcome
+from vantum.core.latency import PARTS, HeardBy, Outcome
 
 ids = st.text(min_size=1, max_size=128)
 short = st.text(min_size=1, max_size=20)
@@ -101,6 +101,7 @@ SERVER: dict[type, st.SearchStrategy[ev.ServerMessage]] = {
         spans,
         spans,
         st.dictionaries(st.sampled_from([step.part for step in PARTS]), spans),
+        st.none() | st.sampled_from(get_args(HeardBy)),
     ),
     ev.Ready: st.builds(ev.Ready, providers),
     ev.Busy: st.builds(ev.Busy, times, times),

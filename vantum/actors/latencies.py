@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 
-import attrs
 import trio
 from attrs import define, field
 
@@ -38,10 +37,11 @@ class Latencies:
         return self._write_down(response, "own" if response.is_own else said)
 
     def ended(self, response: Response) -> LatencyMeasured | None:
-        """The answer is over. What to send of it, if nothing was sent because it had no sound."""
+        """The answer is over. What to send of it: nothing was sent if it had no sound, and of a
+        sound the client may have said by now when it was heard."""
         if "wire" in response.marks.at_s:
-            self._heard(response)
-            return None
+            heard = self._heard(response)
+            return None if heard is None else self._told(response, heard)
         cut_s = response.cut_s
         ended_s = trio.current_time() if cut_s is None else cut_s
         return self._write_down(response, "failed" if cut_s is None else "cancelled", ended_s)
@@ -63,26 +63,32 @@ class Latencies:
             **({"ahead_ms": ahead_ms} if ahead_ms else {}),
             **{f"{name}_ms": duration_ms for name, duration_ms in record.parts_ms.items()},
         )
+        return self._told(response, record)
+
+    def _told(self, response: Response, record: TurnLatency) -> LatencyMeasured | None:
         if not response.options.latency:
             return None
         return LatencyMeasured(
             record.utterance_id,
             self.call.wall_ms(),
             record.turn,
-            outcome,
-            gap_ms,
-            framework_ms,
-            ahead_ms,
+            record.outcome,
+            record.gap_us / 1000,
+            record.framework_us / 1000,
+            record.ahead_us / 1000,
             record.parts_ms,
+            record.heard_by,
         )
 
-    def _heard(self, response: Response) -> None:
+    def _heard(self, response: Response) -> TurnLatency | None:
         """If the client has reported its playback, the record learns when it began."""
         began_s = response.playing.playout.reported_start_s
         if began_s is None:
-            return
+            return None
         response.marks.mark("heard", began_s)
         for at, record in enumerate(self.recent):
             if record.utterance_id == response.answer.utterance_id:
                 again = measured(response.marks, record.turn, record.utterance_id, record.outcome)
-                self.recent[at] = attrs.evolve(record, parts=again.parts)
+                self.recent[at] = again
+                return again
+        return None

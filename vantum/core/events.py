@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 from attrs import Factory, field, frozen
 
-from vantum.core.latency import Outcome
+from vantum.core.latency import HeardBy, Outcome
 
 #: The states of a conversation, in the protocol's spelling.
 StateName: TypeAlias = Literal[
@@ -291,6 +291,7 @@ class LatencyMeasured:
     framework_ms: float
     ahead_ms: float
     parts_ms: dict[str, float]
+    heard_by: HeardBy | None = None
 
 
 @frozen

@@ -60,6 +60,10 @@ Owner: TypeAlias = Literal[
 #: What became of the turn: the model's answer was spoken, or a set text in its place; a text of our
 #: own (greeting, question into silence); or there was no sound, because it was cut off or failed.
 Outcome: TypeAlias = Literal["answered", "fallback", "own", "cancelled", "failed"]
+#: How it is known when the first sound was heard: the client has said so; or nobody has, and by the
+#: clock of the heard ledger it was when its chunk left, which is an estimate and too early by the
+#: way to the client and its buffer.
+HeardBy: TypeAlias = Literal["report", "clock"]
 
 
 @frozen
@@ -187,6 +191,8 @@ class TurnLatency:
         utterance_id: the answer's.
         parts: in the order of the way.
         ahead_us: how long before its turn on the way the model was asked; 0: in its turn.
+        heard_by: how the end of the gap is known; None: there was no sound. By the clock there is
+            no time between the wire and the ear, and no part for it.
     """
 
     turn: int
@@ -194,6 +200,7 @@ class TurnLatency:
     outcome: Outcome
     parts: tuple[Part, ...] = ()
     ahead_us: int = 0
+    heard_by: HeardBy | None = None
 
     @property
     def gap_us(self) -> int:
@@ -250,7 +257,13 @@ def measured(
         for step in awaited[:1]:
             spend(step, _us(ended_s))
     parts = (Part(s.part, s.owner, spent_us[s.part]) for s in PARTS if s.part in spent_us)
-    return TurnLatency(turn, utterance_id, outcome, tuple(parts), ahead_us)
+    return TurnLatency(turn, utterance_id, outcome, tuple(parts), ahead_us, _heard_by(marks))
+
+
+def _heard_by(marks: Marks) -> HeardBy | None:
+    if "heard" in marks.at_s:
+        return "report"
+    return "clock" if "wire" in marks.at_s else None
 
 
 def _us(at_s: float) -> int:

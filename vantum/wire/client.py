@@ -246,6 +246,7 @@ def _news(key: str, utterance: str, timestamp: int, values: dict[str, Any]) -> S
                 values["frameworkMs"],
                 values["aheadMs"],
                 values["parts"],
+                values.get("heardBy"),
             )
         case "ready":
             return Ready(values["providers"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, get_args
 
-from vantum.core.latency import PARTS, Outcome
+from vantum.core.latency import PARTS, HeardBy, Outcome
 from vantum.wire.event import Event, same
 from vantum.wire.fields import Field
 
@@ -278,7 +278,9 @@ _LATENCY: tuple[Event, ...] = (
         "conversation.turn.latency",
         None,
         "Where a turn's time went between the user's last word and the first of the answer; only "
-        "if `latency` was asked for. Right behind the first audio, or when the turn ended without.",
+        "if `latency` was asked for. Right behind the first audio, or when the turn ended without. "
+        "Once more when the answer is over, for a client that has sent `audio.output.played`: with "
+        "the part `playback`, and `heardBy` is `report`.",
         (
             _UTTERANCE,
             _TIMESTAMP,
@@ -307,6 +309,14 @@ _LATENCY: tuple[Event, ...] = (
                 fields=tuple(
                     Field(step.part, "float", f"{step.doc} ({step.owner})", low=0) for step in PARTS
                 ),
+            ),
+            Field(
+                "heardBy",
+                "str",
+                "How the end of the gap is known: the client has reported its playback; or, by the "
+                "clock, the first audio is taken as heard when it left, an estimate that is too "
+                "early by the way to the client and its buffer. Absent: there was no sound.",
+                choices=get_args(HeardBy),
             ),
         ),
     ),

@@ -116,7 +116,7 @@ def _response_payload(
 
 
 def _latency_payload(message: LatencyMeasured) -> dict[str, Any]:
-    return {
+    payload: dict[str, Any] = {
         "utteranceId": message.utterance_id,
         "timestamp": message.timestamp_ms,
         "turn": message.turn,
@@ -126,6 +126,7 @@ def _latency_payload(message: LatencyMeasured) -> dict[str, Any]:
         "aheadMs": message.ahead_ms,
         "parts": dict(message.parts_ms),
     }
+    return payload if message.heard_by is None else payload | {"heardBy": message.heard_by}
 
 
 def _status_payload(
