@@ -10,6 +10,7 @@ from tests.core.test_conversation import Call, ending, final, interim, listening
 from vantum.core import conversation as table
 from vantum.core import decisions as d
 from vantum.core import events as e
+from vantum.core.bargein import Floor
 from vantum.core.messages import SttFlushed
 
 TEXT = d.Announce("One moment, please.")
@@ -213,6 +214,9 @@ def test_an_answer_to_nothing_is_just_said() -> None:
 # ---------------------------------------------------------------- a greeting that must be heard
 
 
+OWN_REST = "calling for Acme about your last"
+
+
 def greeting(*, firm: bool) -> Call:
     call = Call()
     call.c = attrs.evolve(call.c, greeting="This is an AI assistant.", greeting_is_firm=firm)
@@ -232,6 +236,28 @@ def test_a_firm_greeting_is_heard_and_who_spoke_into_it_is_answered_after_it(fir
         ended_turn(call)
         (turn,) = begun(call.feed(d.ResponseDone(0)))
         assert turn.text == "Hello? Who is this? (pressed 1)"
+
+
+@pytest.mark.parametrize(
+    ("heard", "turns"),
+    [
+        (("This? Is it an assistant?",), ["This? Is it an assistant?"]),
+        (("This is an AI assistant.",), []),
+        (("This is an AI assistant", "Who are you?", OWN_REST), ["Who are you?"]),
+        (("Mm-hmm.",), []),
+    ],
+)
+def test_over_a_firm_greeting_only_its_echo_is_dropped(
+    heard: tuple[str, ...], turns: list[str]
+) -> None:
+    call = greeting(firm=True)
+    words = tuple(f"This is an AI assistant {OWN_REST} order.".split())
+    call.feed(Floor(words, 0), ON)
+    for n, text in enumerate(heard, 3):
+        call.feed(Floor(words, 3 * n), final(text))
+    call.feed(OFF)
+    ended_turn(call)
+    assert [turn.text for turn in begun(call.feed(d.ResponseDone(0)))] == turns
 
 
 def test_a_firm_greeting_gives_way_to_an_announcement_and_to_the_end() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
@@ -14,10 +15,10 @@ from vantum.core.bargein import (
     Floor,
     Kind,
     WordsTaken,
-    foreign,
     is_backchannel,
     tokens,
 )
+from vantum.core.echo import foreign
 from vantum.core.messages import (
     SpeechStarted,
     SttFlushed,
@@ -292,3 +293,76 @@ def test_the_few_words_of_an_echo_that_is_cut_off_are_misheard() -> None:
     assert policy.kind("You have customs.", floor) == "echo"
     assert policy.kind("We won't", floor) == "words"
     assert policy.kind("You have another question, then?", floor) == "words"
+
+
+# ---------------------------------------------------------------- an echo is in our order, and late
+
+SPOKEN_FIRST = "Hello, this is an AI assistant calling from Acme about your order."
+OPENING = tuple(SPOKEN_FIRST.split())
+
+
+def picking_up(position: int = 0, *, firm: bool = True) -> tuple[BargeIn, Floor]:
+    """Somebody spoke from this word of an opening on; five words later the words are known."""
+    floor = Floor(OPENING, position, firm=firm)
+    return BargeIn().take(ON, floor, 10.0), attrs.evolve(floor, position=position + 5)
+
+
+@pytest.mark.parametrize("firm", [True, False])
+def test_words_that_resemble_what_is_said_are_not_an_echo_of_it(firm: bool) -> None:
+    for text in ("Hello? Who is this?", "Is this Acme?", "Hello? Hello?"):
+        policy, floor = picking_up(firm=firm)
+        assert policy.kind(text, floor) == "words", text
+
+
+def test_over_what_is_said_to_its_end_only_what_is_surely_an_echo_is_one() -> None:
+    for text, kind in (
+        ("Hello?", "words"),
+        ("Hello, this is Anna.", "words"),
+        ("Hello this is", "echo"),
+        ("hello this is an eye assistant calling", "echo"),
+        ("Mm-hmm.", "backchannel"),
+    ):
+        policy, floor = picking_up()
+        assert policy.kind(text, floor) == kind, text
+    known = attrs.evolve(policy, echoing=True, echo_s=9.0)
+    assert known.kind("Hello?", floor) == "echo", "this line is known for it"
+
+
+def test_an_echo_is_of_what_was_said_by_the_time_its_words_came() -> None:
+    text = "calling from Acme about"
+    policy, floor = picking_up()
+    policy = policy.take(said(text), floor, 11.0)
+    late = attrs.evolve(floor, position=len(OPENING))
+    assert policy.kind(text, late) == "words", "that was not said yet"
+    assert policy.kind("an AI assistant", late) == "echo"
+    policy = policy.take(said(text), late, 14.0)
+    assert policy.kind(text, late) == "echo", "more of his words have come since"
+    assert policy.take(WordsTaken(), late, 15.0).until is None
+
+
+def test_a_voice_that_begins_long_after_the_agent_fell_silent_is_no_echo() -> None:
+    floor = Floor(SAYING, len(SAYING), whole=True)
+    policy = over(floor).refuted("echo", 11.0).take(WordsTaken(), floor, 11.0).answer_over(12.0)
+    text = "within a second and it"
+    assert policy.take(ON, None, 13.4).kind(text, floor) == "echo"
+    asks = policy.take(ON, None, 13.6)
+    assert asks.kind(text, floor) == "words"
+    assert asks.take(ON, None, 13.8).apart
+    assert not asks.take(WordsTaken(), None, 14.0).apart
+    assert not asks.answer_started().take(ON, None, 20.0).apart, "the agent has not spoken since"
+
+
+def test_what_is_said_into_an_echo_is_kept() -> None:
+    policy, floor = picking_up()
+    parts = ("Hello this is an AI assistant", "Who are you?", "...", "calling from")
+    assert policy.kind(" ".join(parts[:1]), floor) == "echo"
+    assert policy.own(parts, attrs.evolve(floor, position=8)) == "Who are you?"
+
+
+@given(st.lists(st.sampled_from(["our", "custom", "call", "it"])), st.data())
+def test_what_we_said_in_our_order_is_never_foreign(ours: list[str], data: st.DataObject) -> None:
+    heard = [word for word in ours if data.draw(st.booleans())]
+    assert foreign(heard, ours) == 0
+    others = data.draw(st.lists(st.just("other"), max_size=3))
+    assert foreign([*heard, *others], ours) == len(others)
+    assert foreign([*others, *heard], ours) == len(others)

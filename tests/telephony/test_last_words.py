@@ -120,11 +120,13 @@ async def test_words_of_the_other_side_during_the_last_ones_are_no_turn(
         ]
 
 
+@pytest.mark.parametrize("said", ["Wait, what do you want?", "Hello? Who is this?"])
 async def test_the_opening_of_an_outbound_call_is_heard_whatever_is_said_into_it(
-    autojump_clock: trio.testing.MockClock,
+    autojump_clock: trio.testing.MockClock, said: str
 ) -> None:
-    """Most people speak when they pick up; what must be said first is in the opening."""
-    heard = DeepgramScript(("Wait, what do you want?",), lead_s=1.0, pause_s=30.0, repeat=False)
+    """Most people speak when they pick up; what must be said first is in the opening. What they
+    say is answered after it, be it in words like those of the opening."""
+    heard = DeepgramScript((said,), lead_s=1.0, pause_s=30.0, repeat=False)
     script = TwilioScript(answers=Person((Pause(15), HangUp()), rings_s=3))
     async with an_office(script, setup=attrs.evolve(OFFICE, deepgram=heard)) as office:
         record = await office.call()
@@ -132,3 +134,4 @@ async def test_the_opening_of_an_outbound_call_is_heard_whatever_is_said_into_it
         assert "AI assistant" in opening.heard
         assert (opening.heard, opening.interrupted) == (opening.said, False)
         assert [turn.role for turn in record.turns] == ["assistant", "user", "assistant"]
+        assert record.turns[1].said == said

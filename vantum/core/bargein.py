@@ -19,12 +19,12 @@ the agent is saying comes with each question as a `Floor`.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias
 
 from attrs import evolve, frozen
 
+from vantum.core.echo import foreign
 from vantum.core.messages import (
     SpeechStarted,
     SttFlushed,
@@ -56,11 +56,13 @@ class Floor:
         words: of the utterance.
         position: so many of them were heard by now.
         whole: no more will come.
+        firm: it is said to its end, whatever is said into it.
     """
 
     words: tuple[str, ...] = ()
     position: int = 0
     whole: bool = False
+    firm: bool = False
 
     @property
     def wants_answer(self) -> bool:
@@ -151,24 +153,18 @@ def is_backchannel(words: Sequence[str], phrases: frozenset[str]) -> bool:
     return bool(words)
 
 
-def foreign(words: Sequence[str], ours: Sequence[str]) -> int:
-    """How many of the words are not among ours, each of which serves once.
-
-    An echo that is cut off is misheard: "custom" for "customers" is ours.
-    """
-    rest, left = Counter(words) - Counter(ours), Counter(ours) - Counter(words)
-    begun = Counter(word[:_ALIKE] for word in left.elements() if len(word) >= _ALIKE)
-    alike = Counter(word[:_ALIKE] for word in rest.elements() if len(word) >= _ALIKE)
-    return rest.total() - (alike & begun).total()
-
-
-#: So many letters at its beginning make a word like another.
-_ALIKE: Final = 3
 #: A transcript is an echo if no more than this share of it is not ours; few words are misheard more
 #: easily than many.
 _FOREIGN_SHARE: Final = 0.25
 _FEW_WORDS: Final = 6
 _FOREIGN_OF_FEW: Final = 0.4
+#: What is said to its end cannot be stopped by an echo, so there is no haste to know one: over it,
+#: few words are an echo only if they are no fewer than these and all ours.
+_SURE_WORDS: Final = 3
+#: A part of what was heard is no echo, whatever the rest is, if more than this share is not ours.
+_OWN_SHARE: Final = 0.5
+#: An echo is heard so long after what was said, at most; a telephone line's delay is in it.
+_ECHO_TAIL_S: Final = 1.5
 #: An echo that is not known yet must begin where the voice began; of one that is known, so many
 #: words count as ours: what a recogniser reports at once.
 _ECHO_WORDS: Final = 40
@@ -189,6 +185,9 @@ class BargeIn:
         eared: the server has an ear; else the recogniser's word counts.
         quiet_s: when the caller fell silent last.
         onset: the agent's word at which the caller began; None: he did not while it spoke.
+        until: the agent's word at which the caller's last words came.
+        silent_s: when the agent was heard last; `apart`: the caller began when no echo of that was
+            left.
         asked: he began where the agent wanted an answer.
         before: so many of his words were said before the answer could be heard.
         stopped_s: when the answer was stopped, while it is not known whether rightly.
@@ -202,6 +201,9 @@ class BargeIn:
     eared: bool = False
     quiet_s: float = float("-inf")
     onset: int | None = None
+    until: int | None = None
+    silent_s: float = float("inf")
+    apart: bool = False
     asked: bool = False
     before: int = 0
     stopped_s: float | None = None
@@ -215,8 +217,10 @@ class BargeIn:
         """What is known after this sign. `floor`: None if the agent cannot be heard."""
         match sign:
             case VoiceEdge(speaking=True):
-                known = evolve(self, eared=True)
-                return known._voice(now_s - sign.late_s)._began(floor, 0)
+                began_s = now_s - sign.late_s
+                apart = self.apart or began_s > self.silent_s + _ECHO_TAIL_S
+                known = evolve(self, eared=True, apart=apart and floor is None)
+                return known._voice(began_s)._began(floor, 0)
             case VoiceEdge():
                 return evolve(self, voice_s=None, eared=True, quiet_s=now_s - sign.late_s)
             case SpeechStarted():
@@ -224,7 +228,10 @@ class BargeIn:
                     return self
                 return self._voice(now_s)._began(floor, 0)
             case Transcript(text=text):
-                return self._began(floor, len(text.split())) if text else self
+                if not text or floor is None:
+                    return self
+                known = self._began(floor, len(text.split()))
+                return evolve(known, until=floor.position)
             case UtteranceEnded() | SttFlushed():
                 if self.eared or self.voice_s is None:
                     return self
@@ -233,7 +240,10 @@ class BargeIn:
                 known = evolve(self, before=before)
                 return known if self.voice_s is None else known._began(Floor(), 0)
             case _:
-                return evolve(self, onset=None, asked=False, before=0)
+                return self._afresh()
+
+    def _afresh(self) -> BargeIn:
+        return evolve(self, onset=None, until=None, apart=False, asked=False, before=0)
 
     def _voice(self, at_s: float) -> BargeIn:
         echoing = self.echoing and at_s < self.echo_s + self.options.echo_memory_s
@@ -247,7 +257,11 @@ class BargeIn:
 
     def answer_started(self) -> BargeIn:
         """An answer is in the making: a voice that is heard already is no interruption of it."""
-        return evolve(self, spent=True, onset=None, asked=False, before=0)
+        return evolve(self._afresh(), spent=True, silent_s=float("inf"))
+
+    def answer_over(self, now_s: float) -> BargeIn:
+        """Nothing of an answer is to be heard any more."""
+        return evolve(self, silent_s=now_s)
 
     def stopped(self, now_s: float) -> BargeIn:
         """The answer was stopped; whether rightly is not known yet."""
@@ -275,13 +289,27 @@ class BargeIn:
             return "nothing"
         if is_backchannel(words, self.options.backchannels):
             return "words" if self.asked else "backchannel"
-        share = foreign(words, self._ours(floor)) / len(words)
-        most = _FOREIGN_OF_FEW if 1 < len(words) <= _FEW_WORDS else _FOREIGN_SHARE
-        return "echo" if share <= most else "words"
+        few = len(words) <= _FEW_WORDS
+        most = _FOREIGN_OF_FEW if few and len(words) > 1 else _FOREIGN_SHARE
+        if floor.firm and few and not self.echoing:
+            most = 0.0 if len(words) >= _SURE_WORDS else -1.0
+        return "echo" if self._share(words, floor) <= most else "words"
+
+    def _share(self, words: Sequence[str], floor: Floor) -> float:
+        return foreign(words, self._ours(floor)) / len(words)
+
+    def own(self, texts: Sequence[str], floor: Floor) -> str:
+        """What the caller said himself into an echo that came with it; its parts as they came."""
+        parts = [(text, words) for text in texts if (words := tokens(text))]
+        return " ".join(t for t, words in parts if self._share(words, floor) > _OWN_SHARE)
 
     def _ours(self, floor: Floor) -> list[str]:
-        """What an echo would consist of."""
-        end = floor.position + _SLACK_WORDS
+        """What an echo would consist of: what was to be heard when the words came, or shortly
+        before."""
+        if self.apart:
+            return []
+        position = floor.position if self.until is None else min(self.until, floor.position)
+        end = position + _SLACK_WORDS
         if self.echoing:
             begin = end - _ECHO_WORDS
         elif self.onset is None:

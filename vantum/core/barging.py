@@ -46,7 +46,7 @@ def hear(c: Conversation, sign: Sign, now_s: float) -> Conversation:
 
 def floor_taken(c: Conversation, e: Floor, now_s: float) -> Step:
     """What the agent is saying, as of now."""
-    return evolve(c, floor=e), []
+    return evolve(c, floor=evolve(e, firm=_is_firm(c))), []
 
 
 def _text(c: Conversation) -> str:
@@ -142,8 +142,11 @@ def take_turn(
     over_agent = c.bargein.onset is not None or c.bargein.stopped_s is not None
     if judged and is_auto(c) and c.bargein.options.mode != "off":
         over_agent = over_agent or c.state == "THINKING"
-        if over_agent and c.bargein.kind(text, c.floor) in ("backchannel", "echo"):
-            text = ""
+        kind = c.bargein.kind(text, c.floor) if over_agent else "words"
+        if kind in ("backchannel", "echo"):
+            # No answer was stopped over it, and what was said into it is still to be answered.
+            parts = (*c.words, c.interim if with_interim else "")
+            text = c.bargein.own(parts, c.floor) if kind == "echo" and c.floor.firm else ""
     if not text:
         stopped = c.bargein.stopped_s is not None
         if stopped and c.turn is None and c.bargein.voice_s is None:
@@ -202,7 +205,7 @@ def response_done(c: Conversation, e: ResponseDone, now_s: float) -> Step:
         if lost.role != "llm" or c.told_of != e.turn:
             commands.extend(service_error(c.turn.request, lost))
     ends = c.turn.ends
-    c = evolve(c, turn=None, quiet_since_s=now_s)
+    c = evolve(c, turn=None, quiet_since_s=now_s, bargein=c.bargein.answer_over(now_s))
     if ends is not None:
         c = evolve(c, closing=c.closing or ends)
     elif e.hangs_up and not (c.queue or c.words or c.interim or c.flushes):

@@ -1,0 +1,29 @@
+"""How much of what was heard is an echo of what was said. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+#: So many letters at its beginning make a word like another.
+_ALIKE: Final = 3
+
+
+def foreign(words: Sequence[str], ours: Sequence[str]) -> int:
+    """How many of the words are not ours: an echo has our words in our order, each once.
+
+    An echo that is cut off is misheard: "custom" for "customers" is ours.
+    """
+    if not ours:
+        return len(words)
+    common = [0] * (len(ours) + 1)  # the longest common subsequence with so many of ours
+    for word in words:
+        before = 0
+        for n, our in enumerate(ours, 1):
+            here = before + 1 if _alike(word, our) else max(common[n], common[n - 1])
+            before, common[n] = common[n], here
+    return len(words) - common[-1]
+
+
+def _alike(word: str, our: str) -> bool:
+    return word == our or (len(word) >= _ALIKE and word[:_ALIKE] == our[:_ALIKE])
