@@ -143,6 +143,25 @@ trio.run(main)
     connection.close()
 
 
+async def test_opened_twice_in_a_process_it_is_not_another_processs_to_tidy_up(
+    tmp_path: Path,
+) -> None:
+    """A process that closes the last connection removes the log of what is not in the file yet: no
+    other may believe to be the last."""
+    path = tmp_path / "db"
+    look = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); "
+    look += "print(c.execute('SELECT count(*) FROM numbers').fetchone()[0]); c.close()"
+    async with open_database(path, SCHEMA) as one, open_database(path, SCHEMA) as other:
+        for n, database in enumerate((one, other, one)):
+            await database.run(lambda c, n=n: c.execute("INSERT INTO numbers VALUES (?)", (n,)))
+            seen = await trio.run_process(
+                [sys.executable, "-c", look, str(path)], capture_stdout=True
+            )
+            assert int(seen.stdout) == n + 1
+            assert (tmp_path / "db-wal").exists()
+        assert await other.run(everything) == [0, 1, 2]
+
+
 def test_where_it_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)

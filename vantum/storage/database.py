@@ -14,7 +14,7 @@ import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
@@ -106,7 +106,10 @@ def _open(path: str, schema: Sequence[str]) -> sqlite3.Connection:
         if path != IN_MEMORY:
             # What is in there (numbers, consents, what was said) is nobody else's business.
             Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            # Only if it is new: whoever closes a file loses all locks that his process has on it
+            # (POSIX), those of SQLite's other connections too.
+            with suppress(FileExistsError):
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         # Whoever holds the limiter's one token may use it, so the thread may change.
         connection = sqlite3.connect(
             path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
