@@ -304,7 +304,7 @@ async def test_callbacks_are_kept(tmp_path: Path, autojump_clock: MockClock) -> 
     def persona(number: str, attempt: int) -> Answer:
         if number == ANN and attempt == 1:
             wishes.waiting += [
-                Callback("1", ANN, at_s),
+                Callback("1", ANN, at_s, note="fifty seats"),
                 Callback("2", "+13125550199", at_s),
                 Callback("3", BOB, at_s),  # somebody else is faster
                 Callback("4", BOB, at_s, campaign_id="autumn"),
@@ -321,6 +321,12 @@ async def test_callbacks_are_kept(tmp_path: Path, autojump_clock: MockClock) -> 
             (BOB, 1, "talked"),
         ]
         assert desk.network.dialled[-1][0] == pytest.approx(at_s, abs=1)
+        # What it is about is known from then on, to whoever runs the campaign; of them only.
+        notes = [
+            (record.to_number, record.prospect.extra.get("callback_note"))
+            for record in desk.network.records.values()
+        ]
+        assert notes == [(ANN, None), (BOB, None), (ANN, "fifty seats")]
         # Who is not on the list, or of another campaign, is somebody else's.
         assert [wish.id for wish in wishes.waiting] == ["2", "4"]
 

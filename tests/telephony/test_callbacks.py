@@ -26,7 +26,7 @@ from vantum.core.refusals import Reason, Refusal
 from vantum.http import build_app
 from vantum.storage.database import open_database
 from vantum.telephony.callbacks import SCHEMA, Callback, Callbacks
-from vantum.telephony.calling_back import call_back
+from vantum.telephony.calling_back import call_back, order_of
 from vantum.telephony.carrier import CarrierError
 from vantum.telephony.lines import NoLine
 from vantum.telephony.orders import CallOrder, CallRefused
@@ -202,6 +202,24 @@ async def test_who_is_due_is_called_once(autojump_clock: Clock) -> None:
         assert order.prospect.extra == {"city": "Oslo", "callback_note": "fifty seats"}
         assert said[-1].endswith(": talked")
         assert [c.id for c in await callbacks.open()] == ["c2"]
+
+
+async def test_who_calls_back_knows_what_it_is_about(autojump_clock: Clock) -> None:
+    """From the tool in one call to the prompt of the next."""
+    noting, prompts = answering("2026-03-03T10:00:00-05:00"), list[str]()
+
+    def reply(messages: Messages) -> str | Reply:
+        prompts.append(str(messages[0]["content"]))
+        return noting.reply(0, messages) if len(prompts) < 3 else "It is about your offer."
+
+    script = TwilioScript(answers=Person((Pause(25), HangUp()), rings_s=3))
+    setup = attrs.evolve(SETUP, openai=OpenAIScript(reply))
+    async with an_office(script, setup=setup) as office:
+        await office.call(prospect=BOB)
+        (wish,) = await wanted(office)
+        await office.calls.wait((await office.calls.place(order_of(wish))).id)
+    assert 'Callback note: "an offer for fifty seats"' in prompts[-1]
+    assert "fifty seats" not in prompts[0]
 
 
 def refused(retry_at_s: float | None) -> CallRefused:

@@ -371,7 +371,7 @@ class CampaignRun:
             # Who is on the phone may still change the time.
             may_call = await self.store.may_call_back(wish.number)
             if may_call and await self.callbacks.taken(wish):
-                await self.store.call_back(wish.number, wish.at_s)
+                await self.store.call_back(wish.number, wish.at_s, wish.note)
 
     async def _end_calls(self) -> None:
         async with trio.open_nursery() as nursery:

@@ -169,9 +169,10 @@ class CampaignStore:
         """Whether that is one of the prospects, and would be called back if it wants to be."""
         return await self._run(partial(_called_back, number=number, at_s=0.0)) is not None
 
-    async def call_back(self, number: str, at_s: float) -> None:
-        """A prospect wants to be called then."""
-        await self._run(partial(_call_back, number=number, at_s=at_s))
+    async def call_back(self, number: str, at_s: float, note: str) -> None:
+        """A prospect wants to be called then. `note`: what it is about; from then on it is with
+        what is known of them, until another callback has another."""
+        await self._run(partial(_call_back, number=number, at_s=at_s, note=note))
 
     async def counts(self) -> dict[str, int]:
         """How many prospects there are of each status."""
@@ -361,10 +362,17 @@ def _called_back(
     return after if is_waiting else None
 
 
-def _call_back(c: sqlite3.Connection, store: CampaignStore, number: str, at_s: float) -> None:
+def _call_back(
+    c: sqlite3.Connection, store: CampaignStore, number: str, at_s: float, note: str
+) -> None:
     after = _called_back(c, store, number, at_s)
     if after is not None:
         write_standing(c, store.name, after)
+        c.execute(
+            "INSERT INTO campaign_notes (campaign, number, note) VALUES (?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET note = excluded.note",
+            (store.name, number, note),
+        )
 
 
 def _counts(c: sqlite3.Connection, store: CampaignStore) -> dict[str, int]:

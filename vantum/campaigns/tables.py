@@ -10,6 +10,7 @@ from attrs import frozen
 
 from vantum.core.campaign import RANKS, Standing, Totals
 from vantum.core.events import Prospect
+from vantum.telephony.callbacks import with_note
 
 #: `rank` and `due_s` are the order of the queue: its index is all that a step of a campaign reads.
 SCHEMA: Final[tuple[str, ...]] = (
@@ -70,6 +71,14 @@ SCHEMA: Final[tuple[str, ...]] = (
         stage TEXT NOT NULL DEFAULT '',
         converted INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY (campaign, number, attempt)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS campaign_notes (
+        campaign TEXT NOT NULL REFERENCES campaigns(name),
+        number TEXT NOT NULL,
+        note TEXT NOT NULL,
+        PRIMARY KEY (campaign, number)
     ) WITHOUT ROWID
     """,
     """
@@ -211,9 +220,11 @@ def about_text(prospect: Prospect) -> str:
 
 
 def prospect_of(c: sqlite3.Connection, campaign: str, number: str) -> Prospect:
-    """A prospect's data. It must be there."""
-    (about,) = c.execute(
-        "SELECT about FROM campaign_prospects WHERE campaign = ? AND number = ?",
+    """A prospect's data, with the note of the latest callback. It must be there."""
+    about, note = c.execute(
+        "SELECT p.about, coalesce(n.note, '') FROM campaign_prospects AS p LEFT JOIN "
+        "campaign_notes AS n ON n.campaign = p.campaign AND n.number = p.number "
+        "WHERE p.campaign = ? AND p.number = ?",
         (campaign, number),
     ).fetchone()
-    return Prospect(**json.loads(about))
+    return with_note(Prospect(**json.loads(about)), note)

@@ -71,6 +71,10 @@ _FACTS: Final = {
 }
 #: Those of `Prospect.extra`.
 EXTRA: Final = "prospect.extra."
+#: What was agreed upon when they asked to be called back, under `EXTRA`: a sentence or two of the
+#: agent's own, so it may be longer than a name, and it is never left out.
+CALLBACK_NOTE: Final = "callback_note"
+MAX_NOTE_CHARS: Final = 500
 #: What is called so, is no fact of the prospect.
 EXTRA_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 #: The block of data stays short.
@@ -164,9 +168,10 @@ def build_system_prompt(override: str, prospect: Prospect, marker: str, *, scrip
     """The system prompt of a call.
 
     The prospect's data stand in a block of their own at the end. Each fact is cut to
-    `MAX_FACT_CHARS` and loses its line breaks, control characters, markers and template syntax. A
-    variable of `override` is filled with the quoted fact only if that looks like a name; else, as
-    where there is none, with its default or a phrase such as "their company".
+    `MAX_FACT_CHARS` (a callback's note to `MAX_NOTE_CHARS`) and loses its line breaks, control
+    characters, markers and template syntax. A variable of `override` is filled with the quoted
+    fact only if that looks like a name; else, as where there is none, with its default or a phrase
+    such as "their company".
 
     Args:
         override: `LLM_SYSTEM_PROMPT`; if it is not blank it stands instead of the built-in text,
@@ -211,8 +216,13 @@ def _facts(prospect: Prospect, marker: str) -> dict[str, str]:
     """Variable → fact, of those that there are."""
     given = {name: getattr(prospect, name.removeprefix("prospect.")) or "" for name in _FACTS}
     names = [name for name in prospect.extra if EXTRA_NAME.fullmatch(name)]
+    names.sort(key=lambda name: name != CALLBACK_NOTE)
     given |= {f"{EXTRA}{name}": prospect.extra[name] for name in names[:MAX_EXTRA]}
-    cleaned = {name: as_data(value, MAX_FACT_CHARS, marker) for name, value in given.items()}
+    note = f"{EXTRA}{CALLBACK_NOTE}"
+    cleaned = {
+        name: as_data(value, MAX_NOTE_CHARS if name == note else MAX_FACT_CHARS, marker)
+        for name, value in given.items()
+    }
     return {name: fact for name, fact in cleaned.items() if fact}
 
 

@@ -17,6 +17,7 @@ import attrs
 from attrs import define, field, frozen
 
 from vantum.core.events import Prospect
+from vantum.core.prompts import CALLBACK_NOTE, MAX_EXTRA
 from vantum.storage.database import Database
 
 #: `waiting`: nobody has taken it up. `taken`: somebody has, and will call or has called.
@@ -66,6 +67,17 @@ class Callback:
     script: str = ""
     state: CallbackState = "waiting"
     created_s: float = 0.0
+
+
+def with_note(prospect: Prospect, note: str) -> Prospect:
+    """Who is called back, with what was agreed upon among what is known of him: the model has it as
+    data, and prompts and scripts as `{{prospect.extra.callback_note}}`."""
+    if not note:
+        return prospect
+    # A form has room for so many; this one is what the call is about.
+    others = [name for name in prospect.extra if name != CALLBACK_NOTE][: MAX_EXTRA - 1]
+    extra = {name: prospect.extra[name] for name in others}
+    return attrs.evolve(prospect, extra={**extra, CALLBACK_NOTE: note})
 
 
 def _row(callback: Callback, now_s: float) -> tuple[object, ...]:

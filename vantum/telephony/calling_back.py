@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol
 
-import attrs
 import trio
 
 from vantum.errors import ConfigError
-from vantum.telephony.callbacks import Callback, Callbacks
+from vantum.telephony.callbacks import Callback, Callbacks, with_note
 from vantum.telephony.carrier import CarrierError
 from vantum.telephony.lines import NoLine
 from vantum.telephony.orders import CallOrder, CallRefused, OrderError
@@ -66,7 +65,7 @@ async def _call(
     # One key for each attempt: the answer to a key is remembered, be it a refusal.
     key = f"callback-{callback.id}-{callbacks.now_s():.0f}"
     try:
-        call_id = await dialler.place(_order(callback), dialler.new_id(), key)
+        call_id = await dialler.place(order_of(callback), dialler.new_id(), key)
     except ConfigError:
         await callbacks.give_back(callback)
         raise
@@ -95,10 +94,7 @@ def _retry_at_s(error: Exception, now_s: float) -> float | None:
             return None
 
 
-def _order(callback: Callback) -> CallOrder:
-    """What was agreed upon is known to the prompt as `{{prospect.extra.callback_note}}`."""
-    prospect = callback.prospect
-    if callback.note:
-        extra = {**prospect.extra, "callback_note": callback.note}
-        prospect = attrs.evolve(prospect, extra=extra)
+def order_of(callback: Callback) -> CallOrder:
+    """The call that was asked for."""
+    prospect = with_note(callback.prospect, callback.note)
     return CallOrder(callback.number, prospect, campaign_id=callback.campaign_id)

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import trio
 
 from vantum.core.dtmf import MAX_KEYS, check_keys
+from vantum.core.prompts import MAX_NOTE_CHARS
 from vantum.core.tools import Line, Tool, ToolContext, ToolError, make_tool
 from vantum.errors import StorageError
 from vantum.observe.logs import get_log
@@ -21,7 +22,6 @@ from vantum.telephony.transfers import SPOKEN_S, Asked, Decision, TransferFailed
 _GAP_S: Final = 10.0
 #: A text of ours is heard in so long, or nobody listens.
 _HEARD_S: Final = 20.0
-_MAX_NOTE_CHARS: Final = 500
 #: Whoever wants to be called later than that is better asked again.
 _MAX_DAYS: Final = 365
 
@@ -83,8 +83,8 @@ def schedule_callback(callbacks: Callbacks, live: LiveCall, now_s: Callable[[], 
         """Note that they want to be called at another time, on the number of this call. Only when
         they have named a time or agreed to one; repeat it to them."""
         _check_when(when, now_s())
-        if len(note) > _MAX_NOTE_CHARS:
-            raise ToolError(f"note may have {_MAX_NOTE_CHARS} characters")
+        if len(note) > MAX_NOTE_CHARS:
+            raise ToolError(f"note may have {MAX_NOTE_CHARS} characters")
         record, number = live.record, other_party(live.record)
         if not number.startswith("+"):
             raise ToolError("their number is withheld: ask whether they can call us instead")
