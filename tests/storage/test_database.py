@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,10 @@ SCHEMA = ("CREATE TABLE IF NOT EXISTS numbers (n INTEGER PRIMARY KEY) STRICT",)
 
 def everything(connection: sqlite3.Connection) -> list[int]:
     return [n for (n,) in connection.execute("SELECT n FROM numbers ORDER BY n")]
+
+
+def insert(connection: sqlite3.Connection, n: int) -> None:
+    connection.execute("INSERT INTO numbers VALUES (?)", (n,))
 
 
 @pytest.fixture(params=["file", IN_MEMORY])
@@ -153,7 +158,7 @@ async def test_opened_twice_in_a_process_it_is_not_another_processs_to_tidy_up(
     look += "print(c.execute('SELECT count(*) FROM numbers').fetchone()[0]); c.close()"
     async with open_database(path, SCHEMA) as one, open_database(path, SCHEMA) as other:
         for n, database in enumerate((one, other, one)):
-            await database.run(lambda c, n=n: c.execute("INSERT INTO numbers VALUES (?)", (n,)))
+            await database.run(partial(insert, n=n))
             seen = await trio.run_process(
                 [sys.executable, "-c", look, str(path)], capture_stdout=True
             )
