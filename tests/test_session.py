@@ -229,6 +229,8 @@ async def test_an_ear_that_fails_is_done_without_and_the_detector_with_it(
             await call.until(e.OutputCompleted)
             nursery.cancel_scope.cancel()
         assert detector.asked == [], "it would have judged old audio"
+        assert call.conductor is not None
+        assert call.conductor.orders.ear.recent is None
         assert record(call)[0] == ("user", "I would take the blue one", False)
 
 

@@ -39,7 +39,7 @@ async def run_session(
     # Orders: a language is taken at once, whatever runs; an open synthesiser needs no further one.
     language_tx, language_rx = trio.open_memory_channel[str](math.inf)
     synthesiser_tx, synthesiser_rx = trio.open_memory_channel[None](1)
-    lane, ear = AudioLane(call.settings.session.input_buffer_ms / 1000), Ear(call.activity)
+    lane, ear = AudioLane(call.settings.session.input_buffer_ms / 1000), Ear.of(call)
 
     async with trio.open_nursery() as nursery:
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
+from tests.in_memory import LOUD, LoudnessEar, a_call
 from vantum.actors.call import Inbox
 from vantum.actors.lane import AudioFrame, AudioLane
 from vantum.actors.resampler import Ear, resample
@@ -60,3 +61,23 @@ async def test_a_new_rate_and_the_end_of_a_turn_leave_nothing_behind(
         for part in (got[:at], got[at:])
     ]
     assert lengths_s == [pytest.approx(2.0), pytest.approx(1.0)]
+
+
+class Patient:
+    """A turn detector that always waits."""
+
+    async def probability(self, pcm: bytes, text: str) -> float:
+        return 0.0
+
+
+@pytest.mark.parametrize(("detector", "kept"), [(None, 0), (Patient(), 8 * 2 * 16_000)])
+async def test_what_was_heard_is_kept_for_a_turn_detector_alone(
+    autojump_clock: object, detector: Patient | None, kept: int
+) -> None:
+    """A quarter of a megabyte for each call."""
+    async with a_call(activity=LoudnessEar(), detector=detector) as caller:
+        await caller.start(turn_detection="auto")
+        await caller.speak(20.0, LOUD)
+        assert caller.conductor is not None
+        recent = caller.conductor.orders.ear.recent
+        assert (0 if recent is None else len(recent.last(60.0))) == kept

@@ -86,6 +86,11 @@ class Call:
     tool_threads: trio.CapacityLimiter | None = None
     overhear: Callable[[str], Announce | None] = _nothing_to_say
 
+    @property
+    def has_detector(self) -> bool:
+        """The detector hears what the ear heard: without an ear it would judge silence."""
+        return self.detector is not None and self.activity is not None
+
 
 @frozen
 class Goodbye:

@@ -78,11 +78,6 @@ class Orders:
     ear: Ear
 
 
-def _has_detector(call: Call) -> bool:
-    """The detector hears what the ear heard: without an ear it would judge silence."""
-    return call.detector is not None and call.activity is not None
-
-
 def new_conversation(call: Call) -> Conversation:
     """The table's state at the start of a call."""
     session, turns = call.settings.session, call.settings.turns
@@ -95,7 +90,7 @@ def new_conversation(call: Call) -> Conversation:
         ),
         trio.current_time(),
         call.provider_names,
-        endpointing=Endpointing(turns.endpointing(has_detector=_has_detector(call))),
+        endpointing=Endpointing(turns.endpointing(has_detector=call.has_detector)),
         bargein=BargeIn(turns.bargein()),
         silence=Silence(turns.reprompt_after_ms / 1000, turns.reprompt_texts, turns.goodbye),
         greeting=turns.greeting,
@@ -308,8 +303,8 @@ class Conductor:
 
     async def _ask_detector(self, pause: int, text: str) -> None:
         detector, recent = self.call.detector, self.orders.ear.recent
-        if detector is None or self.orders.ear.activity is None:
-            return  # the ear has failed since: what it remembers is old
+        if detector is None or recent is None:
+            return  # the ear has failed since
         try:
             probability = await detector.probability(recent.last(recent.seconds), text)
         except ProviderError as error:

@@ -6,9 +6,9 @@ In `auto` it also lends the audio to the server's own ear, which says where a vo
 from __future__ import annotations
 
 import trio
-from attrs import define, field
+from attrs import define
 
-from vantum.actors.call import Inbox
+from vantum.actors.call import Call, Inbox
 from vantum.actors.lane import AudioFrame, AudioLane
 from vantum.core.messages import SttAudio, SttInput
 from vantum.core.recent import RecentAudio
@@ -29,24 +29,31 @@ _log = get_log("call")
 
 @define
 class Ear:
-    """The server's own hearing of one call: voice activity and the last seconds, if there is one.
+    """The server's own hearing of one call: voice activity, if there is one, and the last seconds.
 
-    The resampler feeds it; the conductor only takes `recent` from it, for the turn detector.
+    The resampler feeds it; the conductor only takes `recent` from it, for the turn detector. It is
+    a quarter of a megabyte: without a detector nothing is kept.
     """
 
     activity: VoiceActivity | None
-    recent: RecentAudio = field(factory=lambda: RecentAudio(_RECENT_S))
+    recent: RecentAudio | None = None
+
+    @classmethod
+    def of(cls, call: Call) -> Ear:
+        """The ear of a new call."""
+        return cls(call.activity, RecentAudio(_RECENT_S) if call.has_detector else None)
 
     async def hear(self, pcm: bytes, inbox_tx: trio.MemorySendChannel[Inbox]) -> None:
         """Listen to 16 kHz PCM; edges go to the conductor. An ear that fails is done without."""
         if self.activity is None:
             return
-        self.recent.feed(pcm)
+        if self.recent is not None:
+            self.recent.feed(pcm)
         try:
             edges = self.activity.feed(pcm)
         except ProviderError as error:
             _log.warning("voice activity failed: going on without", error=str(error))
-            self.activity = None
+            self.activity = self.recent = None
             return
         for edge in edges:
             await inbox_tx.send(edge)
