@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,5 +75,9 @@ def test_whoever_is_as_loud_as_usual_is_always_near(frames: list[tuple[float, bo
     for level_db, voice in frames:
         known = known.hear(level_db, voice=voice)
         usual_db = known.usual_db
+        assert (usual_db is None) == (len(known.levels) < 32)
+        assert usual_db is None or usual_db + known.lowered_db == pytest.approx(
+            sorted(known.levels)[len(known.levels) * 3 // 4]
+        )
         assert usual_db is None or math.isfinite(usual_db)
         assert known.hear(usual_db or 0.0, voice=True).is_near

@@ -5,7 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from vantum.providers.local.vad import FRAME_SAMPLES, SileroVad
+from vantum.config.providers import LocalSettings
+from vantum.core.audio import read_wav
+from vantum.providers.local.catalogue import SILERO
+from vantum.providers.local.moonshine import open_graph
+from vantum.providers.local.vad import FRAME_BYTES, FRAME_SAMPLES, SileroVad
+from vantum.providers.local.weights import require
 
 
 class ScriptedGraph:
@@ -62,3 +67,17 @@ def test_only_whole_frames() -> None:
     stream = SileroVad(ScriptedGraph()).stream()
     with pytest.raises(ValueError, match="a frame has 512 samples, not 511"):
         stream.probability(bytes(1022))
+
+
+@pytest.mark.local
+def test_the_sizes_it_is_told_of_save_work_and_change_nothing(
+    local_settings: LocalSettings, recordings: dict[str, tuple[bytes, str]]
+) -> None:
+    folder = require(local_settings, SILERO.name)
+    told = SileroVad.load(folder)
+    assert [entry.shape for entry in told.graph.get_inputs()] == [[1, 576], [2, 1, 128], []]
+    streams = told.stream(), SileroVad(open_graph(folder / "silero_vad_16k_op15.onnx")).stream()
+    pcm = read_wav(recordings["kennedy"][0]).pcm
+    for at in range(0, len(pcm) - FRAME_BYTES, FRAME_BYTES):
+        one, other = (stream.probability(pcm[at : at + FRAME_BYTES]) for stream in streams)
+        assert one == pytest.approx(other, abs=1e-6)

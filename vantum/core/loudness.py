@@ -38,19 +38,19 @@ class Loudness:
         levels: of the last five seconds of voice.
         recent: of the last frames, voice or not.
         lowered_db: by frames that were too faint since.
+        loud_db: what the louder ones of `levels` reach; None: they are too few. Asked for more
+            often than it changes.
     """
 
     levels: tuple[float, ...] = ()
     recent: tuple[float, ...] = ()
     lowered_db: float = 0.0
+    loud_db: float | None = None
 
     @property
     def usual_db(self) -> float | None:
         """The caller's usual level; None: not known yet."""
-        if len(self.levels) < _KNOWN:
-            return None
-        ordered = sorted(self.levels)
-        return ordered[math.floor(_LOUD_SHARE * len(ordered))] - self.lowered_db
+        return None if self.loud_db is None else self.loud_db - self.lowered_db
 
     @property
     def is_near(self) -> bool:
@@ -60,11 +60,19 @@ class Loudness:
 
     def hear(self, level_db: float, *, voice: bool) -> Loudness:
         """With one more frame; `voice`: it holds some voice."""
-        heard = Loudness(self.levels, (*self.recent, level_db)[-_HELD:], self.lowered_db)
+        recent = (*self.recent, level_db)[-_HELD:]
+        heard = Loudness(self.levels, recent, self.lowered_db, self.loud_db)
         if not voice:
             return heard
         if not heard.is_near:
-            return Loudness(heard.levels, heard.recent, heard.lowered_db + _FORGIVEN_DB)
+            return Loudness(self.levels, recent, self.lowered_db + _FORGIVEN_DB, self.loud_db)
         # A level that was lowered is found anew rather than jumped back to.
-        lowered_db = max(heard.lowered_db - _FORGIVEN_DB, 0.0)
-        return Loudness((*heard.levels, level_db)[-_KEPT:], heard.recent, lowered_db)
+        lowered_db = max(self.lowered_db - _FORGIVEN_DB, 0.0)
+        levels = (*self.levels, level_db)[-_KEPT:]
+        return Loudness(levels, recent, lowered_db, _loud_db(levels))
+
+
+def _loud_db(levels: tuple[float, ...]) -> float | None:
+    if len(levels) < _KNOWN:
+        return None
+    return sorted(levels)[math.floor(_LOUD_SHARE * len(levels))]

