@@ -8,7 +8,7 @@
     ├── ModelsMissing          the embedded providers' weights are not on this machine
     ├── StorageError           the database failed, or was locked by somebody else for too long
     ├── AuditError             the audit log cannot be written, or is not what it was
-    ├── PermitRefused          a call must not be made, though a permit was given (vantum.compliance)
+    ├── PermitRefused          a permit does not hold when it is to be used (vantum.compliance)
     └── ProviderError          a provider failed; says which, how, and whether to try again
             kind: auth | quota | rate_limit | timeout | invalid_request | server | network | unknown
 
