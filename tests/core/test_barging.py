@@ -353,7 +353,7 @@ def test_what_holds_no_answer() -> None:
     assert not holds_answer(call.c), "it sounds already"
     for mode in ("words", "off"):
         call = thinking()
-        call.c = attrs.evolve(call.c, bargein=BargeIn(BargeInOptions(mode=mode)))  # type: ignore[arg-type]
+        call.c = attrs.evolve(call.c, bargein=BargeIn(BargeInOptions(mode=mode)))
         call.feed(ON)
         assert not holds_answer(call.c)
     call = Call().listening("manual")
