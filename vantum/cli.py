@@ -16,7 +16,14 @@ from vantum import __version__
 from vantum.commands.callbacks import callbacks
 from vantum.commands.calls import call
 from vantum.commands.campaigns import campaign
-from vantum.commands.common import NAME, complain, config_option, load, one_line_errors
+from vantum.commands.common import (
+    NAME,
+    complain,
+    config_option,
+    load,
+    log_level_option,
+    one_line_errors,
+)
 from vantum.commands.compliance import GROUPS
 from vantum.commands.simulate import simulate
 from vantum.config.load import Loaded, describe
@@ -34,9 +41,7 @@ _server_options: list[Callable[..., Any]] = [
         metavar="MODULE:NAME",
         help="Tools of your own for the model, comma-separated (TOOLS).",
     ),
-    click.option(
-        "--log-level", metavar="LEVEL", help="Least that is logged: debug, info, warning, error."
-    ),
+    log_level_option,
 ]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 import trio
 
-from vantum.commands.common import complain, config_option, load, one_line_errors
+from vantum.commands.common import complain, config_option, load, one_line_errors, token_option
 from vantum.screen import one_line
 
 if TYPE_CHECKING:
@@ -84,13 +84,7 @@ def callbacks_cancel(config: Path | None, callback_id: str) -> None:
     metavar="ADDRESS",
     help="The running server that calls, such as http://127.0.0.1:3001.",
 )
-@click.option(
-    "--token",
-    envvar="VANTUM_API_TOKEN",
-    default="",
-    metavar="TEXT",
-    help="One of that server's API_TOKENS.",
-)
+@token_option
 @click.option(
     "--script",
     type=click.Path(path_type=Path),

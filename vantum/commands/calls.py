@@ -10,7 +10,13 @@ from typing import Any
 import click
 import trio
 
-from vantum.commands.common import config_option, load, one_line_errors
+from vantum.commands.common import (
+    config_option,
+    load,
+    log_level_option,
+    one_line_errors,
+    token_option,
+)
 
 
 @click.command()
@@ -38,16 +44,8 @@ from vantum.commands.common import config_option, load, one_line_errors
     metavar="ADDRESS",
     help="A running server, such as http://127.0.0.1:3001; without it one is started for the call.",
 )
-@click.option(
-    "--token",
-    envvar="VANTUM_API_TOKEN",
-    default="",
-    metavar="TEXT",
-    help="One of that server's API_TOKENS.",
-)
-@click.option(
-    "--log-level", metavar="LEVEL", help="Least that is logged: debug, info, warning, error."
-)
+@token_option
+@log_level_option
 @config_option
 @one_line_errors
 def call(config: Path | None, log_level: str | None, **options: Any) -> None:

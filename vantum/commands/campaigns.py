@@ -14,7 +14,14 @@ from typing import Any, TypeVar
 import click
 import trio
 
-from vantum.commands.common import complain, config_option, load, one_line_errors
+from vantum.commands.common import (
+    complain,
+    config_option,
+    load,
+    log_level_option,
+    one_line_errors,
+    token_option,
+)
 
 T = TypeVar("T")
 
@@ -66,16 +73,8 @@ _name_argument = click.argument("target", metavar="NAME|FILE")
 @click.option(
     "--url", metavar="ADDRESS", default="", help="Call through a running server, not one of ours."
 )
-@click.option(
-    "--token",
-    envvar="VANTUM_API_TOKEN",
-    default="",
-    metavar="TEXT",
-    help="One of that server's API_TOKENS.",
-)
-@click.option(
-    "--log-level", metavar="LEVEL", help="Least that is logged: debug, info, warning, error."
-)
+@token_option
+@log_level_option
 @config_option
 @one_line_errors
 def campaign_run(

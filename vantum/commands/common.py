@@ -80,6 +80,16 @@ def load(config: Path | None, overrides: Mapping[str, object] | None = None) -> 
     return loaded
 
 
+token_option = click.option(
+    "--token",
+    envvar="VANTUM_API_TOKEN",
+    default="",
+    metavar="TEXT",
+    help="One of that server's API_TOKENS.",
+)
+log_level_option = click.option(
+    "--log-level", metavar="LEVEL", help="Least that is logged: debug, info, warning, error."
+)
 config_option = click.option(
     "--config", type=click.Path(path_type=Path), metavar="FILE", help="A TOML file with settings."
 )
