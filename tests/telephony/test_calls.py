@@ -380,7 +380,7 @@ async def test_a_call_that_is_given_up_and_rings_all_the_same_is_hung_up(
             await only(office).over.wait()
         assert only(office).status == "completed"
         assert only(office).problems == []
-        assert not any(hook.url.endswith("/stream") for hook in office.twilio.webhooks)
+        assert not any(hook.url.endswith("/stream-status") for hook in office.twilio.webhooks)
         (record,) = await office.calls.list()
         assert record.outcome == "failed"
 

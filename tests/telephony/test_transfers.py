@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import attrs
@@ -12,7 +13,9 @@ import trio.testing
 
 from tests.telephony.office import OTHER, PROSPECT, SETTINGS, SETUP, Office, an_office
 from vantum.config import TransferSettings, TurnSettings
+from vantum.core.cost import price_per_minute
 from vantum.http import build_app
+from vantum.telephony import transfer_twiml
 from vantum.telephony.record import CallRecord
 from vantum.testing import CallTool, DeepgramScript, OpenAIScript, Reply
 from vantum.testing.calls import CallSetup
@@ -245,11 +248,76 @@ async def test_a_blind_transfer_is_announced_and_dialled_by_twilio(autojump_cloc
         assert office.is_idle()
 
 
-async def test_a_blind_transfer_to_nobody_is_told_by_twilio(autojump_clock: Clock) -> None:
-    async with office_with(Busy(), mode="blind") as office:
+@pytest.mark.parametrize("inbound", [False, True])
+@pytest.mark.parametrize(
+    ("colleague", "why"),
+    [
+        (Busy(), "the line was busy"),
+        (NoAnswer(), "nobody answered"),
+        (Failed(), "it could not be put through"),
+    ],
+)
+async def test_a_blind_transfer_to_nobody_is_told_and_recorded(
+    autojump_clock: Clock, colleague: Persona, why: str, inbound: bool
+) -> None:
+    text = "I am sorry, nobody could take your call. Goodbye."
+    async with office_with(colleague, mode="blind", unreached_text=text) as office:
+        if inbound:
+            ringing = office.twilio.ring("https://server.test/twilio/voice", CALLEE)
+            await ringing.until("in-progress")
+            (live,) = office.calls.all_live
+            record = await office.calls.wait(live.id)
+        else:
+            record = await office.call()
+        caller, _ = legs(office)
+        assert record.outcome == "talked"
+        assert record.ended_because == f"transferred to sales: {why}"
+        assert office.is_idle()
+        await caller.over.wait()
+        assert not caller.problems
+        (told_s,) = [w.at_s for w in office.twilio.webhooks if w.url.endswith("/dialled")]
+        assert caller.ended_s is not None
+        assert caller.ended_s - told_s > 2, "it was said"
+
+
+async def test_a_caller_who_does_not_wait_for_the_colleague(autojump_clock: Clock) -> None:
+    callee = Person((Pause(16), HangUp()), rings_s=3)
+    async with office_with(
+        Person(rings_s=100), callee=callee, mode="blind", ring_timeout_ms=60_000
+    ) as office:
         record = await office.call()
         assert record.outcome == "talked"
+        assert record.ended_because.startswith("transferred to sales: ")
         assert office.is_idle()
+
+
+def test_what_is_said_to_who_was_not_connected() -> None:
+    assert transfer_twiml.hang_up("Sorry.", "en-GB") == (
+        '<?xml version="1.0" encoding="UTF-8"?><Response>'
+        '<Say language="en-GB">Sorry.</Say><Hangup /></Response>'
+    )
+
+
+@pytest.mark.parametrize("mode", ["warm", "blind"])
+@pytest.mark.parametrize(
+    ("colleague", "minutes"),
+    [
+        (Person((Pause(6), Press("1"), Pause(75), HangUp()), rings_s=3), 2),
+        (Person((Pause(1), HangUp()), rings_s=3), 1),
+        (Busy(), 0),
+    ],
+)
+async def test_what_the_colleagues_call_costs_is_in_the_record(
+    autojump_clock: Clock, mode: str, colleague: Persona, minutes: int
+) -> None:
+    callee = Person((Pause(200), HangUp()), rings_s=3)
+    async with office_with(colleague, callee=callee, mode=mode) as office:
+        record = await office.call()
+        assert record.duration_s is not None
+        per_minute = price_per_minute(SETTINGS.prices.prices.outbound, OTHER)
+        own = math.ceil(record.duration_s / 60) * per_minute
+        detection = SETTINGS.prices.prices.machine_detection if record.answered_by else 0
+        assert record.cost.carrier == pytest.approx(own + detection + minutes * per_minute)
 
 
 async def test_who_interrupts_a_blind_transfer_is_not_transferred(autojump_clock: Clock) -> None:

@@ -34,6 +34,21 @@ async def test_a_call_is_connected_with_a_stream(autojump_clock: Clock) -> None:
         assert exchange.sim.wires.opened == 0  # nothing of a provider yet
 
 
+async def test_what_is_told_of_a_stream_comes_to_the_worker_that_has_the_call(
+    autojump_clock: Clock,
+) -> None:
+    async with an_exchange() as exchange:
+        form = exchange.form()
+        answer = await exchange.post(form)
+        _, parameters = stream_of(answer.text)
+        assert parameters["call"].startswith("w0-")
+        path = f"/twilio/calls/{parameters['call']}/stream-status"
+        assert f'statusCallback="{PUBLIC_URL}{path}"' in answer.text
+        told = form | {"StreamEvent": "stream-error", "StreamError": "cut"}
+        assert (await exchange.post(told, path=path)).status_code == 204
+        assert (await exchange.post(told, path=path, signature="forged")).status_code == 403
+
+
 @pytest.mark.parametrize(
     "signature",
     ["", "forged", "bm90IGl0", RequestValidator("other").compute_signature(PUBLIC_URL, {})],

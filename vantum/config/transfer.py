@@ -88,6 +88,13 @@ class TransferSettings:
         form="spoken",
     )
 
+    unreached_text: str = setting(
+        "I'm sorry, nobody could take your call just now. Please try again later. Goodbye.",
+        "Said by Twilio's own voice when a blind transfer has reached nobody; then the call ends.",
+        env="TRANSFER_UNREACHED_TEXT",
+        form="spoken",
+    )
+
     @property
     def destinations(self) -> dict[str, str]:
         """Numbers in E.164 by name."""

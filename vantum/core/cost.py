@@ -19,7 +19,8 @@ ANYWHERE: Final = "*"
 
 @frozen
 class CostEstimate:
-    """What a call costs, about, in `currency`."""
+    """What a call costs, about, in `currency`. `carrier`: with the calls to colleagues that were
+    made for it."""
 
     carrier: float = 0.0
     stt: float = 0.0
@@ -150,9 +151,9 @@ def parse_rates(text: str) -> dict[str, float]:
 def costs_sum(costs: Sequence[CostEstimate]) -> CostEstimate:
     """Several calls together; in the first one's currency."""
     return CostEstimate(
-        sum(cost.carrier for cost in costs),
-        sum(cost.stt for cost in costs),
-        sum(cost.llm for cost in costs),
-        sum(cost.tts for cost in costs),
+        _rounded(sum(cost.carrier for cost in costs)),
+        _rounded(sum(cost.stt for cost in costs)),
+        _rounded(sum(cost.llm for cost in costs)),
+        _rounded(sum(cost.tts for cost in costs)),
         costs[0].currency if costs else "USD",
     )

@@ -15,7 +15,7 @@ from attrs import Factory, define, field
 from vantum.actors.conductor import Conductor
 from vantum.compliance.permit import DialPermit
 from vantum.core.call_status import CallStatus, Outcome, Progress, outcome_of
-from vantum.core.cost import CostEstimate, Prices, Usage, estimate_cost
+from vantum.core.cost import CostEstimate, Prices, Usage, costs_sum, estimate_cost
 from vantum.telephony.record import CallRecord
 from vantum.telephony.transcript import Transcript, usage_of
 
@@ -48,6 +48,8 @@ class LiveCall:
     noted: Outcome | None = None
     #: Another party has the call: the end of our session is not its end.
     handed_over: bool = field(default=False, init=False)
+    #: Calls to colleagues for its sake, by their SID: whom, and how far each has come.
+    legs: dict[str, tuple[str, Progress]] = field(factory=dict, init=False)
     progress: Progress = field(factory=Progress, init=False)
     #: Why we end it ourselves; empty: we do not.
     hang_up_because: str = field(default="", init=False)
@@ -146,6 +148,20 @@ class LiveCall:
         self.handed_over = True
         self._because(because)
 
+    def not_taken(self, why: str) -> None:
+        """The party to whom it was handed over was not reached: it was no transfer."""
+        self.note("talked")
+        because = f"{self.record.ended_because}: {why}"
+        self._change(attrs.evolve(self.record, ended_because=because))
+
+    def told_of_leg(
+        self, call_sid: str, number: str, status: CallStatus, *, duration_s: float | None = None
+    ) -> None:
+        """The telephone company says where a call stands that was made for this one's sake."""
+        _, progress = self.legs.get(call_sid, (number, Progress()))
+        now = progress.told(status, self.now_s(), duration_s=duration_s)
+        self.legs[call_sid] = number, now
+
     def hang_up(self, because: str) -> None:
         """Have it ended, whatever it is at; `over` is set when it is."""
         self.hang_up_because = self.hang_up_because or because
@@ -207,12 +223,23 @@ class LiveCall:
                 self._last, record.turns, listened_s=self._session_s, billed_s=billed_s
             )
         outbound = record.direction == "outbound"
-        return estimate_cost(
+        cost = estimate_cost(
             prices,
             attrs.evolve(usage, machine_detection=bool(record.answered_by)),
             outbound=outbound,
             number=record.to_number if outbound else record.from_number,
         )
+        return costs_sum([cost, *self._legs_cost(prices)])
+
+    def _legs_cost(self, prices: Prices) -> list[CostEstimate]:
+        """Those that go on end in the moment in which this call does, or a moment later."""
+        costs = []
+        for number, leg in self.legs.values():
+            if leg.answered_s is not None:
+                so_far_s = self.now_s() - leg.answered_s
+                usage = Usage(so_far_s if leg.duration_s is None else leg.duration_s)
+                costs.append(estimate_cost(prices, usage, outbound=True, number=number))
+        return costs
 
     # ------------------------------------------------------------
 

@@ -6,11 +6,9 @@
   If he hangs up meanwhile, so do we on the colleague.
 
 Whom to call stands in the settings. A colleague's call is dialled like any other: with a permit,
-and on a line of its own. Sources: "Modify Calls in Progress",
-https://www.twilio.com/docs/voice/tutorials/how-to-modify-calls-in-progress; "<Gather>",
-https://www.twilio.com/docs/voice/twiml/gather; "<Conference>",
-https://www.twilio.com/docs/voice/twiml/conference; "<Dial>",
-https://www.twilio.com/docs/voice/twiml/dial.
+and on a line of its own; what it costs is in the caller's record. Sources: "Modify Calls in
+Progress", https://www.twilio.com/docs/voice/tutorials/how-to-modify-calls-in-progress; "<Dial>"
+(what its action is told), https://www.twilio.com/docs/voice/twiml/dial.
 """
 
 from __future__ import annotations
@@ -26,9 +24,10 @@ from starlette.routing import BaseRoute, Route
 from vantum.compliance.permit import DialPermit, DialRequest, PermitRefused, Refusal
 from vantum.config.telephony import TwilioSettings
 from vantum.config.transfer import TransferSettings
-from vantum.core.call_status import FINAL
+from vantum.core.call_status import FINAL, STATUSES
 from vantum.errors import VantumError
 from vantum.observe.logs import get_log
+from vantum.telephony import transfer_twiml
 from vantum.telephony.calls import Calls
 from vantum.telephony.carrier import CarrierError, Dial
 from vantum.telephony.lifecycle import CALLS_PATH
@@ -48,6 +47,14 @@ SPOKEN_S: Final = 75.0
 #: One end of a conference follows the other; then it was not told.
 _GRACE_S: Final = 5.0
 _FAREWELL_S: Final = 3.0
+
+#: How a call to a colleague ends that he has taken, in Twilio's words, and how one that he has not.
+_REACHED: Final = ("completed", "answered")
+_NOT_REACHED: Final = {
+    "busy": "the line was busy",
+    "no-answer": "nobody answered",
+    "canceled": "they hung up before anybody answered",
+}
 
 _log = get_log("phone")
 
@@ -112,26 +119,18 @@ class Transfers:
         Raises:
             TransferFailed: it did not; the call goes on with us.
         """
-        from twilio.twiml.voice_response import VoiceResponse
-
         permit = await self._permit(live, name)
         try:
             await self.calls.means.permits.redeem(permit)
         except PermitRefused as error:
             raise TransferFailed("this number may not be called") from error
-        response = VoiceResponse()
-        dial = response.dial(
-            caller_id=our_number(live.record),
-            timeout=self.settings.ring_timeout_ms // 1000,
-            action=f"{self._about(live)}/dialled",
-            method="POST",
-        )
-        dial.number(
+        twiml = transfer_twiml.dial(
             permit.number,
-            status_callback=f"{self._about(live)}/dialled-status",
-            status_callback_event="completed",
+            caller_id=our_number(live.record),
+            ring_timeout_s=self.settings.ring_timeout_ms // 1000,
+            about=self._about(live),
         )
-        await self._redirect(live, name, str(response))
+        await self._redirect(live, name, twiml)
 
     async def _redirect(self, live: LiveCall, name: str, twiml: str) -> None:
         carrier = self.calls.means.carrier
@@ -186,7 +185,11 @@ class Transfers:
         try:
             if asked.over.is_set():
                 raise TransferFailed(f"{asked.name} has hung up again")
-            await self._redirect(asked.live, asked.name, self._conference(asked, caller=True))
+            await self._redirect(
+                asked.live,
+                asked.name,
+                self._conference(asked, left=f"{self._about(asked.live)}/{asked.id}/left"),
+            )
         except BaseException:
             self.drop(asked)
             raise
@@ -261,7 +264,9 @@ class Transfers:
         about = f"{self._about(asked.live)}/{asked.id}"
         return Dial(
             from_number=self.twilio.from_number or our_number(asked.live.record),
-            twiml=self._question(asked, f"{about}/key"),
+            twiml=transfer_twiml.question(
+                self.settings, self.twilio.language, asked.summary, f"{about}/key"
+            ),
             status_url=f"{about}/status",
             ring_timeout_s=self.settings.ring_timeout_ms // 1000,
             time_limit_s=self.twilio.max_call_ms // 1000,
@@ -291,16 +296,21 @@ class Transfers:
         if asked is None or value(form, "Digits") != "1":
             if asked is not None:
                 asked.decide("declined")
-            return _xml(self._hang_up())
+            return _xml(transfer_twiml.hang_up())
         asked.decide("accepted")
         if asked.decision != "accepted":
-            return _xml(self._hang_up())
+            return _xml(transfer_twiml.hang_up())
         return _xml(self._conference(asked))
+
+    def _conference(self, asked: Asked, *, left: str = "") -> str:
+        return transfer_twiml.conference(f"transfer-{asked.id}", left=left)
 
     async def status(self, request: Request) -> Response:
         """Something became of the colleague's call."""
         form, _ = await self.signatures.form(request)
         asked, status = self._found(request, form), value(form, "CallStatus")
+        if asked is not None:
+            _tell_of_leg(asked.live, self.settings.destinations[asked.name], form)
         if asked is not None and status in FINAL:
             endings: dict[str, Decision] = {
                 "busy": "busy",
@@ -316,28 +326,36 @@ class Transfers:
         """The caller's part in the conference is over."""
         await self.signatures.form(request)
         self._tell(request)
-        return _xml(self._hang_up())
+        return _xml(transfer_twiml.hang_up())
 
     async def dialled(self, request: Request) -> Response:
         """A blind transfer is over, and the caller is still there: the colleague was reached, or
         was not."""
         form, _ = await self.signatures.form(request)
-        reached = value(form, "DialCallStatus") in ("completed", "answered")
-        self._tell(request, reached=reached)
-        return _xml(self._hang_up("" if reached else self.settings.unavailable_text))
+        status = value(form, "DialCallStatus")
+        self._tell(request, status)
+        if status in _REACHED:
+            return _xml(transfer_twiml.hang_up())
+        return _xml(transfer_twiml.hang_up(self.settings.unreached_text, self.twilio.language))
 
     async def dialled_status(self, request: Request) -> Response:
-        """A blind transfer is over, whoever has hung up."""
+        """The colleague's call in a blind transfer was answered, or is over, whoever has hung
+        up."""
         form, _ = await self.signatures.form(request)
-        self._tell(request, reached=value(form, "CallStatus") == "completed")
+        live = self.calls.live(request.path_params["call_id"])
+        if live is not None and live.handed_over:
+            _tell_of_leg(live, value(form, "To"), form)
+        if (status := value(form, "CallStatus")) in FINAL:
+            self._tell(request, status)
         return Response(status_code=204)
 
-    def _tell(self, request: Request, *, reached: bool = True) -> None:
+    def _tell(self, request: Request, status: str = "completed") -> None:
+        """The transfer has ended so, and with it the call."""
         live = self.calls.live(request.path_params["call_id"])
-        if live is None or not live.handed_over:
+        if live is None or not live.handed_over or live.progress.is_over:
             return
-        if not reached:
-            live.note("talked")
+        if status not in _REACHED:
+            live.not_taken(_NOT_REACHED.get(status, "it could not be put through"))
         live.told("completed")
 
     def _found(self, request: Request, form: Form) -> Asked | None:
@@ -348,47 +366,17 @@ class Transfers:
         asked.sid = asked.sid or value(form, "CallSid")
         return asked if asked.sid == value(form, "CallSid") else None
 
-    # ------------------------------------------------------------ TwiML
 
-    def _question(self, asked: Asked, action: str) -> str:
-        from twilio.twiml.voice_response import VoiceResponse
-
-        response, language = VoiceResponse(), self.twilio.language
-        gather = response.gather(
-            num_digits=1,
-            timeout=self.settings.accept_timeout_ms // 1000,
-            action=action,
-            method="POST",
+def _tell_of_leg(live: LiveCall, number: str, form: Form) -> None:
+    """How far the call to a colleague has come: it costs, too."""
+    status, seconds = value(form, "CallStatus"), value(form, "CallDuration")
+    if status in STATUSES:
+        live.told_of_leg(
+            value(form, "CallSid"),
+            number,
+            next(s for s in STATUSES if s == status),
+            duration_s=float(seconds) if seconds.isascii() and seconds.isdigit() else None,
         )
-        gather.say(asked.summary, language=language)
-        gather.say(self.settings.accept_text, language=language)
-        response.hangup()
-        return str(response)
-
-    def _conference(self, asked: Asked, *, caller: bool = False) -> str:
-        from twilio.twiml.voice_response import Dial as DialVerb
-        from twilio.twiml.voice_response import VoiceResponse
-
-        left = {"action": f"{self._about(asked.live)}/{asked.id}/left", "method": "POST"}
-        dial = DialVerb(**(left if caller else {}))
-        dial.conference(
-            f"transfer-{asked.id}",
-            start_conference_on_enter=True,
-            end_conference_on_exit=True,
-            beep="false",
-        )
-        response = VoiceResponse()
-        response.append(dial)
-        return str(response)
-
-    def _hang_up(self, text: str = "") -> str:
-        from twilio.twiml.voice_response import VoiceResponse
-
-        response = VoiceResponse()
-        if text:
-            response.say(text, language=self.twilio.language)
-        response.hangup()
-        return str(response)
 
 
 def our_number(record: CallRecord) -> str:

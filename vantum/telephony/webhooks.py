@@ -62,6 +62,7 @@ class Webhooks:
             Route(f"{of_call}/voice", self.answered, methods=["POST"]),
             Route(f"{of_call}/status", self.call_status, methods=["POST"]),
             Route(f"{of_call}/amd", self.detected, methods=["POST"]),
+            Route(f"{of_call}/stream-status", self.stream_status, methods=["POST"]),
             Route(STREAM_PATH, _websocket_only),
             Route(self.stream_path, _websocket_only),
         )
@@ -110,8 +111,15 @@ class Webhooks:
             live.judged(answered_by)
         return Response(status_code=204)
 
+    async def stream_status(self, request: Request) -> Response:
+        """Something became of a call's stream."""
+        form, _ = await self.signatures.form(request)
+        self._log_status(form)
+        return Response(status_code=204)
+
     async def status(self, request: Request) -> Response:
-        """Something became of an inbound call or of a stream."""
+        """Something became of an inbound call, as its number is set up to tell. Of several workers
+        any is asked; only the one that has the call can note it."""
         form, _ = await self.signatures.form(request)
         self._log_status(form)
         live, status = self.calls.by_sid(value(form, "CallSid")), value(form, "CallStatus")
@@ -147,7 +155,7 @@ class Webhooks:
         connect, call = Connect(), evolve(call, call_id=live.id)
         stream = connect.stream(
             url=f"ws{base_url.removeprefix('http')}{self.stream_path}",
-            status_callback=f"{base_url}{STATUS_PATH}",
+            status_callback=f"{base_url}{CALLS_PATH}/{live.id}/stream-status",
         )
         stream.parameter(name="token", value=self.tokens.issue(call))
         stream.parameter(name="call", value=live.id)

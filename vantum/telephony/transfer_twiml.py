@@ -1,0 +1,67 @@
+"""What Twilio is told to do in a transfer, as TwiML.
+
+Sources: "<Dial>", https://www.twilio.com/docs/voice/twiml/dial; "<Number>",
+https://www.twilio.com/docs/voice/twiml/number; "<Gather>",
+https://www.twilio.com/docs/voice/twiml/gather; "<Conference>",
+https://www.twilio.com/docs/voice/twiml/conference.
+"""
+
+from __future__ import annotations
+
+from vantum.config.transfer import TransferSettings
+
+
+def dial(number: str, *, caller_id: str, ring_timeout_s: int, about: str) -> str:
+    """For the caller: dial a colleague and connect them. `about`: where it is told what became of
+    it, `/dialled` if the caller is still there, and `/dialled-status` of the colleague's call."""
+    from twilio.twiml.voice_response import VoiceResponse
+
+    response = VoiceResponse()
+    verb = response.dial(
+        caller_id=caller_id, timeout=ring_timeout_s, action=f"{about}/dialled", method="POST"
+    )
+    verb.number(
+        number,
+        status_callback=f"{about}/dialled-status",
+        status_callback_event="answered completed",
+    )
+    return str(response)
+
+
+def question(settings: TransferSettings, language: str, summary: str, action: str) -> str:
+    """For a colleague: the summary, and whether he takes the call."""
+    from twilio.twiml.voice_response import VoiceResponse
+
+    response = VoiceResponse()
+    gather = response.gather(
+        num_digits=1,
+        timeout=settings.accept_timeout_ms // 1000,
+        action=action,
+        method="POST",
+    )
+    gather.say(summary, language=language)
+    gather.say(settings.accept_text, language=language)
+    response.hangup()
+    return str(response)
+
+
+def conference(name: str, *, left: str = "") -> str:
+    """Into a conference that ends with whoever leaves it. `left`: where that is told."""
+    from twilio.twiml.voice_response import Dial, VoiceResponse
+
+    verb = Dial(**({"action": left, "method": "POST"} if left else {}))
+    verb.conference(name, start_conference_on_enter=True, end_conference_on_exit=True, beep="false")
+    response = VoiceResponse()
+    response.append(verb)
+    return str(response)
+
+
+def hang_up(text: str = "", language: str = "") -> str:
+    """Say the text, if any, and hang up."""
+    from twilio.twiml.voice_response import VoiceResponse
+
+    response = VoiceResponse()
+    if text:
+        response.say(text, language=language)
+    response.hangup()
+    return str(response)
