@@ -101,12 +101,12 @@ def plans(draw: DrawFn) -> Plan:
                 steps.append(other)
     if muted:
         steps.append(Mute(False))
-    # What a stall holds back the server only knows from the client's reports.
     network, reports_ms = draw(
         st.sampled_from(
             [
                 (Network(), 0),
                 (Network(delay_ms=60, jitter_ms=80), 0),
+                (Network(stalls=(Stall(3.0, 1.2),)), 0),
                 (Network(stalls=(Stall(3.0, 1.2),)), 200),
             ]
         )

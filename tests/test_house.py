@@ -29,7 +29,8 @@ ALLOWED = {
     "tools": {"core", "errors"},
     "turn": {"actors", "core", "ports", "config", "errors"},
     "session": {"turn", "actors", "core", "ports", "config", "errors"},
-    "websocket": set(),
+    "backlog": set(),
+    "websocket": {"backlog"},
     "http": {"server"},  # for its type only
     "admission": {"config"},
     "server": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -19,6 +20,7 @@ from trio_websocket import (
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 
+from tests.patience import until
 from vantum.websocket import BadHandshake, WebSocket, accept, connect, keep_alive
 
 Stapled = trio.StapledStream[MemorySendStream, MemoryReceiveStream]
@@ -350,3 +352,39 @@ async def test_an_answer_that_is_none(answer: bytes) -> None:
     with pytest.raises(BadHandshake) as caught:
         await connect(ours, "h", "/", max_message_bytes=100)
     assert caught.value.status is None
+
+
+# ---------------------------------------------------------------- what has arrived
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+async def test_the_kernel_says_what_has_not_arrived() -> None:
+    """A peer that does not read is one whose machine sooner or later acknowledges nothing more."""
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with listener, trio.open_nursery() as nursery:
+        bound = listener.socket.getsockname()[1]
+        theirs = await trio.open_tcp_stream("127.0.0.1", bound)
+        ours = await listener.accept()
+        async with ours, theirs:
+            await theirs.send_all(REQUEST + b"\r\n")
+            socket = await accept(ours, subprotocol=None, max_message_bytes=1000)
+            head = await theirs.receive_some()
+            assert socket.sent == 0, "the handshake is no message"
+            await until(lambda: socket.held == 0)
+            nursery.start_soon(socket.send, bytes(32 << 20))
+            await until(lambda: socket.held)
+            assert (socket.held or 0) <= socket.sent
+            assert socket.sent > 32 << 20
+            left = socket.sent
+            while left:
+                left -= len(await theirs.receive_some())
+            await until(lambda: socket.held == 0)
+            assert head
+        assert socket.held is None, "a closed one tells nothing"
+
+
+async def test_a_stream_without_a_socket_tells_nothing() -> None:
+    async with raw() as (socket, _, _):
+        await socket.send(b"abc")
+        assert socket.sent == 5
+        assert socket.held is None

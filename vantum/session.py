@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import trio
 
 from vantum.actors.call import Call, ClientSocket, Inbox, Outgoing
@@ -13,7 +11,7 @@ from vantum.actors.reader import read
 from vantum.actors.resampler import Ear, resample
 from vantum.actors.stt import recognise
 from vantum.actors.tts import own_synthesiser
-from vantum.actors.writer import write
+from vantum.actors.writer import Delivery, write
 from vantum.core.events import Welcome
 from vantum.core.messages import SttInput
 from vantum.turn import respond
@@ -37,18 +35,19 @@ async def run_session(
     # Audio for the recogniser: two frames; what waits longer waits in the lane, which may drop it.
     stt_tx, stt_rx = trio.open_memory_channel[SttInput](2)
     # Orders: a language is taken at once, whatever runs; an open synthesiser needs no further one.
-    language_tx, language_rx = trio.open_memory_channel[str](math.inf)
+    language_tx, language_rx = trio.open_memory_channel[str](float("inf"))
     synthesiser_tx, synthesiser_rx = trio.open_memory_channel[None](1)
     lane, ear = AudioLane(call.settings.session.input_buffer_ms / 1000), Ear.of(call)
+    delivery = Delivery(socket)
 
     async with trio.open_nursery() as nursery:
 
         async def until_closed() -> None:
-            await write(call, socket, out_rx, conductor.answering.first_sent)
+            await write(call, delivery, out_rx, conductor.answering.first_sent)
             nursery.cancel_scope.cancel()
 
         await out_tx.send(Welcome())
-        orders = Orders(language_tx, synthesiser_tx, lane, ear)
+        orders = Orders(language_tx, synthesiser_tx, lane, ear, delivery.arrived)
         conductor = Conductor.of(call, nursery, respond, inbox_tx, inbox_rx, out_tx, out_rx, orders)
         nursery.start_soon(until_closed)
         nursery.start_soon(resample, lane, stt_tx, ear, inbox_tx)

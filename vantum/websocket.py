@@ -27,6 +27,8 @@ from websockets.protocol import OPEN, Protocol, Side
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from vantum.backlog import unacknowledged
+
 __all__ = ["BadHandshake", "WebSocket", "accept", "connect", "keep_alive"]
 
 #: Several audio messages in one read.
@@ -66,6 +68,8 @@ class WebSocket:
     _sending: trio.Lock = field(factory=trio.Lock, init=False)
     _cut_short: bool = field(default=False, init=False)
     _pings: dict[bytes, trio.Event] = field(factory=dict, init=False)
+    #: Bytes that were given to the stream.
+    sent: int = field(default=0, init=False)
 
     # ------------------------------------------------------------ receiving
 
@@ -215,11 +219,17 @@ class WebSocket:
         # An empty piece among them means the end of the stream, which its owner sees to.
         while data := b"".join(self._protocol.data_to_send()):
             self._cut_short = True
+            self.sent += len(data)
             try:
                 await self._stream.send_all(data)
             except (OSError, trio.ClosedResourceError) as error:
                 raise trio.BrokenResourceError from error
             self._cut_short = False
+
+    @property
+    def held(self) -> int | None:
+        """How many of them the other machine has not acknowledged; None: not known."""
+        return unacknowledged(self._stream)
 
     # ------------------------------------------------------------ the end
 

@@ -141,8 +141,17 @@ class Client:
     Everything takes its time on the way, in order.
     """
 
-    def __init__(self, seed: int, way_s: float, buffer_s: float, report_every_s: float) -> None:
+    def __init__(
+        self,
+        seed: int,
+        way_s: float,
+        buffer_s: float,
+        report_every_s: float,
+        stall_s: tuple[float, float] = (0.0, 0.0),
+    ) -> None:
         self.noise = random.Random(seed)
+        self.stall_s, self.arrivals = stall_s, list[float]()
+        self.skips = 0.0 if stall_s[1] else 0.03
         self.way_s, self.buffer_s, self.report_every_s = way_s, buffer_s, report_every_s
         self.down_s = self.up_s = 0.0
         self.played_s = self.arrived_s = 0.0
@@ -155,19 +164,28 @@ class Client:
         return self.way_s + self.noise.random() * 0.03
 
     def send(self, now_s: float, duration_s: float) -> None:
-        self.down_s = max(self.down_s, now_s + self._jitter())
+        self._travel(now_s)
         self.chunks.append((self.down_s, duration_s))
+        self.arrivals.append(self.down_s)
 
     def stop(self, now_s: float) -> None:
-        self.down_s = max(self.down_s, now_s + self._jitter())
+        self._travel(now_s)
         self.stop_s = self.down_s
+
+    def _travel(self, now_s: float) -> None:
+        at_s, (begin_s, end_s) = now_s + self._jitter(), self.stall_s
+        self.down_s = max(self.down_s, end_s if begin_s <= at_s < end_s else at_s)
+
+    def acknowledged(self, now_s: float) -> int:
+        """Chunks whose acknowledgement is back."""
+        return sum(at_s + self.way_s <= now_s for at_s in self.arrivals)
 
     def step(self, now_s: float, step_s: float) -> None:
         while self.chunks and self.chunks[0][0] <= now_s:
             at_s, duration_s = self.chunks.pop(0)
             self.begins_s = min(self.begins_s, at_s + self.buffer_s)
             self.arrived_s += duration_s
-        if self.begins_s <= now_s < self.stop_s and self.noise.random() < 0.97:
+        if self.begins_s <= now_s < self.stop_s and self.noise.random() >= self.skips:
             self.played_s = min(self.played_s + step_s, self.arrived_s)
         if self.report_every_s and self.noise.random() < step_s / self.report_every_s:
             self.up_s = max(self.up_s, now_s + self._jitter())
@@ -222,6 +240,77 @@ def test_what_was_heard_is_known_to_a_word(
     (kept,) = ledger.utterances
     truth = sum(client.played_s >= (n + 0.5) * word_s for n in range(len(words)))
     assert abs(len(kept.heard_text.split()) - truth) <= 1
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    way_s=st.floats(0.0, 0.06),
+    buffer_s=st.floats(0.0, 0.12),
+    stall_at_s=st.floats(0.3, 3.0),
+    stall_for_s=st.floats(0.0, 3.0),
+    cut_after_s=st.floats(0.0, 4.0),
+)
+@settings(max_examples=60, deadline=None)
+def test_what_a_stall_held_back_was_not_heard(
+    seed: int,
+    way_s: float,
+    buffer_s: float,
+    stall_at_s: float,
+    stall_for_s: float,
+    cut_after_s: float,
+) -> None:
+    """The client says nothing, but what has not arrived is known; a cut in the stall or after."""
+    step_s, word_s = 0.01, 0.35
+    client = Client(seed, way_s, buffer_s, 0.0, (stall_at_s, stall_at_s + stall_for_s))
+    out = Playout("u", RATE_HZ, 0.2)
+    words = [f"word{n % 10}" for n in range(40)]
+    out.piece(" ".join(words), 0.0)
+    out.piece_end(0, len(words) * word_s)
+    now_s, cut_s = 0.0, stall_at_s + cut_after_s
+    while now_s <= client.stop_s:
+        if now_s < cut_s and out.release_at(now_s, 0.1) <= now_s:
+            out.arrived(now_s, client.acknowledged(now_s))
+            out.sent(now_s, 0.1)
+            client.send(now_s, 0.1)
+        if now_s >= cut_s and not out.is_over:
+            out.arrived(now_s, client.acknowledged(now_s))
+            out.end(now_s, cut=True)
+            client.stop(now_s)
+        client.step(now_s, step_s)
+        now_s += step_s
+    truth = sum(client.played_s >= (n + 0.5) * word_s for n in range(len(words)))
+    assert abs(len(out.heard_text(now_s).split()) - truth) <= 1
+
+
+def test_what_is_only_on_its_way_counts_as_before() -> None:
+    out = begun(Ledger(), lead_s=0.2)
+    (first, *_) = out.chunks
+    out.arrived(first.at_s + 0.4, 0)
+    assert out.heard_s(first.at_s + 0.4) == pytest.approx(0.4)
+
+
+def test_reports_know_better_than_the_network() -> None:
+    out = begun(Ledger(), lead_s=0.2)
+    (first, *_) = out.chunks
+    out.played(first.at_s + 0.5, 0.4)
+    out.arrived(first.at_s + 3.0, 0)
+    assert out.heard_s(first.at_s + 3.0) == pytest.approx(2.9)
+
+
+def test_an_utterance_that_is_over_learns_nothing_more_from_the_network() -> None:
+    out = begun(Ledger(), lead_s=0.2)
+    out.end(11.0, cut=True)
+    out.arrived(13.0, 0)
+    assert out.heard_s(13.0) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("chunks", [-1, 10_000])
+def test_more_chunks_than_were_sent_say_nothing(chunks: int) -> None:
+    out = begun(Ledger(), lead_s=0.2)
+    out.arrived(13.0, chunks)
+    assert out.heard_s(13.0) == pytest.approx(3.0)
+    out.arrived(13.0, 0)
+    assert out.heard_s(13.0) == 0
 
 
 def test_a_report_says_when_the_first_sound_was_heard() -> None:

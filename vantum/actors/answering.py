@@ -17,7 +17,7 @@ from vantum.actors.cut import CutAnswer
 from vantum.actors.gate import Antechamber, Gate, Hold
 from vantum.actors.latencies import Latencies
 from vantum.actors.line import AnswerLine, Talk
-from vantum.actors.player import Playing
+from vantum.actors.player import Arrived, Playing
 from vantum.actors.recital import Continuation, Recital
 from vantum.actors.recording import record_answer, record_rounds
 from vantum.actors.response import Respond, Response
@@ -71,6 +71,7 @@ class Answering:
     latencies: Latencies
     briefing: Briefing
     summarising: Summarising
+    arrived: Arrived
     ledger: Ledger = field(factory=Ledger)
     response: Response | None = None
     cut: CutAnswer | None = None
@@ -206,6 +207,7 @@ class Answering:
                 marks=marks,
                 committed=committed,
                 hold=self.hold,
+                arrived=self.arrived,
             ),
             options,
             said=Said(marks=marks),
@@ -267,6 +269,7 @@ class Answering:
         wall_ms = self.call.wall_ms()
         response.cut_s, response.joins = trio.current_time(), command.joins
         response.scope.cancel()
+        response.playing.look()
         utterance_id = response.answer.utterance_id
         unsent_s = await self._drop_audio(utterance_id)
         response.playing.playout.end(response.cut_s, cut=True, unsent_s=unsent_s)
@@ -354,6 +357,7 @@ class Answering:
         now_s, response = trio.current_time(), self.response
         if response is not None:
             self.response, response.cut_s = None, now_s
+            response.playing.look()
             before = self.cut.responses if self.cut is not None else ()
             self.cut = CutAnswer((*before, response))
         self.ledger.close(now_s)

@@ -36,6 +36,15 @@ class Sender(Protocol[T_contra]):
 class ClientSocket(Protocol):
     """The client's WebSocket, as the reader and the writer see it."""
 
+    @property
+    def sent(self) -> int:
+        """How much was sent, in a unit of its own (bytes, messages)."""
+
+    @property
+    def held(self) -> int | None:
+        """How much of it has not arrived at the other machine, as far as this one has been told;
+        None: nobody knows."""
+
     async def receive(self) -> bytes | str | None:
         """The next message; None when the connection is closed."""
 

@@ -16,6 +16,7 @@ from vantum.actors.briefing import Briefing
 from vantum.actors.call import Call, Goodbye, Inbox, Outgoing
 from vantum.actors.lane import AudioLane
 from vantum.actors.latencies import Latencies
+from vantum.actors.player import Arrived
 from vantum.actors.resampler import Ear
 from vantum.actors.response import Respond
 from vantum.actors.speculating import Speculating
@@ -70,12 +71,13 @@ _HEARING_S = 1.0
 @frozen
 class Orders:
     """By what the conductor has others do: links that open, the lane that carries marks to the
-    recogniser, the ear that remembers what it heard."""
+    recogniser, the ear that remembers what it heard; and by whom it knows what has arrived."""
 
     language_tx: trio.MemorySendChannel[str]
     synthesiser_tx: trio.MemorySendChannel[None]
     lane: AudioLane
     ear: Ear
+    arrived: Arrived
 
 
 def new_conversation(call: Call) -> Conversation:
@@ -144,6 +146,7 @@ class Conductor:
             latencies,
             briefing,
             summarising,
+            orders.arrived,
         )
         ahead = call.settings.speculation.options(model=call.provider_names["llm"])
         return cls(

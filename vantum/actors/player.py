@@ -7,6 +7,7 @@ is at most that. One answer is one utterance: one start, all chunks, one complet
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import trio
 from attrs import define, field
@@ -31,8 +32,15 @@ from vantum.core.messages import (
 from vantum.core.playout import Playout
 from vantum.core.resampling import Resampler
 
+#: How many chunks of an utterance have arrived at the client's machine; None: nobody knows.
+Arrived: TypeAlias = Callable[[str], int | None]
+
 #: A chunk needs its time on the way: short audio leaves so long before the client runs dry.
 _DRY_MARGIN_S = 0.03
+
+
+def _unknown(utterance_id: str) -> None:
+    return None
 
 
 @define
@@ -42,6 +50,7 @@ class Playing:
     `playout` is the record of what was sent; the conductor reads it when it wants to know what was
     heard. `spoken` counts the pieces whose audio has come. `failure` is set if the synthesis broke
     off. Until `committed` is set nothing leaves, and nothing begins to while `hold` keeps it.
+    `arrived`: see `Arrived`; it is asked before each chunk, and by `look`.
     """
 
     turn: int
@@ -56,6 +65,13 @@ class Playing:
     marks: Marks = field(factory=Marks)
     committed: trio.Event | None = None
     hold: Hold = field(factory=Hold)
+    arrived: Arrived = _unknown
+
+    def look(self) -> None:
+        """Note how far it has come on its way."""
+        chunks = self.arrived(self.playout.utterance_id)
+        if chunks is not None:
+            self.playout.arrived(trio.current_time(), chunks)
 
 
 async def play(
@@ -145,6 +161,7 @@ async def _send_chunk(
         await out_tx.send(OutputStarted(playout.utterance_id, playing.wall_ms(), rate_hz))
     duration_s = len(pcm) / (2 * rate_hz)
     await trio.sleep_until(playout.release_at(trio.current_time(), duration_s))
+    playing.look()
     await out_tx.send(OutputChunk(playout.utterance_id, pcm, rate_hz))
     first = not playout.sent_s
     playout.sent(trio.current_time(), duration_s)

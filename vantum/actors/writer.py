@@ -6,9 +6,11 @@ in time ends the session instead of holding it: whoever stops reading is closed,
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 
 import trio
+from attrs import define, field
 
 from vantum.actors.call import Call, ClientSocket, Goodbye, Outgoing
 from vantum.core.events import OutputChunk, ServerMessage
@@ -25,9 +27,35 @@ def _no_news(utterance_id: str) -> None:
     return None
 
 
+@define(eq=False)
+class Delivery:
+    """How far the latest utterance has come on its way to the client.
+
+    `_ends`: how much the socket had sent at the end of each of its chunks.
+    """
+
+    socket: ClientSocket
+    _utterance_id: str = field(default="", init=False)
+    _ends: list[int] = field(factory=list, init=False)
+
+    def sent(self, utterance_id: str) -> bool:
+        """A chunk of it is with the socket; gives whether that was its first."""
+        is_first = utterance_id != self._utterance_id
+        if is_first:
+            self._utterance_id, self._ends = utterance_id, []
+        self._ends.append(self.socket.sent)
+        return is_first
+
+    def arrived(self, utterance_id: str) -> int | None:
+        """How many of its chunks have arrived; None: not known."""
+        if utterance_id != self._utterance_id or (held := self.socket.held) is None:
+            return None
+        return bisect_right(self._ends, self.socket.sent - held)
+
+
 async def write(
     call: Call,
-    socket: ClientSocket,
+    delivery: Delivery,
     out_rx: trio.MemoryReceiveChannel[Outgoing],
     first_sent: Callable[[str], ServerMessage | None] = _no_news,
 ) -> None:
@@ -40,7 +68,7 @@ async def write(
         ClientTooSlow: a send took longer than the deadline; the socket is unusable after it.
     """
     timeout_s = call.settings.server.send_timeout_ms / 1000
-    latest = ""
+    socket = delivery.socket
     async for message in out_rx:
         if isinstance(message, Goodbye):
             await _heard_out(call)
@@ -49,9 +77,8 @@ async def write(
             return
         if not await _send(call, socket, message, timeout_s):
             return
-        if isinstance(message, OutputChunk) and message.utterance_id != latest:
-            latest = message.utterance_id
-            news = first_sent(latest)
+        if isinstance(message, OutputChunk) and delivery.sent(message.utterance_id):
+            news = first_sent(message.utterance_id)
             if news is not None and not await _send(call, socket, news, timeout_s):
                 return
 

@@ -7,7 +7,8 @@ Two clocks run side by side, both on the caller's `now_s` (seconds on any steady
   reports do not touch it: they lag by the way there and back, and pacing on them would drain the
   client's buffer a little further with each one.
 - The *playback* says how far the client's speaker has come. Until the client reports, it equals
-  the pace; a report is exact for its moment, and playback runs on from there.
+  the pace; a report is exact for its moment, and playback runs on from there. What is known not to
+  have arrived (`arrived`) was not played, either.
 
 What happened is kept as records that are only ever added; every answer is derived from them, so
 that a question about an earlier moment is answered as well as one about now.
@@ -28,6 +29,9 @@ from vantum.core.spoken import SpokenText
 
 # Clock arithmetic in floats is no underrun.
 _EPSILON_S = 1e-6
+#: What has left so much longer ago than the lead, and has not been acknowledged, is held up on its
+#: way; before that it may just be on it, and its acknowledgement on the way back.
+_ON_THE_WAY_S = 0.25
 
 
 @frozen
@@ -238,6 +242,20 @@ class Playout:
             return
         self._reported_s = min(played_s, self.sent_s)
         self._stretches.append(Stretch(max(now_s, self._last_s), self._reported_s, reported=True))
+
+    def arrived(self, now_s: float, chunks: int) -> None:
+        """So many chunks have arrived at the client's machine by now, and the next one has not.
+
+        If that one left long ago, the network stalls: no more than what is there can have been
+        played, and playback goes on when the rest comes. Each call is one sample: what is not
+        sampled is taken to run. The client's own reports know better: with them this is ignored.
+        """
+        if self._reported_s or self._end is not None or not 0 <= chunks < len(self._sent):
+            return
+        missing = self._sent[chunks]
+        is_held_up = now_s - missing.at_s > self.lead_s + _ON_THE_WAY_S
+        if is_held_up and self.heard_s(now_s) > missing.start_s + _EPSILON_S:
+            self._stretches.append(Stretch(max(now_s, self._last_s), missing.start_s))
 
     def heard_s(self, now_s: float) -> float:
         """How much audio has come out of the client's speaker by then: never more than was sent."""

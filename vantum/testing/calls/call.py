@@ -66,7 +66,7 @@ class CallSetup:
         seed: of everything that is random.
         step_ms, idle_ms: steps of the caller's audio, see `vantum.testing.calls.microphone`.
         reports_ms: how often the client says how far playback has come (`audio.output.played`); 0:
-            never, and then the server does not know what a network that stalls has held back.
+            never, and then the server knows what a stall has held back only from its own end.
         direct: without the providers' wire protocols: several times faster, and nothing can go
             wrong with a connection to a provider. See `vantum.testing.calls.direct`.
         wall_ms: the time of day at which the call begins.

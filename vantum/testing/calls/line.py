@@ -67,6 +67,8 @@ class Way(Generic[M]):
     closed: bool = False
     gone: bool = False
     _under_way: deque[tuple[float, M]] = field(factory=deque, init=False)
+    #: Of the latest messages, taken or not.
+    _arrivals: deque[float] = field(factory=lambda: deque(maxlen=256), init=False)
     _last_s: float = field(default=0.0, init=False)
     _news: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot, init=False)
     _room: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot, init=False)
@@ -83,6 +85,7 @@ class Way(Generic[M]):
             since_s = self.network.arrival_s(at_s - self.began_s, self.rng)
             at_s = self._last_s = max(self._last_s, self.began_s + since_s)
         self._under_way.append((at_s, message))
+        self._arrivals.append(at_s)
         self._news.unpark_all()
 
     async def receive(self) -> M | None:
@@ -106,6 +109,13 @@ class Way(Generic[M]):
         if not parked:
             await trio.lowlevel.checkpoint()
         return None
+
+    @property
+    def on_the_way(self) -> int:
+        """Messages that have not arrived, or whose acknowledgement has not; those that nobody has
+        taken yet have."""
+        now_s = trio.current_time() - self.network.delay_ms / 1000
+        return sum(at_s > now_s for at_s in self._arrivals)
 
     def stop(self, stopped: bool) -> None:
         """The receiver takes nothing from here on, or again."""
@@ -154,6 +164,12 @@ class MemorySocket:
 
     line: Line
     closed_with: tuple[int, str] | None = None
+    sent: int = 0
+
+    @property
+    def held(self) -> int | None:
+        """Messages that have not been acknowledged, as a kernel would tell."""
+        return self.line.down.on_the_way
 
     async def receive(self) -> Message | None:
         """The next message; None when the connection is closed."""
@@ -163,6 +179,7 @@ class MemorySocket:
         """Raises `trio.BrokenResourceError` when the connection is gone."""
         for message in (data,) if isinstance(data, bytes) else data:
             await self.line.down.send(message)
+            self.sent += 1
 
     async def close(self, code: int, reason: str) -> None:
         """Say goodbye."""
