@@ -8,20 +8,32 @@ https://www.twilio.com/docs/voice/twiml/conference.
 
 from __future__ import annotations
 
+from vantum.compliance.permit import DialPermit
 from vantum.config.transfer import TransferSettings
+from vantum.telephony.calls import Permits
 
 
-def dial(number: str, *, caller_id: str, ring_timeout_s: int, about: str) -> str:
-    """For the caller: dial a colleague and connect them. `about`: where it is told what became of
-    it, `/dialled` if the caller is still there, and `/dialled-status` of the colleague's call."""
+async def dial(
+    permits: Permits, permit: DialPermit, *, caller_id: str, ring_timeout_s: int, about: str
+) -> str:
+    """For the caller: dial a colleague and connect them; the permit is redeemed for it.
+
+    Args:
+        about: where it is told what became of it, `/dialled` if the caller is still there, and
+            `/dialled-status` of the colleague's call.
+
+    Raises:
+        PermitRefused: he may not be called any more.
+    """
     from twilio.twiml.voice_response import VoiceResponse
 
+    await permits.redeem(permit)
     response = VoiceResponse()
     verb = response.dial(
         caller_id=caller_id, timeout=ring_timeout_s, action=f"{about}/dialled", method="POST"
     )
     verb.number(
-        number,
+        permit.number,
         status_callback=f"{about}/dialled-status",
         status_callback_event="answered completed",
     )

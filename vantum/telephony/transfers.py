@@ -121,15 +121,15 @@ class Transfers:
         """
         permit = await self._permit(live, name)
         try:
-            await self.calls.means.permits.redeem(permit)
+            twiml = await transfer_twiml.dial(
+                self.calls.means.permits,
+                permit,
+                caller_id=our_number(live.record),
+                ring_timeout_s=self.settings.ring_timeout_ms // 1000,
+                about=self._about(live),
+            )
         except PermitRefused as error:
             raise TransferFailed("this number may not be called") from error
-        twiml = transfer_twiml.dial(
-            permit.number,
-            caller_id=our_number(live.record),
-            ring_timeout_s=self.settings.ring_timeout_ms // 1000,
-            about=self._about(live),
-        )
         await self._redirect(live, name, twiml)
 
     async def _redirect(self, live: LiveCall, name: str, twiml: str) -> None:
