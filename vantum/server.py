@@ -168,9 +168,8 @@ class Server:
 
     def _count(self) -> None:
         if self.neighbours is not None:
-            self.neighbours.count(
-                None if self.draining else len(self.sessions) + len(self.held_back)
-            )
+            taken = len(self.sessions) + len(self.held_back)
+            self.neighbours.count(None if self.draining else taken)
 
     async def _connection(
         self, stream: trio.SocketStream | ReplayStream, app: Any, config: Any

@@ -261,7 +261,9 @@ def test_what_the_settings_take_the_first_turn_takes(marker: str, text: str) -> 
         text = str(parse(rows["llm.fallback_tier1"], text))
     except WrongValue:
         return
-    FallbackTiers(text, text, text)
+    assert FallbackTiers(text, text, text).after(1) == (1, text)
+    chunker = Chunker(ChunkingOptions(break_marker=marker))
+    assert [*chunker.feed(marker), *chunker.finish()] == [], "it is never spoken"
     Chunker(ChunkingOptions(break_marker=marker)).feed(text)
 
 
