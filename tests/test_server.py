@@ -365,6 +365,33 @@ async def test_draining() -> None:
                 pass
 
 
+@define
+class Told:
+    """What the other processes are told of ours."""
+
+    counts: list[int | None]
+
+    async def pass_on(self, request: object, stream: object) -> bool:
+        return False
+
+    async def everybody(self, own: dict[str, Any]) -> dict[str, Any]:
+        return own
+
+    def count(self, sessions: int | None) -> None:
+        self.counts.append(sessions)
+
+
+async def test_a_place_that_is_given_back_counts_no_more() -> None:
+    async with a_server(max_sessions=1) as running:
+        told = running.server.neighbours = Told([])
+        place = running.server.reserve()
+        assert place is not None
+        assert running.server.reserve() is None
+        place.release()
+        assert told.counts == [1, 0]
+        assert not running.server.is_full
+
+
 async def test_health_is_503_when_a_provider_is_down() -> None:
     async with a_server() as running:
         running.peers.openai.script = attrs.evolve(running.peers.openai.script, api_key="another")

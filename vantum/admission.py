@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 
 from attrs import define
 
@@ -11,13 +12,18 @@ from vantum.config.base import Secret
 
 @define(eq=False)
 class Place:
-    """A place that is held back for a session which is on its way; see `Server.reserve`."""
+    """A place that is held back for a session which is on its way; see `Server.reserve`.
+
+    `freed` is called when it is given back.
+    """
 
     _held_back: set[Place]
+    _freed: Callable[[], None]
 
     def release(self) -> None:
         """Give it back, unless the session has taken it."""
         self._held_back.discard(self)
+        self._freed()
 
 
 def listed_tokens(tokens: Secret) -> list[str]:

@@ -239,7 +239,7 @@ class Server:
         """Hold a place back for a session that is on its way; None: there is none."""
         if self.is_full:
             return None
-        place = Place(self.held_back)
+        place = Place(self.held_back, self._count)
         self.held_back.add(place)
         self._count()
         return place
