@@ -48,7 +48,7 @@ NUMBERS = Numbers(_parse, lambda number: _AREAS.get(number[2:5], ()))
 @asynccontextmanager
 async def database_at(path: Path) -> AsyncIterator[Database]:
     """The file, used in the event loop: a virtual clock would run ahead while a thread works."""
-    async with open_database(path, SCHEMA) as database:
+    async with open_database(path, [SCHEMA]) as database:
         connection = database._connection
         connection.execute("PRAGMA synchronous=OFF")
         yield Database(connection, str(path), True)

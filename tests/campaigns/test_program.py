@@ -286,7 +286,7 @@ class Phones:
         return code, running.out, running.err
 
     async def report(self) -> Report:
-        async with open_database(self.home / "vantum.sqlite3", SCHEMA) as database:
+        async with open_database(self.home / "vantum.sqlite3", [SCHEMA]) as database:
             report = await database.run(lambda c: read_report(c, "spring", time.time()))
         assert report is not None
         return report

@@ -45,7 +45,7 @@ STANDINGS = st.builds(
 
 def test_the_queue_is_the_pure_one() -> None:
     async def check(standings: list[Standing]) -> None:
-        async with open_database(":memory:", SCHEMA) as database:
+        async with open_database(":memory:", [SCHEMA]) as database:
             await add(database, standings)
             numbers = [each.number for each in standings]
             kept = await database.run(lambda c: [standing_of(c, "a", n) for n in numbers])
@@ -92,7 +92,7 @@ async def a_store(database: Database, clock: list[float], **rules: float) -> Cam
 async def test_a_refusal_leaves_no_trace_but_its_own() -> None:
     """Neither the pace nor the day's count has it; the prospect is as it was."""
     clock = [NOW_S]
-    async with open_database(":memory:", SCHEMA) as database:
+    async with open_database(":memory:", [SCHEMA]) as database:
         store = await a_store(database, clock, calls_per_minute=1.0, max_calls_per_day=2)
         first = (await store.step(may_dial=True)).move
         assert isinstance(first, Calling)
@@ -117,7 +117,7 @@ async def test_a_refusal_leaves_no_trace_but_its_own() -> None:
 async def test_a_step_that_fails_has_dialled_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """That somebody is called is written as a whole, or not at all."""
     clock = [NOW_S]
-    async with open_database(":memory:", SCHEMA) as database:
+    async with open_database(":memory:", [SCHEMA]) as database:
         store = await a_store(database, clock)
 
         def fails(*_: object) -> None:
@@ -132,7 +132,7 @@ async def test_a_step_that_fails_has_dialled_nobody(monkeypatch: pytest.MonkeyPa
 
 async def test_a_pause_is_seen_at_the_next_step() -> None:
     clock = [NOW_S]
-    async with open_database(":memory:", SCHEMA) as database:
+    async with open_database(":memory:", [SCHEMA]) as database:
         store = await a_store(database, clock)
         assert await database.run(lambda c: want(c, "a", "pause"))
         assert not await database.run(lambda c: want(c, "b", "pause"))
@@ -145,7 +145,7 @@ async def test_a_pause_is_seen_at_the_next_step() -> None:
 async def test_an_end_that_comes_late_changes_nothing() -> None:
     """A process that was taken for dead reports an attempt that another has settled since."""
     clock = [NOW_S]
-    async with open_database(":memory:", SCHEMA) as database:
+    async with open_database(":memory:", [SCHEMA]) as database:
         store = await a_store(database, clock)
         calling = (await store.step(may_dial=True)).move
         assert isinstance(calling, Calling)

@@ -85,7 +85,7 @@ async def open_desk(
 
     `database`: another desk's, as if this one were another process.
     """
-    async with open_database(IN_MEMORY, SCHEMA) as own:
+    async with open_database(IN_MEMORY, [SCHEMA]) as own:
         used = database or own
         whole = evolve(Settings(), compliance=ComplianceSettings(**settings))
         journal = MemoryJournal()

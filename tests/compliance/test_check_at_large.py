@@ -157,7 +157,7 @@ async def main():
             hours="mon-sun 0:00-24:00", consent_required=False, attempts="7/1d", countries="US"
         ),
     )
-    async with open_database(settings.storage.location, SCHEMA) as database:
+    async with open_database(settings.storage.location, [SCHEMA]) as database:
         compliance = open_compliance(settings, database, await open_audit(settings))
         request = DialRequest(number="+12125550123", opening="This is an AI.")
         permits = [await compliance.permit(request) for _ in range(7)]

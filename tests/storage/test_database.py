@@ -16,8 +16,10 @@ from tests.patience import HANG_S
 from vantum.config.storage import StorageSettings
 from vantum.errors import ConfigError, StorageError
 from vantum.storage.database import IN_MEMORY, open_database
+from vantum.storage.migrations import Schema
 
-SCHEMA = ("CREATE TABLE IF NOT EXISTS numbers (n INTEGER PRIMARY KEY) STRICT",)
+STATEMENT = "CREATE TABLE IF NOT EXISTS numbers (n INTEGER PRIMARY KEY) STRICT"
+SCHEMA = Schema("numbers", ((STATEMENT,),))
 
 
 def everything(connection: sqlite3.Connection) -> list[int]:
@@ -34,7 +36,7 @@ def where(request: pytest.FixtureRequest, tmp_path: Path) -> str | Path:
 
 
 async def test_a_transaction_is_all_or_nothing(where: str | Path) -> None:
-    async with open_database(where, SCHEMA) as database:
+    async with open_database(where, [SCHEMA]) as database:
         await database.run(lambda c: c.execute("INSERT INTO numbers VALUES (1)"))
 
         def half(connection: sqlite3.Connection) -> None:
@@ -51,7 +53,7 @@ async def test_a_transaction_is_all_or_nothing(where: str | Path) -> None:
 
 
 async def test_many_tasks_take_turns(where: str | Path) -> None:
-    async with open_database(where, SCHEMA) as database:
+    async with open_database(where, [SCHEMA]) as database:
 
         def next_one(connection: sqlite3.Connection) -> None:
             (most,) = connection.execute("SELECT coalesce(max(n), 0) FROM numbers").fetchone()
@@ -65,10 +67,12 @@ async def test_many_tasks_take_turns(where: str | Path) -> None:
 
 async def test_it_is_kept_and_opened_again(tmp_path: Path) -> None:
     path = tmp_path / "vantum.sqlite3"
-    async with open_database(path, SCHEMA) as database:
+    async with open_database(path, [SCHEMA]) as database:
         await database.run(lambda c: c.execute("INSERT INTO numbers VALUES (7)"))
     assert path.stat().st_mode & 0o077 == 0
-    async with open_database(path, (*SCHEMA, "CREATE TABLE IF NOT EXISTS more (x)")) as database:
+    async with open_database(
+        path, [SCHEMA, Schema("more", (("CREATE TABLE more (x)",),))]
+    ) as database:
         assert await database.run(everything) == [7]
         assert await database.run(lambda c: c.execute("PRAGMA journal_mode").fetchone()) == ("wal",)
 
@@ -86,7 +90,7 @@ async def test_a_cancelled_task_that_waits_changes_nothing(tmp_path: Path) -> No
         began.set()
         assert go_on.wait(HANG_S)
 
-    async with open_database(tmp_path / "x.sqlite3", SCHEMA) as database:
+    async with open_database(tmp_path / "x.sqlite3", [SCHEMA]) as database:
         async with trio.open_nursery() as nursery:
             with trio.CancelScope() as waiting:
                 nursery.start_soon(database.run, slowly)
@@ -100,7 +104,7 @@ async def test_a_cancelled_task_that_waits_changes_nothing(tmp_path: Path) -> No
 async def test_a_lock_that_somebody_keeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vantum.storage.database._BUSY_S", 0.02)
     path = tmp_path / "x.sqlite3"
-    async with open_database(path, SCHEMA) as database:
+    async with open_database(path, [SCHEMA]) as database:
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StorageError, match="database is locked"):
@@ -120,7 +124,7 @@ async def test_files_that_cannot_be_opened(tmp_path: Path, kind: str) -> None:
     if kind == "below a file":
         path = path / "y"
     with pytest.raises(ConfigError, match=r"storage\.path=.*cannot be opened: .*VANTUM_DATABASE"):
-        async with open_database(path, SCHEMA):
+        async with open_database(path, [SCHEMA]):
             raise AssertionError
 
 
@@ -128,17 +132,18 @@ def test_several_processes_open_and_write_a_new_file(tmp_path: Path) -> None:
     script = """
 import sys, trio
 from vantum.storage.database import open_database
+from vantum.storage.migrations import Schema
 def take(c):
     (n,) = c.execute("SELECT count(*) FROM numbers").fetchone()
     c.execute("INSERT INTO numbers VALUES (?)", (n,))
 async def main():
-    async with open_database(sys.argv[1], [sys.argv[2]]) as database:
+    async with open_database(sys.argv[1], [Schema('numbers', ((sys.argv[2],),))]) as database:
         for _ in range(50):
             await database.run(take)
 trio.run(main)
 """
     path = tmp_path / "x.sqlite3"
-    command = [sys.executable, "-c", script, str(path), *SCHEMA]
+    command = [sys.executable, "-c", script, str(path), STATEMENT]
     processes = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(3)]
     for process in processes:
         _, complaint = process.communicate(timeout=HANG_S)
@@ -156,7 +161,7 @@ async def test_opened_twice_in_a_process_it_is_not_another_processs_to_tidy_up(
     path = tmp_path / "db"
     look = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); "
     look += "print(c.execute('SELECT count(*) FROM numbers').fetchone()[0]); c.close()"
-    async with open_database(path, SCHEMA) as one, open_database(path, SCHEMA) as other:
+    async with open_database(path, [SCHEMA]) as one, open_database(path, [SCHEMA]) as other:
         for n, database in enumerate((one, other, one)):
             await database.run(partial(insert, n=n))
             seen = await trio.run_process(

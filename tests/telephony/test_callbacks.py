@@ -43,7 +43,7 @@ BOB = Prospect("Bob", "Acme", extra={"city": "Oslo"})
 @asynccontextmanager
 async def wishes(path: str = ":memory:") -> AsyncIterator[Callbacks]:
     ids = count(1)
-    async with open_database(path, SCHEMA) as database:
+    async with open_database(path, [SCHEMA]) as database:
         yield Callbacks(database, lambda: trio.current_time() + 1e9, new_id=lambda: f"c{next(ids)}")
 
 

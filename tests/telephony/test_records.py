@@ -81,7 +81,7 @@ def a_record(number: int, **changes: object) -> CallRecord:
 
 
 async def test_records_in_order_and_by_status() -> None:
-    async with open_database(":memory:", SCHEMA) as database:
+    async with open_database(":memory:", [SCHEMA]) as database:
         records = CallRecords(database, "w0")
         for number in (3, 1, 4, 0, 2):
             await records.save(a_record(number), 0.0)
@@ -101,7 +101,7 @@ async def test_records_in_order_and_by_status() -> None:
 
 
 async def test_what_a_dead_process_had_is_closed_at_its_next_start() -> None:
-    async with open_database(":memory:", SCHEMA) as database:
+    async with open_database(":memory:", [SCHEMA]) as database:
         before = [CallRecords(database, label) for label in ("w0", "w1", "w2")]
         for number, records in enumerate(before):
             saved_s = 1000.0 - (ABANDONED_S if records.label == "w2" else 10)
@@ -123,7 +123,7 @@ async def test_what_a_dead_process_had_is_closed_at_its_next_start() -> None:
 async def test_a_call_survives_a_restart(tmp_path: Path) -> None:
     """On a real file, so in real time: the process dies in mid-call."""
     path = tmp_path / "calls.sqlite3"
-    async with open_database(path, SCHEMA) as database:
+    async with open_database(path, [SCHEMA]) as database:
         await CallRecords(database, "w0").save(a_record(1, status="ringing"), 0.0)
     settings = attrs.evolve(SETTINGS, storage=StorageSettings(path=str(path)))
     async with an_office(setup=attrs.evolve(SETUP, settings=settings)) as office:

@@ -10,10 +10,11 @@ from attrs import frozen
 
 from vantum.core.campaign import RANKS, Standing, Totals
 from vantum.core.events import Prospect
+from vantum.storage.migrations import Migration, Schema
 from vantum.telephony.callbacks import with_note
 
 #: `rank` and `due_s` are the order of the queue: its index is all that a step of a campaign reads.
-SCHEMA: Final[tuple[str, ...]] = (
+_VERSION_1: Final[Migration] = (
     """
     CREATE TABLE IF NOT EXISTS campaigns (
         name TEXT PRIMARY KEY,
@@ -92,6 +93,7 @@ SCHEMA: Final[tuple[str, ...]] = (
     ) WITHOUT ROWID
     """,
 )
+SCHEMA: Final = Schema("campaigns", (_VERSION_1,))
 
 _STANDING: Final = (
     "SELECT number, position, zones, status, rank, due_s, attempts, granted, day, "

@@ -28,7 +28,7 @@ def _with_callbacks(config: Path | None, work: Callable[[Callbacks], Awaitable[N
     settings = load(config).settings
 
     async def run() -> None:
-        async with open_database(settings.storage.location, SCHEMA) as database:
+        async with open_database(settings.storage.location, [SCHEMA]) as database:
             await work(Callbacks(database, time.time, new_id=lambda: str(uuid4())))
 
     trio.run(run)

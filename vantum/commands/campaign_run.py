@@ -76,7 +76,7 @@ async def campaigns_database(settings: Settings) -> AsyncIterator[Database]:
         raise ConfigError(
             "storage.path=:memory: (VANTUM_DATABASE): a campaign must be kept; name a file"
         )
-    async with open_database(storage.file, (*SCHEMA, *callbacks.SCHEMA)) as database:
+    async with open_database(storage.file, (SCHEMA, callbacks.SCHEMA)) as database:
         yield database
 
 

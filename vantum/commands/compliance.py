@@ -28,7 +28,7 @@ def _with_lists(config: Path | None, work: Callable[[Lists], Awaitable[None]]) -
     settings = load(config).settings
 
     async def run() -> None:
-        async with open_database(settings.storage.location, SCHEMA) as database:
+        async with open_database(settings.storage.location, [SCHEMA]) as database:
             await work(Lists(database, await open_audit(settings)))
 
     trio.run(run)

@@ -308,7 +308,7 @@ def open_compliance(
     """The compliance check of these settings.
 
     Args:
-        database: opened with `SCHEMA` among its statements.
+        database: opened with `SCHEMA` among its rooms' tables.
         now_s: the time of day, in seconds since 1970.
 
     Raises:

@@ -12,8 +12,9 @@ from typing import Final
 from attrs import frozen
 
 from vantum.core.dial_policy import ANY_SCOPE, Consent
+from vantum.storage.migrations import Migration, Schema
 
-SCHEMA: Final[tuple[str, ...]] = (
+_VERSION_1: Final[Migration] = (
     """CREATE TABLE IF NOT EXISTS do_not_call (
         number TEXT PRIMARY KEY, added_s REAL NOT NULL, source TEXT NOT NULL, call_id TEXT NOT NULL
     ) WITHOUT ROWID""",
@@ -28,6 +29,7 @@ SCHEMA: Final[tuple[str, ...]] = (
     )""",
     "CREATE INDEX IF NOT EXISTS dial_attempts_by_number ON dial_attempts (number, at_s)",
 )
+SCHEMA: Final = Schema("compliance", (_VERSION_1,))
 
 
 @frozen

@@ -1,7 +1,7 @@
 """One SQLite file for all rooms and all processes of a server.
 
-Each room brings its own tables: statements that may run at every start. Work is a function of the
-connection and is one transaction: `await database.run(lambda c: c.execute(...).fetchall())`.
+Each room brings its own tables (`storage.migrations`). Work is a function of the connection and is
+one transaction: `await database.run(lambda c: c.execute(...).fetchall())`.
 
 The file is in WAL mode: readers never wait, and writers of several processes wait for each other.
 Transactions take the write lock at once (BEGIN IMMEDIATE), so what a transaction has read is still
@@ -24,6 +24,7 @@ from attrs import define, field
 
 from vantum.config.storage import IN_MEMORY
 from vantum.errors import ConfigError, StorageError
+from vantum.storage.migrations import MigrationError, Schema, migrate
 
 __all__ = ["IN_MEMORY", "Database", "open_database"]
 
@@ -31,6 +32,8 @@ T = TypeVar("T")
 
 #: How long a transaction waits for another process's; ours take milliseconds.
 _BUSY_S: Final = 5.0
+#: How long opening waits for a process that brings a large file up to date.
+_OPENING_S: Final = 30.0
 #: Pause between attempts at what SQLite's own waiting does not cover: the switch to WAL.
 _RETRY_S: Final = 0.02
 #: Mistakes of the caller's SQL, or a conflict that the caller wants to see as what it is.
@@ -79,29 +82,29 @@ class Database:
 
 
 @asynccontextmanager
-async def open_database(path: str | Path, schema: Sequence[str]) -> AsyncIterator[Database]:
-    """A database with these tables, closed at the end.
+async def open_database(path: str | Path, schemas: Sequence[Schema]) -> AsyncIterator[Database]:
+    """A database with the tables of these rooms, up to date, closed at the end.
 
     Args:
         path: its file, made with its directory if it is not there, or ":memory:".
-        schema: SQL statements that may run at every start (CREATE TABLE IF NOT EXISTS …).
 
     Raises:
-        ConfigError: it cannot be opened, or is not a database; names the setting `storage.path`.
+        ConfigError: it cannot be opened, is not a database, or a newer program has written it;
+            names the setting `storage.path`.
     """
     is_inline = str(path) == IN_MEMORY
     limiter = trio.CapacityLimiter(1)
     if is_inline:
-        connection = _open(IN_MEMORY, schema)
+        connection = _open(IN_MEMORY, schemas)
     else:
-        connection = await trio.to_thread.run_sync(_open, str(path), schema, limiter=limiter)
+        connection = await trio.to_thread.run_sync(_open, str(path), schemas, limiter=limiter)
     try:
         yield Database(connection, str(path), is_inline)
     finally:
         connection.close()
 
 
-def _open(path: str, schema: Sequence[str]) -> sqlite3.Connection:
+def _open(path: str, schemas: Sequence[Schema]) -> sqlite3.Connection:
     try:
         if path != IN_MEMORY:
             # What is in there (numbers, consents, what was said) is nobody else's business.
@@ -112,13 +115,17 @@ def _open(path: str, schema: Sequence[str]) -> sqlite3.Connection:
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         # Whoever holds the limiter's one token may use it, so the thread may change.
         connection = sqlite3.connect(
-            path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+            path, timeout=_OPENING_S, isolation_level=None, check_same_thread=False
         )
         try:
-            _prepare(connection, schema)
+            _prepare(connection, schemas)
         except BaseException:
             connection.close()
             raise
+    except MigrationError as error:
+        raise ConfigError(
+            f"storage.path={path}: the database cannot be used, and is as it was: {error}"
+        ) from None
     except (OSError, sqlite3.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigError(
@@ -128,8 +135,8 @@ def _open(path: str, schema: Sequence[str]) -> sqlite3.Connection:
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, schema: Sequence[str]) -> None:
-    until_s = time.monotonic() + _BUSY_S
+def _prepare(connection: sqlite3.Connection, schemas: Sequence[Schema]) -> None:
+    until_s = time.monotonic() + _OPENING_S
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
@@ -141,11 +148,10 @@ def _prepare(connection: sqlite3.Connection, schema: Sequence[str]) -> None:
             time.sleep(_RETRY_S)
     # An opt-out that was confirmed must survive a power cut: WAL's default would lose the last.
     connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=OFF")
+    migrate(connection, schemas)
     connection.execute("PRAGMA foreign_keys=ON")
-    connection.execute("BEGIN IMMEDIATE")
-    for statement in schema:
-        connection.execute(statement)
-    connection.execute("COMMIT")
+    connection.execute(f"PRAGMA busy_timeout={_BUSY_S * 1000:.0f}")
 
 
 @contextmanager

@@ -19,11 +19,12 @@ from attrs import define, field, frozen
 from vantum.core.events import Prospect
 from vantum.core.prompts import CALLBACK_NOTE, MAX_EXTRA
 from vantum.storage.database import Database
+from vantum.storage.migrations import Migration, Schema
 
 #: `waiting`: nobody has taken it up. `taken`: somebody has, and will call or has called.
 CallbackState: TypeAlias = Literal["waiting", "taken", "cancelled"]
 
-SCHEMA: Final[tuple[str, ...]] = (
+_VERSION_1: Final[Migration] = (
     """CREATE TABLE IF NOT EXISTS callbacks (
         id TEXT PRIMARY KEY,
         number TEXT NOT NULL,
@@ -40,6 +41,7 @@ SCHEMA: Final[tuple[str, ...]] = (
     ) STRICT""",
     "CREATE INDEX IF NOT EXISTS callbacks_waiting ON callbacks (at_s) WHERE state = 'waiting'",
 )
+SCHEMA: Final = Schema("callbacks", (_VERSION_1,))
 _COLUMNS: Final = (
     "id, number, at_s, wanted, note, prospect, call_id, campaign_id, script, state, created_s"
 )

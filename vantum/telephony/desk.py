@@ -91,10 +91,10 @@ async def open_desk(
         yield Desk(no_phone(settings))
         return
     async with AsyncExitStack() as stack:
-        schema = (*check.SCHEMA, *records.SCHEMA, *callbacks.SCHEMA)
+        schemas = (check.SCHEMA, records.SCHEMA, callbacks.SCHEMA)
         storage = settings.storage
         where = IN_MEMORY if storage.is_in_memory else storage.file
-        database = await stack.enter_async_context(open_database(where, schema))
+        database = await stack.enter_async_context(open_database(where, schemas))
         audit = await open_audit(settings, now_s)
         compliance = check.open_compliance(settings, database, audit, now_s=now_s)
         kept = CallRecords(database, label)

@@ -17,9 +17,10 @@ from attrs import define, frozen
 
 from vantum.core.call_status import CallStatus
 from vantum.storage.database import Database
+from vantum.storage.migrations import Migration, Schema
 from vantum.telephony.record import CallRecord
 
-SCHEMA: Final[tuple[str, ...]] = (
+_VERSION_1: Final[Migration] = (
     """CREATE TABLE IF NOT EXISTS phone_calls (
         id TEXT PRIMARY KEY,
         label TEXT NOT NULL,
@@ -40,6 +41,7 @@ SCHEMA: Final[tuple[str, ...]] = (
         created_s REAL NOT NULL
     ) STRICT""",
 )
+SCHEMA: Final = Schema("calls", (_VERSION_1,))
 
 #: A live call's record is saved more often than that: one that is older has no process any more.
 ABANDONED_S: Final = 300.0
