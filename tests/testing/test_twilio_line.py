@@ -143,7 +143,9 @@ class Peer:
         for after_s, kind, value in self.send:
             await trio.sleep(after_s)
             body: dict[str, Any] = {"event": kind, "streamSid": sid}
-            if kind == "media":
+            if isinstance(value, dict):
+                body |= value if kind == "clear" else {kind: value}
+            elif kind == "media":
                 body["media"] = {"payload": base64.b64encode(value).decode()}
             elif kind == "mark":
                 body["mark"] = {"name": value}
@@ -227,12 +229,17 @@ async def test_what_is_no_message_is_noted_and_passed_over(autojump_clock: Clock
             (0, "raw", "[]"),
             (0, "raw", '{"event": "media", "streamSid": "MZother"}'),
             (0, "juggle", None),
+            # What Twilio warns of: binary frames, and fields that are missing or too many.
+            (0, "raw", b'{"event": "clear"}'),
+            (0, "mark", {"name": "a", "color": "red"}),
+            (0, "clear", {"sequenceNumber": "1"}),
+            (0, "media", {}),
             (0, "media", LOUD),
             (0, "mark", "still here"),
         ]
     )
     call, _ = await streamed(peer, SHORT)
-    assert [p.code for p in call.problems] == [31951] * 4
+    assert [p.code for p in call.problems] == [31951] * 4 + [31950] + [31951] * 3
     assert peer.marks() == [(0.02, "still here")]
 
 

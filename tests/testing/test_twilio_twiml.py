@@ -64,6 +64,7 @@ async def test_keys_are_played_as_tones(autojump_clock: Clock) -> None:
         await ended(call)
         assert call.leg.earpiece.pieces[0].mulaw == key_tones("1w5#")
         assert len(key_tones("1w5#")) == 8000 * (3 * 0.2 + 0.5)
+        assert len(key_tones("1W5")) == 8000 * (2 * 0.2 + 1.0)
 
 
 async def test_a_file_is_played(autojump_clock: Clock) -> None:
@@ -199,6 +200,26 @@ async def test_a_call_is_rejected(autojump_clock: Clock, reason: str, status: st
             call.recording()
 
 
+@pytest.mark.parametrize(
+    ("verbs", "answered_s"),
+    [("<Pause length='5'/><Say>Hello.</Say>", 5), ("<Say>Hello.</Say><Pause length='5'/>", 0)],
+)
+async def test_a_pause_that_comes_first_delays_the_answer(
+    autojump_clock: Clock, verbs: str, answered_s: float
+) -> None:
+    async with a_twilio(voice=doc(verbs)) as (twilio, _):
+        call = twilio.ring(f"{HOST}/voice")
+        await ended(call)
+        assert call.answered_s == pytest.approx(call.created_s + answered_s)
+
+
+async def test_only_the_first_verb_rejects(autojump_clock: Clock) -> None:
+    async with a_twilio(voice=doc("<Pause/><Reject/><Pause/>")) as (twilio, _):
+        call = twilio.ring(f"{HOST}/voice")
+        await ended(call)
+        assert (call.status, call.duration_s) == ("completed", 0)
+
+
 # ---------------------------------------------------------------- dialling others
 
 
@@ -311,11 +332,17 @@ async def test_a_conference(autojump_clock: Clock) -> None:
         ("<Answer/>", 12200),
         (doc("<Juggle/>"), 12200),
         (doc("<Connect><Stream url='https://x.test'/></Connect>"), 31922),
-        (doc("<Play digits='xyz'/>"), 13420),
+        (doc("<Connect><Stream url='wss://x.test' track='both_tracks'/></Connect>"), 31941),
+        (doc("<Play digits='xyz'/>"), 12200),
+        (doc("<Play digits='1W2'/>"), 12200),
+        (doc("<Dial/>"), 13223),
+        (doc("<Dial><Number statusCallbackEvent='dialled'>+15550001111</Number></Dial>"), 12200),
+        (doc("<Dial><Conference/></Dial>"), 12200),
+        (doc(" " * 65_536), 11750),
         (doc("<Dial><Sip>sip:x</Sip></Dial>"), 12200),
         (doc("<Pause length='long'/>"), 12200),
-        (doc("<Redirect/>"), 13410),
-        (doc("<Gather input='speech'/>"), 13320),
+        (doc("<Redirect/>"), 12200),
+        (doc("<Gather input='speech'/>"), 12200),
     ],
 )
 async def test_an_answer_that_is_no_twiml(

@@ -183,6 +183,9 @@ class Exchange:
             call.given_up, call.ended_because = "failed", f"error {error.code}"
             return
         match document[0][:1]:
+            case (t.Pause(seconds),):
+                await trio.sleep(seconds)  # and only then Twilio picks up
+                document = document[0][1:], document[1]
             case (t.Reject(reason),):
                 call.given_up = "busy" if reason == "busy" else "no-answer"
                 call.ended_because = "the TwiML rejects it"

@@ -23,6 +23,7 @@ Form = Mapping[str, Sequence[str]]
 _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 _EVENTS: Final = ("initiated", "ringing", "answered", "completed")
 _MAX_TWIML_CHARS: Final = 4_000
+_MAX_DIGITS: Final = 32
 
 
 @frozen
@@ -94,7 +95,7 @@ def read_update(form: Form) -> Update:
     """
     status = _one(form, "Status")
     if status not in ("", "canceled", "completed"):
-        raise RestError(400, 21218, f"Invalid status {status!r}: canceled or completed is allowed")
+        raise RestError(400, 21200, f"Invalid status {status!r}: canceled or completed is allowed")
     return Update(status, _source(form), _one(form, "StatusCallback"))
 
 
@@ -115,8 +116,8 @@ def _number(text: str) -> str:
 def _source(form: Form) -> Source | None:
     if document := _one(form, "Twiml"):
         if len(document) > _MAX_TWIML_CHARS:
-            message = f"Twiml is longer than {_MAX_TWIML_CHARS} characters"
-            raise RestError(400, 21200, message)
+            message = f"Twiml size exceeded maximum allowed value of {_MAX_TWIML_CHARS} characters"
+            raise RestError(400, 32018, message)
         return Source(twiml=document)
     if url := _one(form, "Url"):
         return Source(_url(url, 21205), _method(form, "Method"))
@@ -158,8 +159,8 @@ def _whole(form: Form, name: str, default: int, low: int, high: int) -> float:
 
 def _digits(form: Form) -> str:
     digits = _one(form, "SendDigits")
-    if set(digits) - set("0123456789*#wW"):
-        raise RestError(400, 21217, f"SendDigits is invalid: {digits}")
+    if set(digits) - set("0123456789ABCD*#wW") or len(digits) > _MAX_DIGITS:
+        raise RestError(400, 21206, f"SendDigits is invalid: {digits}")
     return digits
 
 

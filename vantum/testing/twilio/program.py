@@ -48,7 +48,7 @@ async def carry_out(
             case t.Hangup():
                 raise HungUp("the TwiML hangs up")
             case t.Reject():
-                continue  # of an answered call: Twilio passes it over
+                raise HungUp("the TwiML rejects it")  # whatever comes after is not reached
             case t.Redirect(url, method):
                 return Source(urljoin(base_url, url), method)
             case t.Gather():
@@ -208,7 +208,7 @@ async def _stream(exchange: Exchange, call: PhoneCall, verb: t.Stream, base_url:
             await stream.run(call.leg, exchange.script.line, exchange.rng)
     finally:
         tell("stream-stopped")
-        for problem in stream.problems:
-            call.problem(31951, f"Stream - Protocol - Invalid message: {problem}")
+        for code, text in stream.problems:
+            call.problem(code, f"Stream - Protocol - {text}")
         if stream.discarded:
             call.problem(31931, f"Stream - Media - Media Discarded: {stream.discarded} bytes")

@@ -66,11 +66,12 @@ def beep(seconds: float = 0.5, hz: float = 1000.0) -> bytes:
 
 @lru_cache(maxsize=64)
 def key_tones(digits: str) -> bytes:
-    """Keys as tones of 100 ms with as much silence behind each; `w`: half a second of silence."""
+    """Keys as tones of 100 ms with as much silence behind each; `w`: half a second of silence, `W`:
+    a whole one."""
     parts = []
     for digit in digits:
         if digit in "wW":
-            parts.append(SILENCE * (RATE_HZ // 2))
+            parts.append(SILENCE * (RATE_HZ if digit == "W" else RATE_HZ // 2))
             continue
         place = _KEYS.index(digit.upper())
         tone = _wave(0.1, _LOW_HZ[place // 4], _HIGH_HZ[place % 4])

@@ -1,8 +1,9 @@
 """Twilio's end of a media stream: sends what is said, plays what comes, gives marks back.
 
 Source: "Media Streams - WebSocket Messages",
-https://www.twilio.com/docs/voice/media-streams/websocket-messages; error 31931 (at most ten
-minutes are buffered, what is more is discarded).
+https://www.twilio.com/docs/voice/media-streams/websocket-messages; errors 31931 (at most ten
+minutes are buffered, what is more is discarded), 31950 (binary frames are not understood) and 31951
+(a field is missing or too many) of https://www.twilio.com/docs/api/errors.
 
 A call drives it by `run`. A test may also hold it in its own hands: `listen` and `give_marks_back`
 in tasks, and then `connected`, `start`, `media`, `press`, `stop` or anything at all by `raw`.
@@ -31,6 +32,12 @@ from vantum.websocket import WebSocket
 MAX_BUFFER_S: Final = 600.0
 #: For the goodbye of a stream whose call is over.
 _FAREWELL_S: Final = 2.0
+#: What each message of the server holds: nothing may be missing, and nothing else be in it.
+_FIELDS: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
+    "media": {"media": frozenset({"payload"})},
+    "mark": {"mark": frozenset({"name"})},
+    "clear": {},
+}
 
 
 @define(eq=False)
@@ -41,7 +48,8 @@ class MediaStream:
         got: every message of the server, with its time of arrival.
         earpiece: where its audio is heard.
         discarded: bytes of audio that came when ten minutes were waiting.
-        problems: messages of the server that are none, as text.
+        problems: messages of the server that are none: Twilio's number for it, and a text. It
+            warns once a stream of each; here all are kept.
         over: the connection is closed.
     """
 
@@ -54,7 +62,7 @@ class MediaStream:
     got: list[tuple[float, dict[str, Any]]] = field(factory=list)
     keeps: bool = True
     discarded: int = 0
-    problems: list[str] = field(factory=list)
+    problems: list[tuple[int, str]] = field(factory=list)
     over: trio.Event = field(factory=trio.Event)
     _sequence: Iterator[int] = field(factory=lambda: itertools.count(1))
     _chunk: int = 0
@@ -155,15 +163,19 @@ class MediaStream:
                 at_s = line.network.arrival_s(trio.current_time() - began_s, rng)
                 last_s = max(last_s, at_s)
                 await trio.sleep_until(began_s + last_s)
+            if isinstance(data, bytes):
+                self.problems.append((31950, f"Malformed message: a binary frame {data[:100]!r}"))
+                continue
             try:
                 await self._take(data)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
-                # 31951: Twilio warns, and the stream goes on.
-                self.problems.append(f"not a message: {error!r} in {data[:100]!r}")
+                # Twilio warns, and the stream goes on.
+                self.problems.append((31951, f"Invalid message: {error!r} in {data[:100]!r}"))
         self.over.set()
 
-    async def _take(self, data: str | bytes) -> None:
+    async def _take(self, data: str) -> None:
         body = json.loads(data)
+        _check_fields(body)
         if body["streamSid"] != self.stream_sid:
             raise ValueError(f"streamSid is {body['streamSid']!r}, not {self.stream_sid!r}")
         match body["event"]:
@@ -181,8 +193,6 @@ class MediaStream:
                 names = [name for _, name in self._marks]
                 self._marks.clear()
                 await self._give_back(names)
-            case event:
-                raise ValueError(f"event is {event!r}; there are media, mark and clear")
         self.got.append((trio.current_time(), body))
         if not self.keeps:
             del self.got[:-1000]
@@ -265,6 +275,16 @@ class MediaStream:
                 await self.stop()
                 await self.socket.close()
             self.over.set()
+
+
+def _check_fields(body: dict[str, Any]) -> None:
+    fields = _FIELDS.get(body["event"])
+    if fields is None:
+        raise ValueError(f"event is {body['event']!r}; there are {', '.join(_FIELDS)}")
+    found = {"": set(body), **{name: set(body[name]) for name in fields if name in body}}
+    wanted = {"": {"event", "streamSid", *fields}, **fields}
+    if found != wanted:
+        raise ValueError(f"the fields are {found}, not {wanted}")
 
 
 @define(eq=False)

@@ -2,8 +2,8 @@
 
 Sources: "Twilio's request to your application", https://www.twilio.com/docs/voice/twiml; "Call
 resource", https://www.twilio.com/docs/voice/api/call-resource; "Webhooks Security",
-https://www.twilio.com/docs/usage/webhooks/webhooks-security; errors 11200, 11205 and 12300 of
-https://www.twilio.com/docs/api/errors.
+https://www.twilio.com/docs/usage/webhooks/webhooks-security; errors 11200, 11205, 11750 and 12300
+of https://www.twilio.com/docs/api/errors.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ OpenStream: TypeAlias = Callable[[str, int, bool], Awaitable[trio.abc.Stream]]
 
 #: What a document may be served as.
 _XML_TYPES: Final = ("text/xml", "application/xml", "text/html")
+_MAX_TWIML_BYTES: Final = 64 * 1024
 
 
 class WebhookFailed(Exception):
@@ -156,6 +157,8 @@ class Webhooks:
         kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
         if answer.body and kind not in _XML_TYPES:
             raise WebhookFailed(12300, f"Invalid Content-Type: {url} gave {kind or 'none'}")
+        if len(answer.body) > _MAX_TWIML_BYTES:
+            raise WebhookFailed(11750, f"TwiML response body too large: {url}")
         return answer.body or b"<Response/>"
 
     # ------------------------------------------------------------ callbacks
