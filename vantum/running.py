@@ -174,9 +174,10 @@ async def run_server(loaded: Loaded, *, say: Say, member: Member | None = None) 
             server = Server(
                 settings, providers, phone.routes, tools, doors=phone.doors, neighbours=member
             )
-            desk.attach(server)
+            desk.attach(server, member)
             if member is not None:
                 await nursery.start(member.serve_health, lambda: server.health()[0])
+                await nursery.start(member.serve_news, desk.take_news)
             accepting = await nursery.start(server.serve, [*listeners, *handed])
             _settle_memory()
             async with _signals() if member is None else member.parent.asked() as signals:

@@ -8,12 +8,17 @@ from typing import Literal
 import attrs
 import pytest
 import trio.testing
+from attrs import define, field
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.datastructures import ImmutableMultiDict
 from structlog.testing import capture_logs
 from twilio.request_validator import RequestValidator
 
 from tests.twilio_stream import PUBLIC_URL, TOKEN, TWILIO, an_exchange, stream_of
 from vantum.config import ServerSettings, Settings
+from vantum.core.call_status import STATUSES, CallStatus
+from vantum.telephony.news import StatusNews, parse_news, whole_seconds
 from vantum.telephony.record import CallRecord
 from vantum.testing.calls import CallSetup
 
@@ -226,3 +231,77 @@ async def test_a_status_is_logged(autojump_clock: Clock) -> None:
         (line,) = [x for x in logs if x["event"] == "call status"]
         assert (line["status"], line["seconds"]) == ("completed", "17")
         assert "+1555" not in str(logs)  # nobody's number
+
+
+async def test_what_is_told_of_a_call_that_is_not_here_is_told_to_the_others(
+    autojump_clock: Clock,
+) -> None:
+    @define
+    class Others:
+        told: list[bytes] = field(factory=list)
+
+        async def tell(self, message: bytes) -> None:
+            self.told.append(message)
+
+    async with an_exchange() as exchange:
+        others = Others()
+        exchange.desk.attach(exchange.server, others)
+        form, _ = await exchange.ring()
+        await exchange.post(form | {"CallStatus": "in-progress"}, path="/twilio/status")
+        assert not others.told, "it is ours"
+        ended = {"CallStatus": "completed", "CallDuration": "17"}
+        for useless in (
+            ended | {"StreamEvent": "stream-stopped"},
+            {"CallStatus": "asleep"},
+            {"CallStatus": ""},
+        ):
+            await exchange.post(exchange.form(**useless), path="/twilio/status")
+        assert not others.told, "it says nothing of a call's end"
+        elsewhere = exchange.form(**ended)
+        await exchange.post(elsewhere, path="/twilio/status")
+        (message,) = others.told
+        assert parse_news(message) == StatusNews(elsewhere["CallSid"], "completed", 17.0)
+        # … and this is what they do with it.
+        exchange.desk.take_news(message)
+        exchange.desk.take_news(b"nonsense")
+        (live,) = exchange.calls.all_live
+        assert live.record.status == "in-progress"
+        exchange.desk.take_news(StatusNews(form["CallSid"], "completed", 17.0).packed())
+        record = await exchange.calls.wait(live.id)
+        assert (record.status, record.duration_s) == ("completed", 17.0)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"",
+        b"\xff",
+        b"17",
+        b"[]",
+        b'["CA1", "asleep", null, ""]',
+        b'["CA1", "busy", "x", ""]',
+        b'[1, "busy", null, ""]',
+        b'["CA1", "busy", null, 1]',
+        b"[" * 4000,
+    ],
+)
+def test_what_is_no_news_is_none(message: bytes) -> None:
+    assert parse_news(message) is None
+
+
+@given(
+    st.text(max_size=40),
+    st.sampled_from(STATUSES),
+    st.none() | st.floats(0, 1e6),
+    st.text(max_size=20),
+)
+def test_news_are_read_as_they_were_packed(
+    sid: str, status: CallStatus, duration_s: float | None, because: str
+) -> None:
+    news = StatusNews(sid, status, duration_s, because)
+    assert parse_news(news.packed()) == news
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.5", "²", "9" * 10, "1e3"])
+def test_what_is_no_length_is_none(text: str) -> None:
+    assert whole_seconds(text) is None

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 import trio
+from twilio.request_validator import RequestValidator
 
 from benchmarks.line import take_frames, upgrade
 from benchmarks.phones import ACCOUNT, TOKEN, Phones, start_frames
@@ -133,6 +134,42 @@ async def test_each_stream_of_a_phone_call_reaches_the_worker_that_has_the_call(
         begin = start_frames("MZ1", call_sid, parameters)
         assert await closed_at(host, int(port), other, begin), "the token is another worker's"
         await phones.hang_up()
+        nursery.cancel_scope.cancel()
+    assert "Traceback" not in running.err
+
+
+async def test_an_inbound_calls_status_reaches_the_worker_that_has_the_call() -> None:
+    twilio = {
+        "TWILIO_ACCOUNT_SID": ACCOUNT,
+        "TWILIO_AUTH_TOKEN": TOKEN,
+        "TURN_VOICE_ACTIVITY": "off",
+        "API_TOKENS": "a-token",
+        "VANTUM_DATABASE": ":memory:",
+    }
+    async with workers(3, **twilio) as running, trio.open_nursery() as nursery:
+        base = http_of(running)
+        host, port = base.removeprefix("http://").split(":")
+        phones = Phones(host, int(port), nursery)
+        # The number's status address says nothing of a worker: the kernel chooses, and of six
+        # calls some are told of at another worker's (all but once in 700 times).
+        for number in range(6):
+            call_sid = f"CA{number:032x}"
+            _, parameters = await phones.twiml(call_sid)
+            form = {"CallSid": call_sid, "AccountSid": ACCOUNT, "CallStatus": "completed"}
+            form["CallDuration"] = str(100 + number)
+            signature = RequestValidator(TOKEN).compute_signature(f"{base}/twilio/status", form)
+            async with httpx.AsyncClient(timeout=HANG_S, base_url=base) as web:
+                told = await web.post(
+                    "/twilio/status", data=form, headers={"X-Twilio-Signature": signature}
+                )
+                assert told.status_code == 204
+                about = {"Authorization": "Bearer a-token"}
+                with trio.fail_after(HANG_S):
+                    while True:
+                        answer = await web.get(f"/v1/calls/{parameters['call']}", headers=about)
+                        if (record := answer.json())["outcome"] is not None:
+                            break
+            assert (record["status"], record["durationSeconds"]) == ("completed", 100 + number)
         nursery.cancel_scope.cancel()
     assert "Traceback" not in running.err
 

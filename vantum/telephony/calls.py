@@ -28,6 +28,7 @@ from vantum.telephony import lifecycle
 from vantum.telephony.carrier import Carrier, CarrierError, Dial
 from vantum.telephony.lines import Lines, NoLine
 from vantum.telephony.live import LiveCall
+from vantum.telephony.news import Elsewhere, StatusNews
 from vantum.telephony.orders import CallOrder, CallRefused, NoSuchCall, NotOurs, OrderError
 from vantum.telephony.record import CallRecord
 from vantum.telephony.records import CallRecords
@@ -91,6 +92,7 @@ class Calls:
     means: Means
     nursery: trio.Nursery
     places: Places | None = None
+    elsewhere: Elsewhere | None = None
     lines: Lines = field(init=False)
     _live: dict[str, LiveCall] = field(factory=dict, init=False)
 
@@ -227,7 +229,16 @@ class Calls:
 
     def by_sid(self, call_sid: str) -> LiveCall | None:
         """The live call that the telephone company calls so."""
+        if not call_sid:  # as calls are called that are just being dialled
+            return None
         return next((c for c in self._live.values() if c.record.sid == call_sid), None)
+
+    def heed(self, news: StatusNews) -> bool:
+        """The telephone company says where a call stands; False: this process does not have it."""
+        live = self.by_sid(news.call_sid)
+        if live is not None:
+            live.told(news.status, duration_s=news.duration_s, because=news.because)
+        return live is not None
 
     async def had_session(self, call_sid: str) -> bool:
         """Whether the call has had its session, here or in another process."""

@@ -24,6 +24,7 @@ from vantum.storage.database import IN_MEMORY, Database, open_database
 from vantum.telephony import callbacks, records
 from vantum.telephony.abilities import Abilities
 from vantum.telephony.calls import Calls, Means, Places
+from vantum.telephony.news import Elsewhere, parse_news
 from vantum.telephony.phone import Phone, has_phone, missing_for_rest, new_phone, no_phone
 from vantum.telephony.records import CallRecords
 
@@ -46,10 +47,16 @@ class Desk:
     database: Database | None = None
     abilities: Abilities | None = None
 
-    def attach(self, places: Places) -> None:
-        """Where the sessions of calls are held: the server that the phone's routes are part of."""
+    def attach(self, places: Places, elsewhere: Elsewhere | None = None) -> None:
+        """Where the sessions of calls are held: the server that the phone's routes are part of;
+        and the other processes of it, if there are any."""
         if self.calls is not None:
-            self.calls.places = places
+            self.calls.places, self.calls.elsewhere = places, elsewhere
+
+    def take_news(self, message: bytes) -> None:
+        """Another process of this server tells of a call that it does not have."""
+        if self.calls is not None and (news := parse_news(message)) is not None:
+            self.calls.heed(news)
 
     def drain(self) -> None:
         """No further calls; those that ring are given up."""

@@ -32,6 +32,7 @@ from vantum.telephony.calls import Calls
 from vantum.telephony.carrier import CarrierError, Dial
 from vantum.telephony.lifecycle import CALLS_PATH
 from vantum.telephony.live import LiveCall
+from vantum.telephony.news import whole_seconds
 from vantum.telephony.record import CallRecord
 from vantum.telephony.signatures import Form, Signatures, public_base, value
 
@@ -369,13 +370,13 @@ class Transfers:
 
 def _tell_of_leg(live: LiveCall, number: str, form: Form) -> None:
     """How far the call to a colleague has come: it costs, too."""
-    status, seconds = value(form, "CallStatus"), value(form, "CallDuration")
+    status = value(form, "CallStatus")
     if status in STATUSES:
         live.told_of_leg(
             value(form, "CallSid"),
             number,
             next(s for s in STATUSES if s == status),
-            duration_s=float(seconds) if seconds.isascii() and seconds.isdigit() else None,
+            duration_s=whole_seconds(value(form, "CallDuration")),
         )
 
 

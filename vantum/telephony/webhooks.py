@@ -16,11 +16,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from vantum.config.telephony import TwilioSettings
-from vantum.core.call_status import STATUSES, CallStatus
+from vantum.core.call_status import STATUSES
 from vantum.observe.logs import get_log
 from vantum.telephony.calls import Calls
 from vantum.telephony.lifecycle import CALLS_PATH
 from vantum.telephony.live import LiveCall
+from vantum.telephony.news import StatusNews, whole_seconds
 from vantum.telephony.signatures import Form, Signatures, value
 from vantum.telephony.tokens import CallData, StreamTokens
 
@@ -96,10 +97,10 @@ class Webhooks:
     async def call_status(self, request: Request) -> Response:
         """Something became of a call that we placed."""
         form, _ = await self.signatures.form(request)
-        live, status = self._live(request, form), value(form, "CallStatus")
+        live, news = self._live(request, form), _news_of(form)
         self._log_status(form)
-        if live is not None and status in STATUSES:
-            _tell(live, status, form)
+        if live is not None and news is not None:
+            self.calls.heed(news)
         return Response(status_code=204)
 
     async def detected(self, request: Request) -> Response:
@@ -118,13 +119,15 @@ class Webhooks:
         return Response(status_code=204)
 
     async def status(self, request: Request) -> Response:
-        """Something became of an inbound call, as its number is set up to tell. Of several workers
-        any is asked; only the one that has the call can note it."""
+        """Something became of an inbound call, as its number is set up to tell. Its address is the
+        same for all calls, so of several workers any is asked; if the call is not its own, it tells
+        the others."""
         form, _ = await self.signatures.form(request)
         self._log_status(form)
-        live, status = self.calls.by_sid(value(form, "CallSid")), value(form, "CallStatus")
-        if live is not None and status in STATUSES and not value(form, "StreamEvent"):
-            _tell(live, status, form)
+        if value(form, "StreamEvent") or (news := _news_of(form)) is None:
+            return Response(status_code=204)
+        if not self.calls.heed(news) and self.calls.elsewhere is not None:
+            await self.calls.elsewhere.tell(news.packed())
         return Response(status_code=204)
 
     def _live(self, request: Request, form: Form) -> LiveCall | None:
@@ -189,13 +192,17 @@ class Webhooks:
         return str(response)
 
 
-def _tell(live: LiveCall, status: str, form: Form) -> None:
-    known: CallStatus = next(s for s in STATUSES if s == status)
-    seconds, sip = value(form, "CallDuration"), value(form, "SipResponseCode")
-    live.told(
-        known,
-        duration_s=float(seconds) if seconds.isascii() and seconds.isdigit() else None,
-        because=f"SIP {sip[:3]}" if sip and known != "completed" else "",
+def _news_of(form: Form) -> StatusNews | None:
+    """Where a call stands; None: it does not say."""
+    status = next((s for s in STATUSES if s == value(form, "CallStatus")), None)
+    if status is None:
+        return None
+    sip = value(form, "SipResponseCode")
+    return StatusNews(
+        value(form, "CallSid"),
+        status,
+        whole_seconds(value(form, "CallDuration")),
+        f"SIP {sip[:3]}" if sip and status != "completed" else "",
     )
 
 

@@ -1,7 +1,8 @@
 """One worker among the others: what its server asks of them, and what they ask of it.
 
-In the directory that the parent made for them (only this user can enter it) each has two Unix
-sockets: `w0.connections` takes connections, `w0.health` says how it is.
+In the directory that the parent made for them (only this user can enter it) each has three Unix
+sockets: `w0.connections` takes connections, `w0.health` says how it is, `w0.news` hears what the
+others tell.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from vantum.http import ReplayStream, request_address
 from vantum.observe.logs import get_log
 from vantum.workers.board import Board
 from vantum.workers.handover import HandoverListener, NotTaken, hand_over, listen_privately
+from vantum.workers.news import serve_news, tell
 from vantum.workers.parent import Parent
 from vantum.workers.routing import NEW, At, Here, Load, Nowhere, place_of, place_of_new
 
@@ -64,6 +66,15 @@ class Place:
     def health(self, label: str) -> Path:
         """Where that worker says how it is."""
         return self.directory / f"{label}.health"
+
+    def news(self, label: str) -> Path:
+        """Where that worker is told something."""
+        return self.directory / f"{label}.news"
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The labels of all but this one."""
+        return tuple(label for label in self.labels if label != self.label)
 
     @property
     def board(self) -> Path:
@@ -160,6 +171,21 @@ class Member:
         """Tell the others how many sessions we hold; None: we take nothing new."""
         self.board.put(self.label, sessions)
 
+    # ------------------------------------------------------------ news
+
+    async def tell(self, message: bytes) -> None:
+        """Tell the others; whoever does not listen within a second is passed over."""
+        await tell(map(self.place.news, self.place.others), message)
+
+    async def serve_news(
+        self,
+        take: Callable[[bytes], object],
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Give `take` what the others tell, for ever."""
+        await serve_news(self.place.news(self.label), take, task_status=task_status)
+
     # ------------------------------------------------------------ health
 
     async def serve_health(
@@ -193,9 +219,8 @@ class Member:
                     found[label] = health
 
         async with trio.open_nursery() as nursery:
-            for label in self.place.labels:
-                if label != self.label:
-                    nursery.start_soon(ask, label)
+            for label in self.place.others:
+                nursery.start_soon(ask, label)
         return together(self.label, self.place.labels, found)
 
 
