@@ -246,7 +246,8 @@ def test_words_in_another_spelling_do_not_lose_the_place() -> None:
         out.word(word, n * 0.3, n * 0.3 + 0.3)
     out.sent(0.0, 6.0)
     assert out.heard_text(0.5) == "It costs"
-    assert out.heard_text(1.1) == "It costs"  # not found: until the next one that is
+    assert out.heard_text(0.7) == "It costs"
+    assert out.heard_text(0.9) == "It costs $99.50"  # not found: by what lies around it
     assert out.heard_text(1.4) == "It costs $99.50 - a"
     assert out.heard_text(1.7) == "It costs $99.50 - a well-known"
     assert out.heard_text(3.0) == "It costs $99.50 - a well-known price, isn't it?"
@@ -327,8 +328,65 @@ def test_a_word_is_not_found_inside_another() -> None:
     out.word("a", 0.2, 0.3)  # not the one in "say"
     out.word("cat", 0.3, 0.4)
     out.sent(0.0, 1.0)
-    assert out.heard_text(0.12) == ""
+    assert out.heard_text(0.02) == ""
+    assert out.heard_text(0.12) == "We"
+    assert out.heard_text(0.24) == "We say"
     assert out.heard_text(0.26) == "We say a"
+
+
+def timed(text: str, said: str, word_s: float = 0.3) -> Playout:
+    """One piece, spoken in these words, each as long as the others."""
+    out = playout(lead_s=1000)
+    out.piece(text, 0.0)
+    for n, word in enumerate(said.split()):
+        out.word(word, n * word_s, (n + 1) * word_s)
+    out.piece_end(0, len(said.split()) * word_s)
+    out.sent(0.0, len(said.split()) * word_s)
+    return out
+
+
+def test_figures_that_are_named_are_counted_one_by_one() -> None:
+    text = "Call me at 5 5 5 1 2 3 4 please."
+    out = timed(text, "call me at five five five one two three four please")
+    for count in range(12):
+        heard = out.heard_text(0.3 * count)
+        assert heard == " ".join(text.split()[:count])
+    out = timed("My number is 555 123 4567", "my number is five five five one two three four")
+    assert out.heard_text(0.9) == "My number is"
+    assert out.heard_text(1.5) == "My number is 555"
+
+
+def test_a_word_is_not_looked_for_far_ahead() -> None:
+    out = timed(
+        "It costs $100 a month or $1,000 a year. Which one is best?",
+        "it costs one hundred dollars a month or one thousand dollars a year which one is best",
+    )
+    assert out.heard_text(0.8) == "It costs"
+    assert out.heard_text(1.4) == "It costs $100"
+    assert out.heard_text(2.4) == "It costs $100 a month or"
+    assert out.heard_text(2.9) == "It costs $100 a month or $1,000"
+    assert out.heard_text(4.5) == "It costs $100 a month or $1,000 a year. Which one"
+
+
+def test_the_place_is_found_again_behind_many_figures() -> None:
+    text = "They are 12345678 and 23456789 and 34567890 and 45678901, all right?"
+    figures = "one two three four five six seven eight"
+    out = timed(text, f"they are {' and '.join([figures] * 4)} all right")
+    assert out.heard_text(0.3 * 10.6) == "They are 12345678 and"
+    assert out.heard_text(0.3 * 37.4) == text.removesuffix(" all right?")
+
+
+def test_without_timestamps_figures_take_their_time() -> None:
+    """By characters alone the last three words would be thought to begin where "123" does."""
+    out = playout(lead_s=1000)
+    text = "Dial 555 123 4567 and ask for me"
+    out.piece(text, 0.0)
+    said = "dial five five five one two three four five six seven and ask for me"
+    out.piece_end(0, len(said) / 15)
+    out.sent(0.0, 10.0)
+    for name, words in (("dial", 1), ("five one", 2), ("three four", 3), ("seven and", 4)):
+        at_s = (said.index(name) + len(name.split()[0])) / 15
+        assert abs(len(out.heard_text(at_s).split()) - words) <= 1
 
 
 def test_pieces_of_nothing() -> None:
@@ -400,6 +458,60 @@ def test_heard_text_grows_by_words_up_to_the_whole_text(
         assert heard == whole or whole[len(heard)].isspace() or not heard
         before = heard
     assert out.heard_text(at_s + 1) == whole
+
+
+#: As they are written, and as a synthesiser names them. No name is another word of the text.
+SPOKEN = {
+    "hello": "hello",
+    "we": "we",
+    "answer": "answer",
+    "of": "of",
+    "calls,": "calls",
+    "don't": "don't",
+    "within": "within",
+    "a": "a",
+    "second": "second",
+    "5": "five",
+    "2025,": "twenty twenty five",
+    "$99": "ninety nine dollars",
+    "2:30": "two thirty",
+    "100%": "one hundred percent",
+    "Dr.": "doctor",
+    "CRM": "c r m",
+    "well-known": "well known",
+}
+
+
+@given(
+    words=st.lists(st.sampled_from(list(SPOKEN)), min_size=1, max_size=16, unique=True),
+    seed=st.integers(0, 2**32),
+    lost=st.sampled_from([0.0, 0.1, 1.0]),
+)
+def test_what_was_heard_is_known_to_a_word_however_it_is_spelled_and_timed(
+    words: list[str], seed: int, lost: float
+) -> None:
+    """Words are named otherwise, some timestamps are missing, and some have changed places."""
+    noise = random.Random(seed)
+    out = playout(lead_s=1000)
+    out.piece(" ".join(words), 0.0)
+    ends_s, spoken, at_s = [], [], 0.0
+    for word in words:
+        begin_s = at_s
+        for name in SPOKEN[word].split():
+            spoken.append((name, at_s, at_s + len(name) / 15))
+            at_s += (len(name) + 1) / 15
+        ends_s.append((begin_s + at_s) / 2)
+    spoken = [timing for timing in spoken if noise.random() >= lost]
+    if len(spoken) > 1 and noise.random() < 0.3:
+        at = noise.randrange(len(spoken) - 1)
+        spoken[at : at + 2] = reversed(spoken[at : at + 2])
+    for timing in spoken:
+        out.word(*timing)
+    out.piece_end(0, at_s)
+    out.sent(0.0, at_s)
+    for step in range(round(at_s / 0.05)):
+        truth = sum(half_s <= step * 0.05 for half_s in ends_s)
+        assert abs(len(out.heard_text(step * 0.05).split()) - truth) <= 1 + 2 * (lost > 0)
 
 
 @settings(max_examples=30)

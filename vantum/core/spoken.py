@@ -1,21 +1,31 @@
 """From a position in an answer's audio to the words that were spoken by then.
 
 Times are seconds since the answer's first sample. Synthesisers that time their words name them
-without punctuation, sometimes in another spelling ("99" for "$99"): each timed word is therefore
-looked up in its piece's text, and what is given back is always a beginning of that text.
+without punctuation, sometimes in another spelling ("99" for "$99", "one hundred" for "100"): each
+timed word is therefore looked up in its piece's text, and what is given back is always a beginning
+of that text. What lies between two words that were found goes word by word if the synthesiser has
+as many words for it as the text, and else, as where nothing is timed, in proportion to the letters
+that are spoken: a figure is a word of its own.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
+from itertools import accumulate, groupby
 
 from attrs import define, field, frozen
 
 # Usual speed of English speech synthesis; used until a piece's real length is known.
 _CHARS_PER_S = 15.0
-# Timed words are looked for so many letters ahead: past a few words that were spelled otherwise.
-_LOOK_AHEAD = 40
+# Letters in the name of a figure, with a bit of "hundred", and in those of signs.
+_FIGURE_CHARS = 4.5
+_SIGN_CHARS = {"$": 7.0, "€": 5.0, "£": 6.0, "%": 8.0, "&": 3.0, "@": 2.0, "+": 4.0, "=": 6.0}
+# A timed word is looked for past what may have been spoken since the last one that was found: so
+# much a second, and a bit more. Further ahead is another word of that kind, such as the "one" of
+# "which one?" for that of "one hundred".
+_FAST_CHARS_PER_S = 2 * _CHARS_PER_S
+_MORE_CHARS = 12.0
 # Ends of audio that went through rate conversion are a few samples off.
 _TOLERANCE_S = 0.005
 
@@ -24,10 +34,12 @@ _TOLERANCE_S = 0.005
 class TimedWord:
     """A word the synthesiser timed.
 
-    `half_s`: from then on it counts as heard. `text_end`: where the piece's text is cut after it.
+    `half_s`: from then on it counts as heard. `text_end`: where the piece's text is cut after it;
+    0: it was not found there.
     """
 
     text: str
+    start_s: float
     half_s: float
     end_s: float
     text_end: int
@@ -35,82 +47,135 @@ class TimedWord:
 
 @define
 class _Piece:
-    """A piece, its words and how far they were found in its letters."""
+    """A piece, its words and how far they were found in its letters.
+
+    `length`: in letters that are spoken, spaces included.
+    """
 
     text: str
     start_s: float
     end_s: float | None = field(default=None, init=False)
     words: list[TimedWord] = field(factory=list, init=False)
-    _middles: list[float] = field(factory=list, init=False)  # of each token, in characters
+    length: float = field(default=0.0, init=False)
+    _spans: list[tuple[float, float]] = field(
+        factory=list, init=False
+    )  # of each token, in `length`
     _ends: list[int] = field(factory=list, init=False)  # of each token, in characters
+    _names: list[int] = field(factory=list, init=False)  # of each token, see there
     _letters: str = field(default="", init=False)
     _letter_ends: list[int] = field(factory=list, init=False)  # of each token, in letters
+    _borders: set[int] = field(factory=lambda: {0}, init=False)  # … and those in it: "well-known"
     _found: int = field(default=0, init=False)  # letters up to the last word that was found
+    _found_s: float = field(default=0.0, init=False)  # … and the end of that word
+    _placed: tuple[object, ...] = field(default=(), init=False)
+    _places: list[float] = field(factory=list, init=False)  # what follows from `_placed`
 
     def __attrs_post_init__(self) -> None:
-        tokens = []
         for match in re.finditer(r"\S+", self.text):
-            self._middles.append((match.start() + match.end()) / 2)
+            begin = self.length + (match.start() - (self._ends or [0])[-1])
+            self.length = begin + sum(map(_spoken_chars, match.group()))
+            self._spans.append((begin, self.length))
             self._ends.append(match.end())
-            tokens.append(_letters(match.group()))
-            self._letter_ends.append((self._letter_ends or [0])[-1] + len(tokens[-1]))
-        self._letters = "".join(tokens)
+            self._names.append(_names(match.group()))
+            for is_run, run in groupby(match.group().casefold(), str.isalnum):
+                if is_run:
+                    self._letters += "".join(run)
+                    self._borders.add(len(self._letters))
+            self._letter_ends.append(len(self._letters))
 
     def add(self, text: str, start_s: float, end_s: float) -> None:
-        """Append a timed word."""
-        self._find(_letters(text))
+        """Append a timed word; one without a letter says nothing."""
+        if not (letters := _letters(text)):
+            return
         half_s = (start_s + end_s) / 2
         if self.words:  # in order, whatever the synthesiser says, so that it can be bisected
             half_s = max(half_s, self.words[-1].half_s)
             end_s = max(end_s, self.words[-1].end_s)
         text_end = 0
-        if self._found:
+        if self._find(letters, start_s):
             text_end = self._ends[bisect_left(self._letter_ends, self._found)]
-        self.words.append(TimedWord(text, half_s, end_s, text_end))
+            self._found_s = end_s
+        self.words.append(TimedWord(text, start_s, half_s, end_s, text_end))
 
-    def _find(self, letters: str) -> None:
-        at = self._found
-        limit = at + _LOOK_AHEAD + len(letters)
-        while letters and (at := self._letters.find(letters, at, limit)) >= 0:
-            # In the middle of another token it is a chance likeness, except right where we are.
-            place = bisect_left(self._letter_ends, at)
-            if at in (0, self._found) or self._letter_ends[place] == at:
+    def _find(self, letters: str, start_s: float) -> bool:
+        at = found = self._found
+        since_s = max(start_s - max(self._found_s, self.start_s), 0.0)
+        most = self._length_at(found) + _MORE_CHARS + since_s * _FAST_CHARS_PER_S
+        while (at := self._letters.find(letters, at)) >= 0 and self._length_at(at) <= most:
+            # In the middle of another word it is a chance likeness, except right where we are.
+            if at == found or {at, at + len(letters)} <= self._borders:
                 self._found = at + len(letters)
-                return
+                return True
             at += 1
+        return False
+
+    def _length_at(self, letters: int) -> float:
+        """How much is spoken up to the end of the token that has the last of so many letters."""
+        return self._spans[bisect_left(self._letter_ends, letters)][1] if letters else 0.0
 
     def places(self, end_s: float) -> list[float]:
-        """The positions from which on `heard` has each token of the text."""
-        last = self.words[-1] if self.words else None
-        from_s, from_chars = (last.end_s, last.text_end) if last else (self.start_s, 0)
-        ends = [word.text_end for word in self.words]
-        places = []
-        for middle, end in zip(self._middles, self._ends, strict=True):
-            if (timed := bisect_left(ends, end)) < len(ends):
-                places.append(self.words[timed].half_s)
-            elif end_s > from_s:
-                share = (middle - from_chars) / (len(self.text) - from_chars)
-                places.append(from_s + share * (end_s - from_s))
-            else:
-                places.append(from_s)
-        return places
+        """The positions from which on each token of the text counts as heard, if the piece ends, or
+        is expected to end, at `end_s`. They never fall."""
+        known = (self.start_s, len(self.words), end_s, self.end_s)
+        if self._placed != known:
+            self._placed, self._places = known, self._place(end_s)
+        return self._places
+
+    def _place(self, end_s: float) -> list[float]:
+        places: list[float] = []
+        others: list[TimedWord] = []
+        from_s, at = self.start_s, 0.0
+        for word in self.words:
+            if not word.text_end:
+                others.append(word)
+                continue
+            token = bisect_left(self._ends, word.text_end)
+            begin, end = self._spans[token]
+            if token >= len(places):
+                tokens = range(len(places), token)
+                until_s = max(word.start_s, from_s)
+                places += self._between(tokens, others, (from_s, until_s), (at, begin))
+                places.append(word.half_s)
+            others, from_s, at = [], word.end_s, end
+        tokens = range(len(places), len(self._ends))
+        if others:
+            end_s = max(end_s, others[-1].end_s)
+        if self.end_s is None:
+            others = []  # there may be more of them
+        places += self._between(tokens, others, (from_s, end_s), (at, self.length))
+        return list(accumulate(places, max))
+
+    def _between(
+        self,
+        tokens: range,
+        others: list[TimedWord],
+        span_s: tuple[float, float],
+        span: tuple[float, float],
+    ) -> list[float]:
+        """The places of tokens that were not found; `others` are the words that were not."""
+        (from_s, until_s), (begin, end) = span_s, span
+        names = [self._names[token] for token in tokens]
+        if others and len(others) == sum(names) and max(names) == 1:
+            halves = (word.half_s for word in others)
+            return [next(halves) if name else from_s for name in names]
+        length_s = max(until_s - from_s, 0.0)
+        middles = (sum(self._spans[token]) / 2 for token in tokens)
+        return [from_s + (middle - begin) / (end - begin) * length_s for middle in middles]
 
     def heard(self, heard_s: float, end_s: float) -> str:
         """The text heard by `heard_s` if the piece ends, or is expected to end, at `end_s`."""
-        count = bisect_right(self.words, heard_s, key=_half_s)
-        last = self.words[count - 1] if count else None
-        if count < len(self.words):
-            return self.text[: last.text_end] if last else ""
-        # Behind the last timed word, or without any: in proportion to the characters left.
-        from_s, from_chars = (last.end_s, last.text_end) if last else (self.start_s, 0)
-        share = (heard_s - from_s) / (end_s - from_s) if end_s > from_s else heard_s >= from_s
-        chars = from_chars + (len(self.text) - from_chars) * min(max(share, 0.0), 1.0)
-        tokens = bisect_right(self._middles, chars)
-        return self.text[: max(from_chars, self._ends[tokens - 1] if tokens else 0)]
+        tokens = bisect_right(self.places(end_s), heard_s)
+        return self.text[: self._ends[tokens - 1]] if tokens else ""
 
 
-def _half_s(word: TimedWord) -> float:
-    return word.half_s
+def _spoken_chars(char: str) -> float:
+    return _SIGN_CHARS.get(char, _FIGURE_CHARS if char.isdigit() else 1.0)
+
+
+def _names(token: str) -> int:
+    """How many words it is when it is spoken: none, one, or more."""
+    figures = sum(char.isdigit() or char in _SIGN_CHARS for char in token)
+    return 2 if figures > 1 else 1 if figures or _letters(token) else 0
 
 
 def _start_s(piece: _Piece) -> float:
@@ -135,7 +200,7 @@ class SpokenText:
         piece = _Piece(text.strip(), start_s)
         self._pieces.append(piece)
         for word in self._loose:
-            piece.add(word.text, 2 * word.half_s - word.end_s, word.end_s)
+            piece.add(word.text, word.start_s, word.end_s)
         self._loose.clear()
         return len(self._pieces) - 1
 
@@ -155,7 +220,7 @@ class SpokenText:
             index = last if piece_index is None else min(piece_index, last)
             self._pieces[index].add(text, start_s, end_s)
         else:
-            self._loose.append(TimedWord(text, (start_s + end_s) / 2, end_s, 0))
+            self._loose.append(TimedWord(text, start_s, (start_s + end_s) / 2, end_s, 0))
 
     @property
     def whole(self) -> str:
@@ -196,7 +261,9 @@ class SpokenText:
     def _expected_end_s(self, piece: _Piece) -> float:
         if piece.end_s is not None:
             return piece.end_s
-        ended = [(len(p.text), p.end_s - p.start_s) for p in self._pieces if p.end_s is not None]
+        ended = [(p.length, p.end_s - p.start_s) for p in self._pieces if p.end_s is not None]
         length_s = sum(seconds for _, seconds in ended)
-        chars_per_s = sum(chars for chars, _ in ended) / length_s if length_s > 0 else _CHARS_PER_S
-        return piece.start_s + len(piece.text) / max(chars_per_s, 1.0)
+        chars_per_s = (
+            sum(length for length, _ in ended) / length_s if length_s > 0 else _CHARS_PER_S
+        )
+        return piece.start_s + piece.length / max(chars_per_s, 1.0)
