@@ -21,6 +21,7 @@ def test_the_defaults_refuse() -> None:
     assert [(cap.count, cap.period_s / 86_400) for cap in rules.caps] == [(3, 1), (7, 7)]
     assert ComplianceSettings().colleague_numbers == frozenset()
     assert ComplianceSettings().more_opt_out_phrases == ()
+    assert ComplianceSettings().listened_languages == ("en", "es", "fr", "de", "pt")
     assert discloses(ComplianceSettings().opening)
 
 
@@ -33,6 +34,7 @@ def test_what_is_set() -> None:
         "COMPLIANCE_DISCLOSURE": "голосовой помощник",
         "COMPLIANCE_COLLEAGUES": "+1 (555) 123-4567, +442079460123",
         "COMPLIANCE_OPT_OUT_PHRASES": "nicht mehr anrufen, ne m'appelez plus",
+        "COMPLIANCE_OPT_OUT_LANGUAGES": "ES, en, es,",
         "AUDIT_KEY": "hunter2",
     }
     loaded = load_settings(env, None).settings.compliance
@@ -43,6 +45,7 @@ def test_what_is_set() -> None:
     assert loaded.rules.disclosure == "голосовой помощник"
     assert loaded.colleague_numbers == {"+15551234567", "+442079460123"}
     assert loaded.more_opt_out_phrases == ("nicht mehr anrufen", "ne m'appelez plus")
+    assert loaded.listened_languages == ("es", "en")
     assert "hunter2" not in repr(loaded)
 
 
@@ -56,6 +59,7 @@ def test_what_is_set() -> None:
         ("COMPLIANCE_DISCLOSURE", "(AI", "a regular expression"),
         ("COMPLIANCE_COLLEAGUES", "Bob", "phone numbers in international form"),
         ("COMPLIANCE_COLLEAGUES", "+0123456789", "phone numbers in international form"),
+        ("COMPLIANCE_OPT_OUT_LANGUAGES", "en, klingon", "languages of en, es, fr, de, pt"),
         ("COMPLIANCE_OPENING", "...", "text with at least one letter or digit"),
     ],
 )

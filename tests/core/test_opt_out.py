@@ -344,10 +344,11 @@ def test_the_words_that_were_found(said: str, words: str) -> None:
 
 def test_phrases_of_other_languages() -> None:
     more = ("rufen Sie mich nicht mehr an", "ne m'appelez plus", " ")
-    assert opt_out_phrase("Bitte, rufen Sie mich nicht mehr an!", more) == more[0].lower()
-    assert opt_out_phrase("Ne m’appelez plus.", more) == more[1]
-    assert opt_out_phrase("Rufen Sie mich nicht mehr am Montag an", more) is None
-    assert opt_out_phrase("Bitte, rufen Sie mich nicht mehr an!") is None
+    assert opt_out_phrase("Bitte, rufen Sie mich nicht mehr an!", more, ()) == more[0].lower()
+    assert opt_out_phrase("Ne m’appelez plus.", more, ()) == more[1]
+    assert opt_out_phrase("Rufen Sie mich nicht mehr am Montag an", more, ()) is None
+    assert opt_out_phrase("Bitte, rufen Sie mich nicht mehr an!", (), ()) is None
+    assert opt_out_phrase("Bel mij niet meer!", ["bel mij niet meer"]) == "bel mij niet meer"
 
 
 #: What people say around it, ended by a stop: none of it asks for anything.

@@ -10,6 +10,7 @@ from vantum.config.base import Secret, setting
 from vantum.core.calling_hours import CallingHours, parse_holidays, parse_hours
 from vantum.core.dial_policy import DialRules, parse_caps
 from vantum.core.disclosure import DEFAULT_DISCLOSURE
+from vantum.core.opt_out import LANGUAGES, parse_languages
 
 
 @frozen
@@ -68,9 +69,15 @@ class ComplianceSettings:
     )
     opt_out_phrases: str = setting(
         "",
-        "Further phrases by which somebody asks not to be called again, comma-separated; English "
-        "ones are built in.",
+        "Further phrases by which somebody asks not to be called again, comma-separated, for other "
+        "languages than the built-in ones.",
         env="COMPLIANCE_OPT_OUT_PHRASES",
+    )
+    opt_out_languages: str = setting(
+        ", ".join(LANGUAGES),
+        "The languages whose built-in phrases count, comma-separated; empty: none.",
+        env="COMPLIANCE_OPT_OUT_LANGUAGES",
+        form="opt_out_languages",
     )
     opt_out_reply: str = setting(
         "I'm sorry for the disturbance. I have taken your number off our list, and we won't call "
@@ -129,6 +136,11 @@ class ComplianceSettings:
     def more_opt_out_phrases(self) -> tuple[str, ...]:
         """In order."""
         return _listed(self.opt_out_phrases)
+
+    @property
+    def listened_languages(self) -> tuple[str, ...]:
+        """Those whose built-in phrases count."""
+        return parse_languages(self.opt_out_languages)
 
     def audit_path(self, database: Path) -> Path:
         """The audit log's file, given the database's."""

@@ -33,6 +33,7 @@ _FORMS: Final = {
     "countries": 'ISO codes of countries, comma-separated, such as "US, CA"',
     "destinations": 'names with numbers, such as "sales=+12125550123, support=+12125550124"',
     "numbers": "phone numbers in international form, such as +12125550123, comma-separated",
+    "opt_out_languages": "languages of en, es, fr, de, pt, comma-separated",
     "pattern": "a regular expression",
     "phone_tools": "auto or of send_digits, transfer, schedule_callback, do_not_call",
 }

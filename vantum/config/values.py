@@ -16,6 +16,7 @@ from vantum.core.calling_hours import parse_holidays, parse_hours
 from vantum.core.cost import parse_rates
 from vantum.core.dial_policy import parse_caps
 from vantum.core.markers import marker_grammar
+from vantum.core.opt_out import parse_languages
 
 _TRUE: Final = {"true", "yes", "on", "1"}
 _FALSE: Final = {"false", "no", "off", "0"}
@@ -162,6 +163,7 @@ _READ_BY: Final[dict[str, Callable[[str], object]]] = {
     "countries": _countries,
     "destinations": parse_destinations,
     "numbers": _numbers,
+    "opt_out_languages": parse_languages,
     "pattern": re.compile,
     "phone_tools": parse_phone_tools,
 }

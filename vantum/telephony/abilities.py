@@ -47,7 +47,13 @@ class Abilities:
         rules = settings.compliance
         return cls(
             settings,
-            OptOuts(compliance, calls.nursery, rules.opt_out_reply, rules.more_opt_out_phrases),
+            OptOuts(
+                compliance,
+                calls.nursery,
+                rules.opt_out_reply,
+                rules.more_opt_out_phrases,
+                rules.listened_languages,
+            ),
             Callbacks(database, now_s, new_id=calls.means.new_id),
             Transfers(settings.twilio, settings.transfer, calls),
             now_s,

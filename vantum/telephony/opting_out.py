@@ -14,7 +14,7 @@ import trio
 from attrs import define
 
 from vantum.core.decisions import Announce
-from vantum.core.opt_out import opt_out_phrase
+from vantum.core.opt_out import LANGUAGES, opt_out_phrase
 from vantum.errors import VantumError
 from vantum.observe.logs import get_log
 from vantum.telephony.live import LiveCall
@@ -44,17 +44,18 @@ def other_party(record: CallRecord) -> str:
 
 @define(eq=False)
 class OptOuts:
-    """Opt-outs of all calls. `nursery` outlives the calls; `reply` is what is said to them, and
-    `phrases` are those that count besides the built-in ones."""
+    """Opt-outs of all calls. `nursery` outlives the calls; `reply` is what is said to them,
+    `phrases` are those that count besides the built-in ones of `languages`."""
 
     do_not_call: DoNotCall
     nursery: trio.Nursery
     reply: str
     phrases: tuple[str, ...] = ()
+    languages: tuple[str, ...] = LANGUAGES
 
     def overhear(self, live: LiveCall, text: str) -> Announce | None:
         """What is to be said to somebody who has said this, if he asks not to be called."""
-        phrase = opt_out_phrase(text, self.phrases)
+        phrase = opt_out_phrase(text, self.phrases, self.languages)
         if phrase is None:
             return None
         self.begin(live, f"said: {phrase}")
