@@ -20,6 +20,11 @@ class Place:
     _held_back: set[Place]
     _freed: Callable[[], None]
 
+    @property
+    def is_held(self) -> bool:
+        """Whether it is still held back."""
+        return self in self._held_back
+
     def release(self) -> None:
         """Give it back, unless the session has taken it."""
         self._held_back.discard(self)

@@ -25,7 +25,8 @@ _IMPORTS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         "twilio.base.exceptions": ("TwilioException",),
     },
     "telephony/transfer_twiml.py": {"twilio.twiml.voice_response": ("Dial", "VoiceResponse")},
-    "telephony/webhooks.py": {"twilio.twiml.voice_response": ("Connect", "VoiceResponse")},
+    "telephony/invitations.py": {"twilio.twiml.voice_response": ("Connect", "VoiceResponse")},
+    "telephony/webhooks.py": {"twilio.twiml.voice_response": ("VoiceResponse",)},
 }
 #: Anybody may check and make signatures.
 _HARMLESS: Final = "twilio.request_validator"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import attrs
 import hypothesis.strategies as st
@@ -57,12 +58,25 @@ def test_a_token_expires() -> None:
         tokens.redeem(late, attrs.evolve(CALL, call_sid="CA2"))
 
 
-@pytest.mark.parametrize("field", ["call_sid", "account_sid", "caller", "called"])
+@pytest.mark.parametrize("field", ["call_sid", "account_sid", "caller", "called", "stream_number"])
 def test_a_token_is_bound_to_all_that_is_known_of_the_call(field: str) -> None:
     tokens = some_tokens()
     token = tokens.issue(CALL)
+    other: Any = 2 if field == "stream_number" else "other"
     with pytest.raises(TokenRefused, match="not of this call"):
-        tokens.redeem(token, attrs.evolve(CALL, **{field: "other"}))
+        tokens.redeem(token, attrs.evolve(CALL, **{field: other}))
+
+
+def test_a_call_that_comes_back_has_one_more_stream() -> None:
+    tokens = some_tokens()
+    back = attrs.evolve(CALL, stream_number=2)
+    first, one, another = tokens.issue(CALL), tokens.issue(back), tokens.issue(back)
+    tokens.redeem(first, CALL)
+    with pytest.raises(TokenRefused, match="not of this call"):
+        tokens.redeem(first, back)
+    tokens.redeem(one, back)
+    with pytest.raises(TokenRefused, match="has had its stream"):
+        tokens.redeem(another, back)
 
 
 def test_another_secret_signs_other_tokens() -> None:

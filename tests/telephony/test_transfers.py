@@ -248,49 +248,6 @@ async def test_a_blind_transfer_is_announced_and_dialled_by_twilio(autojump_cloc
         assert office.is_idle()
 
 
-@pytest.mark.parametrize("inbound", [False, True])
-@pytest.mark.parametrize(
-    ("colleague", "why"),
-    [
-        (Busy(), "the line was busy"),
-        (NoAnswer(), "nobody answered"),
-        (Failed(), "it could not be put through"),
-    ],
-)
-async def test_a_blind_transfer_to_nobody_is_told_and_recorded(
-    autojump_clock: Clock, colleague: Persona, why: str, inbound: bool
-) -> None:
-    text = "I am sorry, nobody could take your call. Goodbye."
-    async with office_with(colleague, mode="blind", unreached_text=text) as office:
-        if inbound:
-            ringing = office.twilio.ring("https://server.test/twilio/voice", CALLEE)
-            await ringing.until("in-progress")
-            (live,) = office.calls.all_live
-            record = await office.calls.wait(live.id)
-        else:
-            record = await office.call()
-        caller, _ = legs(office)
-        assert record.outcome == "talked"
-        assert record.ended_because == f"transferred to sales: {why}"
-        assert office.is_idle()
-        await caller.over.wait()
-        assert not caller.problems
-        (told_s,) = [w.at_s for w in office.twilio.webhooks if w.url.endswith("/dialled")]
-        assert caller.ended_s is not None
-        assert caller.ended_s - told_s > 2, "it was said"
-
-
-async def test_a_caller_who_does_not_wait_for_the_colleague(autojump_clock: Clock) -> None:
-    callee = Person((Pause(16), HangUp()), rings_s=3)
-    async with office_with(
-        Person(rings_s=100), callee=callee, mode="blind", ring_timeout_ms=60_000
-    ) as office:
-        record = await office.call()
-        assert record.outcome == "talked"
-        assert record.ended_because.startswith("transferred to sales: ")
-        assert office.is_idle()
-
-
 def test_what_is_said_to_who_was_not_connected() -> None:
     assert transfer_twiml.hang_up("Sorry.", "en-GB") == (
         '<?xml version="1.0" encoding="UTF-8"?><Response>'

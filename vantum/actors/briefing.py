@@ -46,7 +46,8 @@ class Briefing:
             call.log.info("prompt variant", variant=variant.name)
         script, how = prompts.script, prompts.script_moves
         by_tool = how == "tool" or (how == "auto" and call.provider_names["llm"] == "openai")
-        return cls(call, variant, None if script is None else script.begin(), by_tool)
+        place = None if script is None else script.begin()
+        return cls(call, variant, place if call.past is None else call.past.place, by_tool)
 
     @property
     def stage(self) -> str | None:

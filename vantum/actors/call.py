@@ -12,8 +12,10 @@ from structlog.typing import FilteringBoundLogger
 from vantum.config import Settings
 from vantum.core.decisions import Announce, Event
 from vantum.core.events import Played, Prospect, ServerMessage
+from vantum.core.history import History
+from vantum.core.scripts import ScriptState
 from vantum.core.tokens import CountTokens, estimate_tokens
-from vantum.core.tools import Tool
+from vantum.core.tools import Memory, Tool
 from vantum.ports import (
     LanguageModel,
     SpeechToTextProvider,
@@ -63,6 +65,19 @@ def _nothing_to_say(text: str) -> None:
 
 
 @frozen
+class Past:
+    """What an earlier session of the same call leaves to the next one, which goes on with it: all
+    that was said and heard, where the call stands in its script, and what was noted.
+
+    The earlier session must be over: the next one writes into the same `history` and `memory`.
+    """
+
+    history: History
+    place: ScriptState | None
+    memory: Memory
+
+
+@frozen
 class Call:
     """One call: who is speaking with what. Holds no state, but its `codec` may.
 
@@ -72,6 +87,7 @@ class Call:
     `overhear` is told what the user has said of his turn so far, with each final transcript and
     before anything is answered; what it gives is said instead of the model's answer. It must be
     quick.
+    `past`: this session goes on with a call that has had one before.
     `activity` and `detector` help to tell when a turn is over, if this machine has them.
     `new_id` makes UUIDv7 strings and `wall_ms` tells the time of day in milliseconds since 1970;
     both come from outside so that the same seed gives the same call.
@@ -94,6 +110,7 @@ class Call:
     tools: tuple[Tool, ...] = ()
     tool_threads: trio.CapacityLimiter | None = None
     overhear: Callable[[str], Announce | None] = _nothing_to_say
+    past: Past | None = None
 
     @property
     def has_detector(self) -> bool:

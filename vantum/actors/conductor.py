@@ -13,7 +13,7 @@ from attrs import define, evolve, frozen
 
 from vantum.actors.answering import Answering
 from vantum.actors.briefing import Briefing
-from vantum.actors.call import Call, Goodbye, Inbox, Outgoing
+from vantum.actors.call import Call, Goodbye, Inbox, Outgoing, Past
 from vantum.actors.lane import AudioLane
 from vantum.actors.latencies import Latencies
 from vantum.actors.player import Arrived
@@ -129,10 +129,14 @@ class Conductor:
     ) -> Conductor:
         """The conductor of a new call. `out_rx` only serves to take audio back from the queue."""
         llm, latencies = call.settings.llm, Latencies(call, turns=TurnMarks(orders.lane.handed))
-        history = History(
-            max_messages=llm.max_messages,
-            max_context_tokens=llm.max_context_tokens,
-            count=call.count_tokens,
+        history = (
+            call.past.history
+            if call.past is not None
+            else History(
+                max_messages=llm.max_messages,
+                max_context_tokens=llm.max_context_tokens,
+                count=call.count_tokens,
+            )
         )
         briefing, summarising = Briefing.of(call), Summarising(call, nursery, history)
         answering = Answering(
@@ -181,6 +185,12 @@ class Conductor:
     def facts(self) -> dict[str, str]:
         """What the agent has noted of the person on the line, by name (the tool `remember`)."""
         return dict(self.answering.toolbox.memory.facts)
+
+    @property
+    def past(self) -> Past:
+        """What a further session of this call goes on with, once this one is over."""
+        answering = self.answering
+        return Past(answering.history, answering.briefing.place, answering.toolbox.memory)
 
     @property
     def variant(self) -> str | None:

@@ -108,6 +108,8 @@ class Toolbox:
         settings = call.settings.tools
         threads = call.tool_threads or trio.CapacityLimiter(settings.max_threads)
         box = cls(call.session_id, settings, threads, call.log)
+        if call.past is not None:
+            box.memory = call.past.memory
         names = settings.built_in_names
         if names is None:
             takes_tools = call.tools or is_openai(call.settings.openai.base_url)

@@ -45,7 +45,8 @@ class TransferSettings:
     mode: Literal["warm", "blind"] = setting(
         "warm",
         "`warm`: the colleague is called first, hears a summary and presses 1, while the caller "
-        "goes on talking with the agent; `blind`: the caller is put through at once.",
+        "goes on talking with the agent; `blind`: the caller is put through at once, and comes "
+        "back to the agent if nobody takes the call.",
         env="TRANSFER_MODE",
         choices=("warm", "blind"),
     )
@@ -82,15 +83,17 @@ class TransferSettings:
     )
     unavailable_text: str = setting(
         "I'm sorry, nobody could take your call just now. How else can I help you?",
-        "Said when no colleague has taken the call, if the caller was talking meanwhile; else the "
-        "agent says it in its own words.",
+        "Said when no colleague has taken the call: to a caller who comes back to the agent from a "
+        "blind transfer, or who was talking while a colleague was asked; else the agent says it in "
+        "its own words.",
         env="TRANSFER_UNAVAILABLE_TEXT",
         form="spoken",
     )
 
     unreached_text: str = setting(
         "I'm sorry, nobody could take your call just now. Please try again later. Goodbye.",
-        "Said by Twilio's own voice when a blind transfer has reached nobody; then the call ends.",
+        "Said by Twilio's own voice when a blind transfer has reached nobody and the caller cannot "
+        "come back to the agent, because the server goes down or is full; then the call ends.",
         env="TRANSFER_UNREACHED_TEXT",
         form="spoken",
     )

@@ -18,6 +18,7 @@ from vantum.core.tools import Tool
 from vantum.storage.database import Database
 from vantum.telephony.callbacks import Callbacks
 from vantum.telephony.calls import Calls
+from vantum.telephony.invitations import Invitations
 from vantum.telephony.live import LiveCall
 from vantum.telephony.opting_out import OptOuts
 from vantum.telephony.phone_tools import SEND_DIGITS, do_not_call, schedule_callback, transfer
@@ -41,6 +42,7 @@ class Abilities:
         calls: Calls,
         compliance: Compliance,
         database: Database,
+        invitations: Invitations,
         now_s: Callable[[], float],
     ) -> Abilities:
         """Those that the settings ask for."""
@@ -55,7 +57,7 @@ class Abilities:
                 rules.listened_languages,
             ),
             Callbacks(database, now_s, new_id=calls.means.new_id),
-            Transfers(settings.twilio, settings.transfer, calls),
+            Transfers(settings.twilio, settings.transfer, calls, invitations),
             now_s,
         )
 

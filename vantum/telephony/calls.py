@@ -319,6 +319,18 @@ class Calls:
             raise NoLine("the server has no place for one more session")
         return place
 
+    def keep_place(self, live: LiveCall) -> bool:
+        """Hold a place back for the next session of a call; False: there is none, or there are to
+        be no further sessions."""
+        if self.lines.closed or live.progress.is_over:
+            return False
+        if live.place is None or not live.place.is_held:
+            try:
+                live.place = self.reserve()
+            except NoLine:
+                return False
+        return True
+
     def drain(self) -> None:
         """No further calls; those that ring are given up. The others end with their sessions."""
         self.lines.closed = True

@@ -24,6 +24,7 @@ from vantum.storage.database import IN_MEMORY, Database, open_database
 from vantum.telephony import callbacks, records
 from vantum.telephony.abilities import Abilities
 from vantum.telephony.calls import Calls, Means, Places
+from vantum.telephony.invitations import Invitations
 from vantum.telephony.news import Elsewhere, parse_news
 from vantum.telephony.phone import Phone, has_phone, missing_for_rest, new_phone, no_phone
 from vantum.telephony.records import CallRecords
@@ -115,7 +116,8 @@ async def open_desk(
         means = Means(settings, compliance, kept, carrier, missing, new_id, now_s)
         async with trio.open_nursery() as nursery:
             calls = Calls(means, nursery)
-            abilities = Abilities.of(settings, calls, compliance, database, now_s)
-            phone = new_phone(settings, calls, abilities, now_s=now_s)
+            invitations = Invitations.of(settings.twilio, label, now_s)
+            abilities = Abilities.of(settings, calls, compliance, database, invitations, now_s)
+            phone = new_phone(settings, calls, abilities, invitations)
             yield Desk(phone, calls, compliance, database, abilities)
             nursery.cancel_scope.cancel()

@@ -210,13 +210,20 @@ def _dial_of(calls: Calls, live: LiveCall) -> Dial:
 async def _until_ending(calls: Calls, live: LiveCall) -> None:
     twilio = calls.means.settings.twilio
     began_s, answered_s = trio.current_time(), None
+    comeback, back_s = live.comeback, began_s
     while not live.is_ending:
         if live.progress.was_answered and answered_s is None:
             answered_s = trio.current_time()
+        if live.comeback != comeback:
+            comeback, back_s = live.comeback, trio.current_time()
         if answered_s is None and live.record.direction == "outbound":
             limit_s = began_s + twilio.ring_timeout_ms / 1000 + _MARGIN_S
         elif not live.had_session:
             limit_s = (answered_s or began_s) + twilio.token_lifetime_ms / 1000
+        elif comeback is not None:
+            # Whoever is still there is asked for at once; his stream then has its own time.
+            is_invited = comeback.is_invited
+            limit_s = back_s + (twilio.token_lifetime_ms / 1000 if is_invited else _MARGIN_S)
         else:
             limit_s = (answered_s or began_s) + twilio.max_call_ms / 1000 + _MARGIN_S
         if not await _heed_verdict(calls, live):
@@ -227,7 +234,9 @@ async def _until_ending(calls: Calls, live: LiveCall) -> None:
 
 
 def _over_the_limit(live: LiveCall) -> None:
-    if live.had_session:
+    if live.comeback is not None:
+        live.hang_up("they did not come back to the agent")
+    elif live.had_session:
         live.hang_up("the longest time for a call is over")
     elif live.progress.was_answered or live.record.direction == "inbound":
         live.hang_up("its media stream did not begin")
@@ -241,8 +250,8 @@ async def _heed_verdict(calls: Calls, live: LiveCall) -> bool:
     """What machine detection found is acted upon, once; False: there is nothing to do."""
     twilio = calls.means.settings.twilio
     match live.progress.answered_by:
-        case _ if live.handed_over:
-            return False  # somebody has taken the call: a person was there
+        case _ if live.is_a_persons:
+            return False
         case "machine" if live.voicemail:
             if live.message_begun or live.conductor is None:
                 return False

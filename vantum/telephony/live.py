@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import attrs
 import trio
-from attrs import Factory, define, field
+from attrs import Factory, define, field, frozen
 
+from vantum.actors.call import Past
 from vantum.actors.conductor import Conductor
 from vantum.compliance.permit import DialPermit
 from vantum.core.call_status import CallStatus, Outcome, Progress, outcome_of
@@ -26,6 +27,15 @@ if TYPE_CHECKING:
 #: How a session says that its client ended it, or just went; in a phone call that is the other
 #: party, and which of the two comes first is chance.
 _ENDED_THERE = ("call ended by the client", "the connection is gone")
+
+
+@frozen
+class Comeback:
+    """A call on its way back to the agent, because of `why`. `is_invited`: the telephone company
+    has asked what to do, and was told where the agent is."""
+
+    why: str
+    is_invited: bool = False
 
 
 @define(eq=False)
@@ -48,6 +58,12 @@ class LiveCall:
     noted: Outcome | None = None
     #: Another party has the call: the end of our session is not its end.
     handed_over: bool = field(default=False, init=False)
+    #: It may come back, if that party is not reached: a place is kept for its next session.
+    may_return: bool = field(default=False, init=False)
+    #: That party was not reached, and the next session has not begun yet.
+    comeback: Comeback | None = field(default=None, init=False)
+    #: Of the stream that is there, or is awaited: from 1.
+    stream_number: int = field(default=1, init=False)
     #: Calls to colleagues for its sake, by their SID: whom, and how far each has come.
     legs: dict[str, tuple[str, Progress]] = field(factory=dict, init=False)
     progress: Progress = field(factory=Progress, init=False)
@@ -62,6 +78,9 @@ class LiveCall:
     _transcript: Transcript = field(init=False)
     _session_s: float = field(default=0.0, init=False)
     _session_began_s: float = field(default=0.0, init=False)
+    _session_ended_s: float = field(default=0.0, init=False)
+    _noted_before: Outcome | None = field(default=None, init=False)
+    _was_away: bool = field(default=False, init=False)
     _news: trio.Event = field(default=Factory(trio.Event), init=False)
 
     @_transcript.default
@@ -89,8 +108,20 @@ class LiveCall:
         return (
             self.progress.is_over
             or bool(self.hang_up_because)
-            or (self.session_is_over and not self.handed_over)
+            or (self.session_is_over and not self.handed_over and self.comeback is None)
         )
+
+    @property
+    def is_a_persons(self) -> bool:
+        """Whether a person was there, whatever machine detection says: he was put through."""
+        return self.handed_over or self._was_away
+
+    @property
+    def past(self) -> Past | None:
+        """What its next session goes on with; None: it has had none, or has one."""
+        if self._last is None or self.conductor is not None:
+            return None
+        return self._last.past
 
     # ------------------------------------------------------------ news
 
@@ -107,7 +138,7 @@ class LiveCall:
         """Nobody says that it is over, but all that there was of it here has ended."""
         answered_s, duration_s = self.progress.answered_s, None
         if answered_s is not None and self.session_is_over:
-            duration_s = max(0.0, self._session_began_s + self._session_s - answered_s)
+            duration_s = max(0.0, self._session_ended_s - answered_s)
         self.told("canceled" if answered_s is None else "completed", duration_s=duration_s)
 
     def judged(self, answered_by: str) -> None:
@@ -123,6 +154,10 @@ class LiveCall:
     def session_began(self, conductor: Conductor) -> None:
         """Its stream is there."""
         self.conductor = self._last = conductor
+        if self.comeback is not None:
+            self.comeback = None
+            # Why the session before has ended is no end of the call.
+            self._change(attrs.evolve(self.record, ended_because=""))
         self._session_began_s = self.now_s()
         session_id = conductor.call.session_id
         self._change(attrs.evolve(self.record, session_id=session_id))
@@ -131,7 +166,8 @@ class LiveCall:
     def session_ended(self) -> None:
         """Its stream is gone."""
         if self.conductor is not None:
-            self._session_s = self.now_s() - self._session_began_s
+            self._session_ended_s = self.now_s()
+            self._session_s += self._session_ended_s - self._session_began_s
             because = self.conductor.ended_because
             self._because("the other party hung up" if because in _ENDED_THERE else because)
             self.conductor = None
@@ -142,17 +178,45 @@ class LiveCall:
         if self.noted != "opted_out":
             self.noted = outcome
 
-    def hand_over(self, because: str) -> None:
+    def hand_over(self, because: str, *, may_return: bool = False) -> None:
         """The call goes on without us: right before `Carrier.redirect`. Somebody must then tell of
-        its end (`told`), if the telephone company does not. `because`: why our part is over."""
+        its end (`told`), if the telephone company does not, or that it comes back (`not_taken`).
+        `because`: why our part is over."""
         self.handed_over = True
+        self.may_return, self._noted_before = may_return, self.noted
         self._because(because)
+        self.note("transferred")
+
+    def keep(self) -> None:
+        """It was not handed over after all."""
+        self.handed_over = self.may_return = False
+        self._unnote()
+
+    def taken(self) -> None:
+        """The party to whom it was handed over is there: it does not come back."""
+        if self.may_return and self.comeback is None:
+            self.may_return = False
+            if self.place is not None:
+                self.place.release()
 
     def not_taken(self, why: str) -> None:
-        """The party to whom it was handed over was not reached: it was no transfer."""
-        self.note("talked")
+        """The party to whom it was handed over was not reached: it was no transfer. The call comes
+        back, unless it ends."""
+        self.handed_over, self._was_away, self.comeback = False, True, Comeback(why)
+        self.stream_number += 1
+        self._unnote()
         because = f"{self.record.ended_because}: {why}"
         self._change(attrs.evolve(self.record, ended_because=because))
+
+    def invited(self) -> None:
+        """The telephone company was told to bring it back: its stream is to come."""
+        if self.comeback is not None:
+            self.comeback = attrs.evolve(self.comeback, is_invited=True)
+            self._tell()
+
+    def _unnote(self) -> None:
+        if self.noted == "transferred":
+            self.noted = self._noted_before
 
     def told_of_leg(
         self, call_sid: str, number: str, status: CallStatus, *, duration_s: float | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -14,9 +14,9 @@ from vantum.errors import ConfigError
 from vantum.telephony.abilities import Abilities
 from vantum.telephony.api import CallsApi
 from vantum.telephony.calls import Calls
+from vantum.telephony.invitations import STREAM_PATH, Invitations
 from vantum.telephony.streams import Streams
-from vantum.telephony.tokens import StreamTokens
-from vantum.telephony.webhooks import STREAM_PATH, VOICE_PATH, Webhooks
+from vantum.telephony.webhooks import VOICE_PATH, Webhooks
 
 if TYPE_CHECKING:
     from vantum.server import Door
@@ -80,21 +80,15 @@ def missing_for_rest(settings: Settings) -> str:
 
 
 def new_phone(
-    settings: Settings,
-    calls: Calls,
-    abilities: Abilities,
-    *,
-    now_s: Callable[[], float],
+    settings: Settings, calls: Calls, abilities: Abilities, invitations: Invitations
 ) -> Phone:
-    """The phone of a server whose calls these are. `now_s` is the time of day, in seconds."""
+    """The phone of a server whose calls these are."""
     twilio = settings.twilio
-    secret = (twilio.stream_secret or twilio.auth_token).reveal()
-    tokens = StreamTokens(secret, twilio.token_lifetime_ms / 1000, now_s)
-    webhooks = Webhooks(twilio, tokens, calls)
-    streams = Streams(twilio, tokens, calls, abilities.equip)
+    webhooks = Webhooks(twilio, invitations, calls)
+    streams = Streams(twilio, invitations.tokens, calls, abilities.equip)
     where = twilio.public_url.rstrip("/") or "http(s)://where-Twilio-reaches-this"
     return Phone(
         (*webhooks.routes, *abilities.routes, *CallsApi(calls).routes),
-        {STREAM_PATH: streams.serve, webhooks.stream_path: streams.serve},
+        {STREAM_PATH: streams.serve, invitations.stream_path: streams.serve},
         f"  phone rings at POST {where}{VOICE_PATH}",
     )

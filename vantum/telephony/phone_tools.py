@@ -16,7 +16,9 @@ from vantum.observe.logs import get_log
 from vantum.telephony.callbacks import Callbacks
 from vantum.telephony.live import LiveCall
 from vantum.telephony.opting_out import REASON, OptOuts, other_party
-from vantum.telephony.transfers import SPOKEN_S, Asked, Decision, TransferFailed, Transfers
+from vantum.telephony.passing import TransferFailed
+from vantum.telephony.put_through import TOOL as TRANSFER
+from vantum.telephony.transfers import SPOKEN_S, Asked, Decision, Transfers
 
 #: A text of ours waits so long for a pause of the agent's.
 _GAP_S: Final = 10.0
@@ -131,7 +133,7 @@ def transfer(transfers: Transfers, live: LiveCall) -> Tool:
         return make_tool(
             _blind(transfers, live),
             effect="irreversible",
-            name="transfer",
+            name=TRANSFER,
             filler="",
             needs_reply=False,
             timeout_s=60.0,
@@ -141,7 +143,7 @@ def transfer(transfers: Transfers, live: LiveCall) -> Tool:
     return make_tool(
         _warm(transfers, live),
         effect="irreversible",
-        name="transfer",
+        name=TRANSFER,
         filler=settings.waiting_text,
         timeout_s=waits_s + SPOKEN_S + _HEARD_S + 2 * _GAP_S,
     )
@@ -163,7 +165,8 @@ def _blind(transfers: Transfers, live: LiveCall) -> Callable[..., object]:
 
     async def tool(context: ToolContext, to: Annotated[str, names]) -> str:
         """Pass the call to a colleague of ours, at once: the person is told for you that they are
-        put through, and your part of the call is over."""
+        put through, and your part of the call is over. If the colleague is not reached, they come
+        back to you."""
         name, line = _checked(transfers, live, to), context.line
         await line.say(settings.connect_text)
         with trio.move_on_after(_HEARD_S):
@@ -171,7 +174,7 @@ def _blind(transfers: Transfers, live: LiveCall) -> Callable[..., object]:
         if line.is_cut or line.is_over:
             raise ToolError("not transferred: they interrupted")
         try:
-            await transfers.put_through(live, name)
+            await transfers.blind.begin(live, name)
         except TransferFailed as error:
             raise ToolError(str(error)) from None
         return f"They are being connected with {name}."

@@ -15,6 +15,7 @@ from attrs import frozen
 from structlog.contextvars import bound_contextvars
 
 from vantum.actors.call import Call
+from vantum.actors.conductor import Conductor
 from vantum.config import PlayoutSettings, Settings
 from vantum.config.telephony import TwilioSettings
 from vantum.core.events import InputOptions
@@ -22,6 +23,7 @@ from vantum.http import ReplayStream
 from vantum.observe.logs import get_log
 from vantum.telephony.calls import Calls, prospect_of
 from vantum.telephony.live import LiveCall
+from vantum.telephony.put_through import remember_return
 from vantum.telephony.tokens import CallData, StreamTokens, TokenRefused
 from vantum.websocket import WebSocket, accept
 from vantum.wire.fields import ProtocolError
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
 _MAX_MESSAGE_BYTES = 65_536
 #: What a stalled network held back comes in one burst: ten seconds of frames are no attack.
 _MESSAGES_PER_S = 500
+
+#: A session whose stream has ended is over in so long, with what its tools have begun.
+_GIVEN_UP_S = 10.0
 
 _log = get_log("phone")
 
@@ -81,24 +86,32 @@ class Streams:
             said.get("to", ""),
             said.get("call", ""),
         )
+        live = self.calls.live(data.call_id)
+        if live is not None:
+            data = attrs.evolve(data, stream_number=live.stream_number)
         with bound_contextvars(call=start.call_sid):
             try:
                 if self.settings.account_sid not in ("", start.account_sid):
                     raise TokenRefused("the call is another account's")
                 self.tokens.redeem(said.get("token", ""), data)
-                live = self.calls.live(data.call_id)
                 if live is None or live.is_ending:
                     raise TokenRefused("the call is over")
+                if not await _is_free(live):
+                    raise TokenRefused("the call's stream before has not ended")
             except TokenRefused as error:
                 await self._refuse(server, socket, str(error))
                 return
             await self._hold(server, socket, start, live)
 
     async def _hold(self, server: Server, socket: WebSocket, start: Start, live: LiveCall) -> None:
-        session_id, language = server.new_id(), self.settings.language
+        # A call that comes back goes on: it is the same session to whoever reads of it.
+        session_id = live.record.session_id or server.new_id()
+        language, past = self.settings.language, live.past
         codec = PhoneCodec(start, InputOptions(RATE_HZ, language=language, turn_detection="auto"))
 
         def new_call() -> Call:
+            if past is not None and live.comeback is not None:
+                remember_return(past, live.comeback.why, at_ms=server.wall_ms())
             record = live.record
             about = {
                 "callSid": record.sid,
@@ -113,18 +126,25 @@ class Streams:
                 prospect_of(server.known_of(about), live.order),
                 phone_settings(server.settings, live),
             )
-            return self.equip(live, call)
+            return attrs.evolve(self.equip(live, call), past=past)
+
+        begun = False
+
+        def began(conductor: Conductor) -> None:
+            nonlocal begun
+            begun = True
+            live.session_began(conductor)
 
         try:
-            held = await server.hold(
-                socket, session_id, new_call, place=live.place, began=live.session_began
-            )
+            held = await server.hold(socket, session_id, new_call, place=live.place, began=began)
         finally:
             live.session_ended()
+            if live.may_return:
+                self.calls.keep_place(live)  # before anybody else can have it
         if not held:
             live.hang_up("there was no place for its session")
             await self._refuse(server, socket, "at capacity", 1013)
-        elif not live.had_session:
+        elif not begun:
             live.hang_up("its session failed")
         if codec.order.lost:
             _log.info("frames were lost on the way", frames=codec.order.lost)
@@ -147,7 +167,11 @@ def phone_settings(settings: Settings, live: LiveCall) -> Settings:
             settings.server, messages_per_s=max(settings.server.messages_per_s, _MESSAGES_PER_S)
         ),
     )
-    if live.permit is not None:
+    if live.comeback is not None:
+        back = settings.transfer.unavailable_text
+        turns = attrs.evolve(settings.turns, greeting=back, greeting_is_firm=False)
+        settings = attrs.evolve(settings, turns=turns)
+    elif live.permit is not None:
         # What the permit was given for is said and heard, though most people say "Hello?" into it.
         opening = live.permit.opening
         turns = attrs.evolve(settings.turns, greeting=opening, greeting_is_firm=True)
@@ -156,6 +180,13 @@ def phone_settings(settings: Settings, live: LiveCall) -> Settings:
         prompts = attrs.evolve(settings.prompts, script=order.script)
         settings = attrs.evolve(settings, prompts=prompts)
     return settings
+
+
+async def _is_free(live: LiveCall) -> bool:
+    """Whether the call has no session: one that was put through gives it up by itself."""
+    with trio.move_on_after(_GIVEN_UP_S):
+        await live.until(lambda: live.conductor is None)
+    return live.conductor is None
 
 
 async def _start_of(socket: WebSocket) -> Start | None:

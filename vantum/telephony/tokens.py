@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from attrs import astuple, define, field, frozen
 
-#: Calls that are remembered as having had their stream. About 200 bytes each.
+#: Streams of calls that are remembered as having begun. About 200 bytes each.
 _REMEMBERED = 10_000
 _PURPOSE = b"vantum: token of a media stream, 2"
 
@@ -25,13 +25,15 @@ _PURPOSE = b"vantum: token of a media stream, 2"
 @frozen
 class CallData:
     """A call as Twilio names it, and as we do (`call_id`). `caller` and `called` are numbers or
-    addresses."""
+    addresses. `stream_number`: a call that comes back to the agent has a further stream, which is
+    its second, and so on."""
 
     call_sid: str
     account_sid: str
     caller: str = ""
     called: str = ""
     call_id: str = ""
+    stream_number: int = 1
 
 
 class TokenRefused(Exception):
@@ -53,7 +55,9 @@ class StreamTokens:
     lifetime_s: float
     now_s: Callable[[], float]
     nonce: Callable[[], str] = _nonce
-    _opened: OrderedDict[str, float] = field(factory=OrderedDict, init=False, repr=False)
+    _opened: OrderedDict[tuple[str, int], float] = field(
+        factory=OrderedDict, init=False, repr=False
+    )
 
     def issue(self, call: CallData) -> str:
         """A token for this call's stream."""
@@ -70,9 +74,10 @@ class StreamTokens:
         now_s = self.now_s()
         if now_s > int(expires):
             raise TokenRefused("the token has expired")
-        if call.call_sid in self._opened:
+        stream = call.call_sid, call.stream_number
+        if stream in self._opened:
             raise TokenRefused("the call has had its stream")
-        self._opened[call.call_sid] = now_s
+        self._opened[stream] = now_s
         # The oldest is forgotten, but not as long as its token could still be shown.
         while len(self._opened) > _REMEMBERED:
             oldest = next(iter(self._opened))
@@ -82,7 +87,7 @@ class StreamTokens:
 
     def was_opened(self, call_sid: str) -> bool:
         """Whether this call has had its stream."""
-        return call_sid in self._opened
+        return (call_sid, 1) in self._opened
 
     def _mac(self, expires: str, nonce: str, call: CallData) -> str:
         key = hmac.digest(self.secret.encode(), _PURPOSE, hashlib.sha256)

@@ -1,14 +1,12 @@
 """Transfers: a call is passed to one of our own people, by Twilio's REST API and TwiML.
 
-- *Blind*: the live call is given new TwiML, which dials the colleague. Our part is over.
+- *Blind*: the live call is given new TwiML, which dials the colleague (`put_through`).
 - *Warm*: the colleague is called, hears a summary and presses 1, while the caller goes on talking
   with the agent. Only then is the caller brought into the conference in which the colleague waits.
   If he hangs up meanwhile, so do we on the colleague.
 
 Whom to call stands in the settings. A colleague's call is dialled like any other: with a permit,
-and on a line of its own; what it costs is in the caller's record. Sources: "Modify Calls in
-Progress", https://www.twilio.com/docs/voice/tutorials/how-to-modify-calls-in-progress; "<Dial>"
-(what its action is told), https://www.twilio.com/docs/voice/twiml/dial.
+and on a line of its own; what it costs is in the caller's record.
 """
 
 from __future__ import annotations
@@ -21,20 +19,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from vantum.compliance.permit import DialPermit, DialRequest, PermitRefused, Refusal
+from vantum.compliance.permit import DialPermit
 from vantum.config.telephony import TwilioSettings
 from vantum.config.transfer import TransferSettings
-from vantum.core.call_status import FINAL, STATUSES
+from vantum.core.call_status import FINAL
 from vantum.errors import VantumError
 from vantum.observe.logs import get_log
 from vantum.telephony import transfer_twiml
 from vantum.telephony.calls import Calls
 from vantum.telephony.carrier import CarrierError, Dial
+from vantum.telephony.invitations import Invitations
 from vantum.telephony.lifecycle import CALLS_PATH
 from vantum.telephony.live import LiveCall
-from vantum.telephony.news import whole_seconds
-from vantum.telephony.record import CallRecord
-from vantum.telephony.signatures import Form, Signatures, public_base, value
+from vantum.telephony.passing import Passing, TransferFailed, our_number, tell_of_leg, xml
+from vantum.telephony.put_through import PutThrough
+from vantum.telephony.signatures import Form, Signatures, value
 
 #: How asking a colleague ends. `gone`: the caller has hung up meanwhile.
 Decision: TypeAlias = Literal[
@@ -49,19 +48,7 @@ SPOKEN_S: Final = 75.0
 _GRACE_S: Final = 5.0
 _FAREWELL_S: Final = 3.0
 
-#: How a call to a colleague ends that he has taken, in Twilio's words, and how one that he has not.
-_REACHED: Final = ("completed", "answered")
-_NOT_REACHED: Final = {
-    "busy": "the line was busy",
-    "no-answer": "nobody answered",
-    "canceled": "they hung up before anybody answered",
-}
-
 _log = get_log("phone")
-
-
-class TransferFailed(VantumError):
-    """The caller could not be put through; one safe line."""
 
 
 @define(eq=False)
@@ -94,12 +81,23 @@ class Transfers:
     twilio: TwilioSettings
     settings: TransferSettings
     calls: Calls
+    invitations: Invitations
+    passing: Passing = field(init=False)
     signatures: Signatures = field(init=False)
+    blind: PutThrough = field(init=False)
     _asked: dict[str, Asked] = field(factory=dict, init=False)
+
+    @passing.default
+    def _new_passing(self) -> Passing:
+        return Passing(self.twilio, self.settings, self.calls)
 
     @signatures.default
     def _new_signatures(self) -> Signatures:
         return Signatures(self.twilio)
+
+    @blind.default
+    def _new_blind(self) -> PutThrough:
+        return PutThrough(self.passing, self.signatures, self.invitations)
 
     @property
     def is_possible(self) -> bool:
@@ -111,56 +109,6 @@ class Transfers:
         """Whether a colleague is being asked to take this call, or has it."""
         return live.handed_over or any(asked.live is live for asked in self._asked.values())
 
-    # ------------------------------------------------------------ blind
-
-    async def put_through(self, live: LiveCall, name: str) -> None:
-        """Have the telephone company dial a colleague and connect the call with him: our part of
-        it is over.
-
-        Raises:
-            TransferFailed: it did not; the call goes on with us.
-        """
-        permit = await self._permit(live, name)
-        try:
-            twiml = await transfer_twiml.dial(
-                self.calls.means.permits,
-                permit,
-                caller_id=our_number(live.record),
-                ring_timeout_s=self.settings.ring_timeout_ms // 1000,
-                about=self._about(live),
-            )
-        except PermitRefused as error:
-            raise TransferFailed("this number may not be called") from error
-        await self._redirect(live, name, twiml)
-
-    async def _redirect(self, live: LiveCall, name: str, twiml: str) -> None:
-        carrier = self.calls.means.carrier
-        assert carrier is not None  # `is_possible`
-        noted = live.noted
-        live.hand_over(f"transferred to {name}")
-        live.note("transferred")
-        try:
-            await carrier.redirect(live.record.sid, twiml)
-        except CarrierError as error:
-            live.handed_over, live.noted = False, noted
-            _log.warning("a call could not be transferred", call=live.id, error=str(error))
-            raise TransferFailed("the telephone company did not put them through") from error
-        _log.info("call transferred", call=live.id, to=name)
-
-    async def _permit(self, live: LiveCall, name: str) -> DialPermit:
-        request = DialRequest(
-            number=self.settings.destinations[name],
-            opening="",
-            purpose="colleague",
-            from_number=our_number(live.record),
-            call_id=live.id,
-        )
-        answer = await self.calls.means.permits.permit(request)
-        if isinstance(answer, Refusal):
-            _log.warning("a transfer was refused", call=live.id, to=name, reason=answer.text)
-            raise TransferFailed("this number may not be called")
-        return answer
-
     # ------------------------------------------------------------ warm
 
     async def ask(self, live: LiveCall, name: str, summary: str) -> Asked:
@@ -171,7 +119,7 @@ class Transfers:
         Raises:
             TransferFailed: he may not be called.
         """
-        permit = await self._permit(live, name)
+        permit = await self.passing.permit(live, name)
         asked = Asked(self.calls.means.new_id(), live, name, summary[:MAX_SUMMARY_CHARS])
         self._asked[asked.id] = asked
         self.calls.nursery.start_soon(self._follow, asked, permit)
@@ -186,10 +134,10 @@ class Transfers:
         try:
             if asked.over.is_set():
                 raise TransferFailed(f"{asked.name} has hung up again")
-            await self._redirect(
+            await self.passing.redirect(
                 asked.live,
                 asked.name,
-                self._conference(asked, left=f"{self._about(asked.live)}/{asked.id}/left"),
+                self._conference(asked, left=f"{self.passing.about(asked.live)}/{asked.id}/left"),
             )
         except BaseException:
             self.drop(asked)
@@ -262,7 +210,7 @@ class Transfers:
                 _log.warning("a colleague's call could not be ended", error=str(error))
 
     def _dial(self, asked: Asked) -> Dial:
-        about = f"{self._about(asked.live)}/{asked.id}"
+        about = f"{self.passing.about(asked.live)}/{asked.id}"
         return Dial(
             from_number=self.twilio.from_number or our_number(asked.live.record),
             twiml=transfer_twiml.question(
@@ -273,9 +221,6 @@ class Transfers:
             time_limit_s=self.twilio.max_call_ms // 1000,
         )
 
-    def _about(self, live: LiveCall) -> str:
-        return f"{public_base(self.twilio)}{CALLS_PATH}/{live.id}/transfer"
-
     # ------------------------------------------------------------ Twilio's requests
 
     @property
@@ -283,8 +228,7 @@ class Transfers:
         """For the server's HTTP side."""
         of_call = f"{CALLS_PATH}/{{call_id}}/transfer"
         return (
-            Route(f"{of_call}/dialled", self.dialled, methods=["POST"]),
-            Route(f"{of_call}/dialled-status", self.dialled_status, methods=["POST"]),
+            *self.blind.routes,
             Route(f"{of_call}/{{asked_id}}/key", self.key, methods=["POST"]),
             Route(f"{of_call}/{{asked_id}}/status", self.status, methods=["POST"]),
             Route(f"{of_call}/{{asked_id}}/left", self.left, methods=["POST"]),
@@ -297,11 +241,11 @@ class Transfers:
         if asked is None or value(form, "Digits") != "1":
             if asked is not None:
                 asked.decide("declined")
-            return _xml(transfer_twiml.hang_up())
+            return xml(transfer_twiml.hang_up())
         asked.decide("accepted")
         if asked.decision != "accepted":
-            return _xml(transfer_twiml.hang_up())
-        return _xml(self._conference(asked))
+            return xml(transfer_twiml.hang_up())
+        return xml(self._conference(asked))
 
     def _conference(self, asked: Asked, *, left: str = "") -> str:
         return transfer_twiml.conference(f"transfer-{asked.id}", left=left)
@@ -311,7 +255,7 @@ class Transfers:
         form, _ = await self.signatures.form(request)
         asked, status = self._found(request, form), value(form, "CallStatus")
         if asked is not None:
-            _tell_of_leg(asked.live, self.settings.destinations[asked.name], form)
+            tell_of_leg(asked.live, self.settings.destinations[asked.name], form)
         if asked is not None and status in FINAL:
             endings: dict[str, Decision] = {
                 "busy": "busy",
@@ -326,38 +270,10 @@ class Transfers:
     async def left(self, request: Request) -> Response:
         """The caller's part in the conference is over."""
         await self.signatures.form(request)
-        self._tell(request)
-        return _xml(transfer_twiml.hang_up())
-
-    async def dialled(self, request: Request) -> Response:
-        """A blind transfer is over, and the caller is still there: the colleague was reached, or
-        was not."""
-        form, _ = await self.signatures.form(request)
-        status = value(form, "DialCallStatus")
-        self._tell(request, status)
-        if status in _REACHED:
-            return _xml(transfer_twiml.hang_up())
-        return _xml(transfer_twiml.hang_up(self.settings.unreached_text, self.twilio.language))
-
-    async def dialled_status(self, request: Request) -> Response:
-        """The colleague's call in a blind transfer was answered, or is over, whoever has hung
-        up."""
-        form, _ = await self.signatures.form(request)
         live = self.calls.live(request.path_params["call_id"])
         if live is not None and live.handed_over:
-            _tell_of_leg(live, value(form, "To"), form)
-        if (status := value(form, "CallStatus")) in FINAL:
-            self._tell(request, status)
-        return Response(status_code=204)
-
-    def _tell(self, request: Request, status: str = "completed") -> None:
-        """The transfer has ended so, and with it the call."""
-        live = self.calls.live(request.path_params["call_id"])
-        if live is None or not live.handed_over or live.progress.is_over:
-            return
-        if status not in _REACHED:
-            live.not_taken(_NOT_REACHED.get(status, "it could not be put through"))
-        live.told("completed")
+            live.told("completed")
+        return xml(transfer_twiml.hang_up())
 
     def _found(self, request: Request, form: Form) -> Asked | None:
         asked = self._asked.get(request.path_params["asked_id"])
@@ -366,24 +282,3 @@ class Transfers:
         # Callbacks may be faster than the answer that says what the call is called.
         asked.sid = asked.sid or value(form, "CallSid")
         return asked if asked.sid == value(form, "CallSid") else None
-
-
-def _tell_of_leg(live: LiveCall, number: str, form: Form) -> None:
-    """How far the call to a colleague has come: it costs, too."""
-    status = value(form, "CallStatus")
-    if status in STATUSES:
-        live.told_of_leg(
-            value(form, "CallSid"),
-            number,
-            next(s for s in STATUSES if s == status),
-            duration_s=whole_seconds(value(form, "CallDuration")),
-        )
-
-
-def our_number(record: CallRecord) -> str:
-    """Our own number in a call."""
-    return record.from_number if record.direction == "outbound" else record.to_number
-
-
-def _xml(text: str) -> Response:
-    return Response(text, media_type="application/xml")

@@ -10,7 +10,6 @@ https://www.twilio.com/docs/voice/answering-machine-detection.
 from __future__ import annotations
 
 from attrs import field, frozen
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -19,18 +18,14 @@ from vantum.config.telephony import TwilioSettings
 from vantum.core.call_status import STATUSES
 from vantum.observe.logs import get_log
 from vantum.telephony.calls import Calls
+from vantum.telephony.invitations import STREAM_PATH, Invitations, call_data
 from vantum.telephony.lifecycle import CALLS_PATH
 from vantum.telephony.live import LiveCall
 from vantum.telephony.news import StatusNews, whole_seconds
 from vantum.telephony.signatures import Form, Signatures, value
-from vantum.telephony.tokens import CallData, StreamTokens
 
 VOICE_PATH = "/twilio/voice"
 STATUS_PATH = "/twilio/status"
-STREAM_PATH = "/twilio/stream"
-
-#: Name and value of a `<Parameter>` may have 500 characters together.
-_MAX_PARAMETER_CHARS = 450
 
 _log = get_log("phone")
 
@@ -40,18 +35,13 @@ class Webhooks:
     """What answers Twilio's requests."""
 
     settings: TwilioSettings
-    tokens: StreamTokens
+    invitations: Invitations
     calls: Calls
     signatures: Signatures = field(init=False)
 
     @signatures.default
     def _new_signatures(self) -> Signatures:
         return Signatures(self.settings)
-
-    @property
-    def stream_path(self) -> str:
-        """Where this process takes media streams."""
-        return f"{STREAM_PATH}/{self.calls.label}"
 
     @property
     def routes(self) -> tuple[BaseRoute, ...]:
@@ -65,14 +55,14 @@ class Webhooks:
             Route(f"{of_call}/amd", self.detected, methods=["POST"]),
             Route(f"{of_call}/stream-status", self.stream_status, methods=["POST"]),
             Route(STREAM_PATH, _websocket_only),
-            Route(self.stream_path, _websocket_only),
+            Route(self.invitations.stream_path, _websocket_only),
         )
 
     async def voice(self, request: Request) -> Response:
         """A call comes in: TwiML that connects it with a stream, or turns it away."""
         form, seen_url = await self.signatures.form(request)
-        call = _call_data(form)
-        was_here = self.tokens.was_opened(call.call_sid)
+        call = call_data(form)
+        was_here = self.invitations.tokens.was_opened(call.call_sid)
         if was_here or await self.calls.had_session(call.call_sid):
             _log.info("the call comes again", call=call.call_sid)
             return _xml(self._closing())
@@ -81,18 +71,18 @@ class Webhooks:
             _log.warning("call turned away", call=call.call_sid, lines=self.calls.lines.taken)
             return _xml(self._busy())
         _log.info("call coming in", call=call.call_sid)
-        return _xml(self._connect(call, live, seen_url.removesuffix(VOICE_PATH)))
+        return _xml(self.invitations.connect(call, live, seen_url.removesuffix(VOICE_PATH)))
 
     async def answered(self, request: Request) -> Response:
         """A call that we placed was answered: TwiML that connects it with a stream, unless it is
         not wanted any more."""
         form, seen_url = await self.signatures.form(request)
-        call, live = _call_data(form), self._live(request, form)
-        if live is None or live.is_ending or self.tokens.was_opened(call.call_sid):
+        call, live = call_data(form), self._live(request, form)
+        if live is None or live.is_ending or self.invitations.tokens.was_opened(call.call_sid):
             _log.info("an answered call is not wanted any more", call=call.call_sid)
             return _xml(self._closing())
         live.told("in-progress")
-        return _xml(self._connect(call, live, seen_url.removesuffix(request.url.path)))
+        return _xml(self.invitations.connect(call, live, seen_url.removesuffix(request.url.path)))
 
     async def call_status(self, request: Request) -> Response:
         """Something became of a call that we placed."""
@@ -151,23 +141,6 @@ class Webhooks:
 
     # ------------------------------------------------------------ TwiML
 
-    def _connect(self, call: CallData, live: LiveCall, base_url: str) -> str:
-        from attrs import evolve
-        from twilio.twiml.voice_response import Connect, VoiceResponse
-
-        connect, call = Connect(), evolve(call, call_id=live.id)
-        stream = connect.stream(
-            url=f"ws{base_url.removeprefix('http')}{self.stream_path}",
-            status_callback=f"{base_url}{CALLS_PATH}/{live.id}/stream-status",
-        )
-        stream.parameter(name="token", value=self.tokens.issue(call))
-        stream.parameter(name="call", value=live.id)
-        stream.parameter(name="from", value=call.caller)
-        stream.parameter(name="to", value=call.called)
-        response = VoiceResponse()
-        response.append(connect)
-        return str(response)
-
     def _busy(self) -> str:
         if self.settings.busy == "say":
             return self._said(self.settings.busy_text)
@@ -204,18 +177,6 @@ def _news_of(form: Form) -> StatusNews | None:
         whole_seconds(value(form, "CallDuration")),
         f"SIP {sip[:3]}" if sip and status != "completed" else "",
     )
-
-
-def _call_data(form: Form) -> CallData:
-    call = CallData(
-        value(form, "CallSid"),
-        value(form, "AccountSid"),
-        value(form, "From")[:_MAX_PARAMETER_CHARS],
-        value(form, "To")[:_MAX_PARAMETER_CHARS],
-    )
-    if not call.call_sid or not call.account_sid:
-        raise HTTPException(400, "CallSid and AccountSid are missing")
-    return call
 
 
 def _xml(text: str) -> Response:

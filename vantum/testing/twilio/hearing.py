@@ -46,11 +46,14 @@ class Hearing:
 
     def watch(self, call: PhoneCall) -> None:
         """A new call."""
-        said = Said(marked=False)
+        # Each stream has its own time, and its own recogniser.
+        of_streams: list[Said] = []
 
         def listen(sound: Sound) -> None:
             if call.streams:
-                frame = call.stream.frames
+                while len(of_streams) < len(call.streams):
+                    of_streams.append(Said(marked=False))
+                frame, said = call.stream.frames, of_streams[-1]
                 said.add(sound, frame)
                 self._begun.append(_Begun(said, trio.current_time(), frame))
 
