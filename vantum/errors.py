@@ -68,16 +68,24 @@ class ProviderError(VantumError):
         kind: the class of failure.
         message: one safe line, without secrets and without the provider's raw body.
         status: the HTTP status or WebSocket close code, if there was one.
+        retry_after_s: how long the provider asked to be left alone, if it did.
     """
 
     def __init__(
-        self, provider: str, kind: ErrorKind, message: str, *, status: int | None = None
+        self,
+        provider: str,
+        kind: ErrorKind,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after_s: float | None = None,
     ) -> None:
         super().__init__(f"{provider}: {message}")
         self.provider = provider
         self.kind = kind
         self.message = message
         self.status = status
+        self.retry_after_s = retry_after_s
 
     @property
     def retryable(self) -> bool:

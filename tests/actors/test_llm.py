@@ -277,6 +277,25 @@ async def test_failures_that_stay_are_not_tried_again(
     assert len(model.requests) == 1
 
 
+@pytest.mark.parametrize(
+    ("asked_s", "tried_after_s"),
+    [(None, 1.0), (0.2, 1.0), (1.5, 1.5), (2.5, None)],  # an attempt may take 2 s
+)
+async def test_a_provider_that_asks_to_be_left_alone_is(
+    autojump_clock: trio.abc.Clock, asked_s: float | None, tried_after_s: float | None
+) -> None:
+    refused = ProviderError("scripted", "rate_limit", "slow down", retry_after_s=asked_s)
+    limits = LlmLimits(2.0, 1.0, 20.0, Schedule((1.0,)))
+    messages, model = await collect(says(refused), says("Yes."), limits=limits)
+    gaps_s = [at - model.asked_at_s[0] for at in model.asked_at_s[1:]]
+    if tried_after_s is None:
+        assert failure(messages).error_kind == "rate_limit"
+        assert not gaps_s
+    else:
+        assert messages == [LlmToken("Yes."), LlmFinished()]
+        assert gaps_s == pytest.approx([tried_after_s])
+
+
 async def test_no_attempt_begins_after_the_whole_deadline(autojump_clock: trio.abc.Clock) -> None:
     limits = LlmLimits(2.0, 1.0, 4.0, Schedule((3.0,)))
     begun_s = trio.current_time()

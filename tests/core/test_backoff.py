@@ -66,3 +66,34 @@ def test_every_attempt_is_reached_in_order(schedule: Schedule, extra: int) -> No
         attempt += 1
     assert tuple(reached) == schedule.delays_s
     assert schedule.delay_s(attempt + extra) is None
+
+
+NOW_S = 1_800_000_000.0  # Fri, 15 Jan 2027 08:00:00 GMT
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait_s"),
+    [
+        ({}, None),
+        ({"retry-after": "3"}, 3.0),
+        ({"retry-after": "0.25"}, 0.25),
+        ({"retry-after": " 7 "}, 7.0),
+        ({"retry-after-ms": "250", "retry-after": "1"}, 0.25),
+        ({"retry-after-ms": "soon", "retry-after": "1"}, 1.0),
+        ({"retry-after": "Fri, 15 Jan 2027 08:00:20 GMT"}, 20.0),
+        ({"retry-after": "Fri, 15 Jan 2027 07:00:00 GMT"}, 0.0),
+        ({"retry-after": "Fri, 99 Jan 2027 07:00:00 GMT"}, None),
+        ({"retry-after": "later"}, None),
+        ({"retry-after": "-1"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "nan"}, None),
+    ],
+)
+def test_what_a_refusal_asks_for(headers: dict[str, str], wait_s: float | None) -> None:
+    assert backoff.retry_after_s(headers, NOW_S) == wait_s
+
+
+@given(st.text(max_size=30))
+def test_any_header_is_understood_or_passed_over(value: str) -> None:
+    wait_s = backoff.retry_after_s({"retry-after": value}, NOW_S)
+    assert wait_s is None or wait_s >= 0

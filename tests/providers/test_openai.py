@@ -144,6 +144,7 @@ REFUSALS: list[tuple[FaultKind, ErrorKind]] = [
     ("not_found", "invalid_request"),
     ("timeout", "timeout"),
     ("rate_limit", "rate_limit"),
+    ("slow_down", "rate_limit"),
     ("quota", "quota"),
     ("server", "server"),
     ("overloaded", "server"),
@@ -167,6 +168,7 @@ async def test_requests_that_fail(
 
 BREAKS: list[tuple[FaultKind, ErrorKind, str]] = [
     ("disconnect", "network", "broke off"),
+    ("torn", "network", "broke off"),
     ("cut", "network", "ended before the answer did"),
     ("malformed", "network", "malformed event"),
     ("error_event", "server", "half-way"),
@@ -196,6 +198,22 @@ async def test_streams_that_break_keep_what_came_before(
 async def test_an_empty_answer_is_no_text(peer: SimulatedOpenAI, provider: OpenAIProvider) -> None:
     peer.faults.append(Fault("empty"))
     assert await ask(provider.for_session()) == []
+
+
+@pytest.mark.parametrize("fault", ["no_done", "refusal", "filtered"])
+async def test_answers_of_another_form(
+    peer: SimulatedOpenAI, provider: OpenAIProvider, fault: FaultKind
+) -> None:
+    peer.faults.append(Fault(fault))
+    assert "".join(await ask(provider.for_session())) == TEXT
+
+
+async def test_a_pause_that_is_asked_for(peer: SimulatedOpenAI, provider: OpenAIProvider) -> None:
+    for asked_s in (None, 1.25):
+        peer.faults.append(Fault("rate_limit", retry_after_s=asked_s))
+        with pytest.raises(ProviderError) as caught:
+            await ask(provider.for_session())
+        assert caught.value.retry_after_s == asked_s
 
 
 async def test_bytes_that_drip(peer: SimulatedOpenAI, provider: OpenAIProvider) -> None:

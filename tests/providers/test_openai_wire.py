@@ -102,6 +102,21 @@ def chunk(**choice: Any) -> bytes:
         ),
         (b'{"choices": [], "usage": {"total_tokens": 3}}', Delta()),
         (b'{"choices": [{"delta": {"content": "x"}}], "error": null}', Delta("x")),
+        # A refusal is what the model says (a structured answer has it in a field of its own).
+        (chunk(delta={"refusal": "I can't"}, finish_reason=None), Delta("I can't")),
+        (chunk(delta={"role": "assistant", "content": "", "refusal": None}), Delta()),
+        (chunk(delta={"content": None, "refusal": "."}, finish_reason="stop"), Delta(".", "stop")),
+        # Azure: the filter's results of the prompt ahead of all, and of the answer in between.
+        (b'{"id": "", "object": "", "choices": [], "prompt_filter_results": [{}]}', Delta()),
+        (chunk(finish_reason=None, content_filter_offsets={}, content_filter_results={}), Delta()),
+        # Other servers.
+        (chunk(delta={"content": "Hi"}, finish_reason=""), Delta("Hi")),
+        (chunk(delta=None, finish_reason="stop"), Delta("", "stop")),
+        (b'{"choices": null, "usage": {"total_tokens": 3}}', Delta()),
+        (b'{"usage": {"total_tokens": 3}}', Delta()),
+        (b'{"type": "ping"}', Delta()),
+        (b" ", Delta()),
+        (b"", Delta()),
     ],
 )
 def test_chunks_of_an_answer(data: bytes, delta: Delta) -> None:
@@ -109,7 +124,8 @@ def test_chunks_of_an_answer(data: bytes, delta: Delta) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"{oops", b"\xff", b"[]", b"3", b'{"choices": 3}', b'{"object": "x"}', b""]
+    "data",
+    [b"{oops", b"\xff", b"[]", b"3", b'{"choices": 3}', b'{"choices": ["x"]}', b"[" * 100_000],
 )
 def test_malformed_chunks(data: bytes) -> None:
     with pytest.raises(ProviderError, match="malformed event") as caught:
@@ -160,6 +176,12 @@ def test_any_json_is_either_understood_or_a_provider_error(data: Any) -> None:
         (429, None, "rate_limit"),
         (429, "insufficient_quota", "quota"),
         (429, "billing_hard_limit_reached", "quota"),
+        (429, "credit_balance_exhausted", "quota"),
+        (429, "organization_spend_limit_exceeded", "quota"),
+        (429, "project_spend_limit_exceeded", "quota"),
+        (429, "organization_usage_limit_exceeded", "quota"),
+        (429, "slow_down", "rate_limit"),
+        (503, "server_is_overloaded", "server"),
         (500, None, "server"),
         (503, None, "server"),
         (504, None, "server"),
@@ -186,8 +208,14 @@ def test_nothing_of_a_raw_body_gets_into_the_message(body: Any) -> None:
     [
         ({"type": "server_error"}, "server"),
         ({"code": "insufficient_quota"}, "quota"),
+        ({"code": "credit_balance_exhausted"}, "quota"),
         ({"code": "rate_limit_exceeded"}, "rate_limit"),
+        ({"code": "slow_down"}, "rate_limit"),
         ({"type": "invalid_request_error"}, "invalid_request"),
+        ({"code": "context_length_exceeded"}, "invalid_request"),
+        ({"code": 429, "message": "Provider returned error"}, "rate_limit"),
+        ({"code": 502}, "server"),
+        ({"code": True}, "server"),
         ("something", "server"),
     ],
 )
@@ -195,6 +223,14 @@ def test_errors_within_a_stream(error: Any, kind: ErrorKind) -> None:
     assert stream_error(error).kind == kind
     with pytest.raises(ProviderError, match="failed half-way"):
         read_chunk(json.dumps({"error": error}).encode())
+
+
+def test_an_error_may_be_the_event_itself() -> None:
+    event = {"object": "error", "message": "sk-secret", "type": "BadRequestError", "code": 400}
+    with pytest.raises(ProviderError, match="failed half-way") as caught:
+        read_chunk(json.dumps(event).encode())
+    assert caught.value.kind == "invalid_request"
+    assert "secret" not in str(caught.value)
 
 
 # ---------------------------------------------------------------- requests

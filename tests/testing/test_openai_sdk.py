@@ -128,9 +128,10 @@ FAILURES: list[tuple[FaultKind, type[openai.APIStatusError], str | None]] = [
     ("forbidden", openai.PermissionDeniedError, "unsupported_country_region_territory"),
     ("not_found", openai.NotFoundError, "model_not_found"),
     ("rate_limit", openai.RateLimitError, "rate_limit_exceeded"),
-    ("quota", openai.RateLimitError, "insufficient_quota"),
+    ("slow_down", openai.RateLimitError, "slow_down"),
+    ("quota", openai.RateLimitError, "credit_balance_exhausted"),
     ("server", openai.InternalServerError, None),
-    ("overloaded", openai.InternalServerError, None),
+    ("overloaded", openai.InternalServerError, "server_is_overloaded"),
 ]
 
 
@@ -152,7 +153,7 @@ async def test_failures_are_its_own_classes(
 
 
 @pytest.mark.parametrize("use", [streamed, whole])
-@pytest.mark.parametrize("fault", ["refuse", "disconnect"])
+@pytest.mark.parametrize("fault", ["refuse", "disconnect", "torn"])
 async def test_lost_connections(
     peer: SimulatedOpenAI, fault: FaultKind, use: Callable[[openai.OpenAI], object]
 ) -> None:
@@ -212,11 +213,61 @@ async def test_answers_cut_short(
         assert answer == ["", "Certainly", ""]
 
 
-@pytest.mark.parametrize(("fault", "text"), [("drip", TEXT), ("empty", ""), ("blank", " \n")])
+ODD: list[tuple[FaultKind, str]] = [
+    ("drip", TEXT),
+    ("no_done", TEXT),
+    ("empty", ""),
+    ("blank", " \n"),
+]
+
+
+@pytest.mark.parametrize(("fault", "text"), ODD)
 async def test_odd_but_proper_answers(peer: SimulatedOpenAI, fault: FaultKind, text: str) -> None:
     peer.script = OpenAIScript(answers=(TEXT,), split_seed=4)
     peer.faults.append(Fault(fault))
     assert "".join(await with_client(peer, streamed)) == text
+
+
+async def test_a_content_filters_chunks(peer: SimulatedOpenAI) -> None:
+    """Azure's servers send a chunk without choices ahead, and choices without a delta."""
+    peer.faults.append(Fault("filtered"))
+
+    def choices(
+        client: openai.OpenAI,
+    ) -> list[list[openai.types.chat.chat_completion_chunk.Choice]]:
+        with client.chat.completions.create(model=MODEL, messages=[], stream=True) as stream:
+            return [chunk.choices for chunk in stream]
+
+    first, *rest = await with_client(peer, choices)
+    assert first == []
+    deltas = [getattr(one.delta, "content", None) for (one,) in rest]
+    assert "".join(text or "" for text in deltas) == TEXT
+    assert None in deltas[1:-1]
+
+
+async def test_a_refusal_has_a_field_of_its_own(peer: SimulatedOpenAI) -> None:
+    peer.faults.extend([Fault("refusal"), Fault("refusal")])
+    message = (await with_client(peer, whole)).choices[0].message
+    assert (message.content, message.refusal) == (None, TEXT)
+
+    def refused(client: openai.OpenAI) -> str:
+        with client.chat.completions.create(model=MODEL, messages=[], stream=True) as stream:
+            return "".join(c.choices[0].delta.refusal or "" for c in stream)
+
+    assert await with_client(peer, refused) == TEXT
+
+
+async def test_a_pause_that_is_asked_for(peer: SimulatedOpenAI) -> None:
+    """The package waits for it when it tries again by itself."""
+    peer.faults.append(Fault("rate_limit", retry_after_s=1.25))
+    with pytest.raises(openai.RateLimitError) as caught:
+        await with_client(peer, whole)
+    headers = caught.value.response.headers
+    assert (headers["retry-after"], headers["retry-after-ms"]) == ("2", "1250")
+    assert headers["x-ratelimit-limit-requests"] == "5000"
+    peer.faults.append(Fault("rate_limit", retry_after_s=0.001))
+    again = await with_client(peer, lambda client: whole(client.with_options(max_retries=1)))
+    assert again.choices[0].message.content == TEXT
 
 
 async def test_the_key_is_checked(peer: SimulatedOpenAI) -> None:

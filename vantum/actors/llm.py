@@ -43,6 +43,17 @@ class LlmLimits:
     total_s: float = 60.0  # the whole answer, with all attempts and the pauses between them
     retry: Schedule = LLM_RETRY.first(0)  # pauses before further attempts; none by default
 
+    def pause_s(self, attempt: int, error: ProviderError) -> float | None:
+        """How long to wait after this failed attempt, counted from 0; None: give up.
+
+        A provider that asks for a longer pause gets it; but one that is longer than a whole attempt
+        may take is no use to a caller who waits.
+        """
+        pause_s, asked_s = self.retry.delay_s(attempt), error.retry_after_s or 0.0
+        if pause_s is None or asked_s > self.first_token_s:
+            return None
+        return max(pause_s, asked_s)
+
 
 class Errands(Protocol):
     """What becomes of the tools that one answer asks for: `vantum.actors.tools`."""
@@ -124,7 +135,7 @@ async def _round(
             await _attempt(model, request, event_tx, limits, progress, provider, errands)
             return None
         except ProviderError as error:
-            pause_s = None if progress.begun else limits.retry.delay_s(attempt)
+            pause_s = None if progress.begun else limits.pause_s(attempt, error)
             in_time = pause_s is not None and trio.current_time() + pause_s < progress.due_s
             if pause_s is None or not in_time or not error.retryable:
                 return LlmFailed(error.kind, error.message, error.provider)

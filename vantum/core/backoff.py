@@ -13,7 +13,8 @@ while (delay_s := FIRST_CONNECT.delay_s(attempt)) is not None:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from email.utils import parsedate_to_datetime
 from math import isfinite
 
 from attrs import Attribute, field, frozen
@@ -71,6 +72,28 @@ class Schedule:
             raise ValueError(f"a number of attempts must be >= 0, not {attempts}")
         repeated = self.delays_s[-1:] * max(0, attempts - len(self.delays_s))
         return Schedule(self.delays_s[:attempts] + repeated)
+
+
+def retry_after_s(headers: Mapping[str, str], now_s: float) -> float | None:
+    """How long a refusal asks to be left alone, in seconds; None if it does not say.
+
+    `Retry-After` is a number of seconds or a date (RFC 9110, section 10.2.3); OpenAI's servers, and
+    those that follow them, also send `retry-after-ms`.
+
+    Args:
+        headers: with lower-case names.
+        now_s: Unix time.
+    """
+    for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            wait_s = float(headers.get(name, "")) * unit_s
+        except ValueError:
+            continue
+        return wait_s if isfinite(wait_s) and wait_s >= 0 else None
+    try:
+        return max(0.0, parsedate_to_datetime(headers.get("retry-after", "")).timestamp() - now_s)
+    except (ValueError, OverflowError):
+        return None
 
 
 #: Recognition, before the call has begun: the caller is not speaking yet, so patience costs little.

@@ -6,8 +6,10 @@ The package is imported inside: naming its classes would take about a second.
 from __future__ import annotations
 
 import ssl
+import time
 from typing import TYPE_CHECKING, Any
 
+from vantum.core.backoff import retry_after_s
 from vantum.errors import ProviderError
 from vantum.providers.openai_wire import NAME, status_error
 
@@ -49,7 +51,9 @@ def translate(error: openai.OpenAIError) -> ProviderError:
 
     match error:
         case openai.APIStatusError():
-            return status_error(error.status_code, error.body)
+            headers = error.response.headers
+            told = retry_after_s(headers, time.time())
+            return status_error(error.status_code, error.body, told)
         case openai.APITimeoutError():
             return ProviderError(NAME, "timeout", f"no connection within {CONNECT_S:g} s")
         case openai.APIConnectionError():

@@ -2,8 +2,14 @@
 
 Pure: no I/O, no clock.
 
-Sources: OpenAI's API reference (the chat completion chunk object, streaming) and its error codes
-guide; the WHATWG HTML standard, section "Server-sent events", for the framing.
+Sources: OpenAI's API reference (the chat completion chunk object, streaming), its error codes guide
+and help pages on 429 ("Troubleshooting API rate limits and 429 errors"), and its package's types;
+the WHATWG HTML standard, section "Server-sent events", for the framing.
+
+Other servers that speak it differ, and are understood all the same: Azure begins with a chunk
+without choices and sends others without a delta (its content filter's results); some put an empty
+finish reason into every chunk, an empty event or one without choices between them to keep the
+connection open, a `null` where a list is expected, or an error as the event itself.
 """
 
 from __future__ import annotations
@@ -24,6 +30,19 @@ NAME = "openai"
 
 #: An event is a few hundred bytes; a line without an end must not fill the memory.
 _MAX_LINE_BYTES = 1_048_576
+
+#: Why somebody has to pay or to raise a limit first: the codes and types that come with 429.
+_QUOTA_WORDS = frozenset(
+    {
+        "insufficient_quota",
+        "credit_balance_exhausted",
+        "organization_spend_limit_exceeded",
+        "project_spend_limit_exceeded",
+        "organization_usage_limit_exceeded",
+        "billing_hard_limit_reached",
+        "billing_not_active",
+    }
+)
 
 #: A provider's code or type may be repeated in a message only if it is a plain word.
 _PLAIN_WORD = re.compile(r"[A-Za-z0-9_.]{1,64}")
@@ -111,52 +130,75 @@ class EventStreamReader:
 
 
 def read_chunk(data: bytes) -> Delta:
-    """Understand one event's data (not `[DONE]`). Usage gives an empty `Delta`.
+    """Understand one event's data (not `[DONE]`). What holds no choice gives an empty `Delta`:
+    usage, the results of a filter, a sign of life.
 
     Raises:
         ProviderError: it is an error, or not a chat completion chunk.
     """
+    if not data.strip():
+        return Delta()
     try:
         match json.loads(data):
             case {"error": error} if error:
                 raise stream_error(error)
+            case {"object": "error", **error}:
+                raise stream_error(error)
             case {"choices": [{"delta": dict() as delta, **rest}, *_]}:
-                text = delta.get("content")
                 calls = read_call_deltas(delta) if "tool_calls" in delta else ()
-                return Delta(text if isinstance(text, str) else "", _finish_reason(rest), calls)
+                return Delta(_said(delta), _finish_reason(rest), calls)
             case {"choices": [{**rest}, *_]}:
                 return Delta("", _finish_reason(rest))
-            case {"choices": []}:
+            case {"choices": [] | None}:
                 return Delta()
-    except ValueError:  # not JSON, or not UTF-8
+            case dict() as body if "choices" not in body:
+                return Delta()
+    except (ValueError, RecursionError):  # not JSON, or not UTF-8
         pass
     raise ProviderError(NAME, "network", "the stream broke off: malformed event")
 
 
+def _said(delta: dict[Any, Any]) -> str:
+    """The model's words, be they an answer or its refusal to give one."""
+    for name in ("content", "refusal"):
+        text = delta.get(name)
+        if isinstance(text, str) and text:
+            return text
+    return ""
+
+
 def _finish_reason(choice: dict[Any, Any]) -> str | None:
     reason = choice.get("finish_reason")
-    return reason if isinstance(reason, str) else None
+    return reason if isinstance(reason, str) and reason else None
 
 
 def stream_error(error: Any) -> ProviderError:
     """An error that came as an event, after the response had begun well."""
     words = _words(error)
     kind: ErrorKind = "server"
-    if "insufficient_quota" in words:
+    if not _QUOTA_WORDS.isdisjoint(words):
         kind = "quota"
-    elif any("rate_limit" in word for word in words):
+    elif any("rate_limit" in word or word == "slow_down" for word in words):
         kind = "rate_limit"
-    elif any(word.startswith("invalid_") for word in words):
+    elif any(word.startswith(("invalid_", "context_length", "content_filter")) for word in words):
         kind = "invalid_request"
+    elif (status := _status_in(error)) is not None:
+        kind = _classify(status, words)[0]
     return ProviderError(NAME, kind, f"the answer failed half-way{_in_brackets(words)}")
 
 
-def status_error(status: int, body: Any) -> ProviderError:
-    """A response with an error status. `body`: the decoded JSON's `error` object, or anything."""
+def status_error(status: int, body: Any, retry_after_s: float | None = None) -> ProviderError:
+    """A response with an error status.
+
+    Args:
+        status: the HTTP status.
+        body: the decoded JSON's `error` object, or anything.
+        retry_after_s: how long the server wants to be left alone, if it says so.
+    """
     words = _words(body)
     kind, meaning = _classify(status, words)
     message = f"{meaning} (HTTP {status}{', ' if words else ''}{', '.join(words)})"
-    return ProviderError(NAME, kind, message, status=status)
+    return ProviderError(NAME, kind, message, status=status, retry_after_s=retry_after_s)
 
 
 def _classify(status: int, words: tuple[str, ...]) -> tuple[ErrorKind, str]:
@@ -167,8 +209,8 @@ def _classify(status: int, words: tuple[str, ...]) -> tuple[ErrorKind, str]:
             return "auth", "not allowed with this key, organization or region"
         case 402:
             return "quota", "the account has no credit left"
-        case 429 if "insufficient_quota" in words or "billing_hard_limit_reached" in words:
-            return "quota", "the account has no credit left"
+        case 429 if not _QUOTA_WORDS.isdisjoint(words):
+            return "quota", "the account's credit or limit is used up"
         case 429:
             return "rate_limit", "too many requests or tokens per minute"
         case 408:
@@ -181,6 +223,12 @@ def _classify(status: int, words: tuple[str, ...]) -> tuple[ErrorKind, str]:
             return "server", "the server failed"
         case _:
             return "unknown", "an answer that is not understood"
+
+
+def _status_in(error: Any) -> int | None:
+    """Some servers put the status that it would have been into the error of a stream."""
+    code = error.get("code") if isinstance(error, dict) else None
+    return code if isinstance(code, int) and 400 <= code < 600 else None
 
 
 def _words(error: Any) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ under test and not this one.
 from __future__ import annotations
 
 import json
+import math
 from collections import deque
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
@@ -38,6 +39,7 @@ from vantum.testing.openai_script import (
     Reply,
 )
 from vantum.testing.openai_wire import (
+    LIMIT_HEADERS,
     Answer,
     AskedTool,
     ErrorName,
@@ -63,12 +65,22 @@ __all__ = [
 ]
 
 
-async def _send_json(wire: HttpWire, status: int, data: Mapping[str, Any]) -> None:
+async def _send_json(
+    wire: HttpWire, status: int, data: Mapping[str, Any], *headers: tuple[str, str]
+) -> None:
     """A whole response."""
     body = json.dumps(data).encode()
     length = ("content-length", str(len(body)))
-    head = _head(status, ("content-type", "application/json"), length)
+    head = _head(status, ("content-type", "application/json"), length, *headers)
     await wire.send(head, h11.Data(data=body), h11.EndOfMessage())
+
+
+def _pause_headers(fault: Fault | None) -> list[tuple[str, str]]:
+    """As both are sent by OpenAI: whole seconds for everybody, and milliseconds."""
+    if fault is None or fault.retry_after_s is None:
+        return []
+    seconds, ms = math.ceil(fault.retry_after_s), round(fault.retry_after_s * 1000)
+    return [("retry-after", str(seconds)), ("retry-after-ms", str(ms))]
 
 
 def _head(status: int, *headers: tuple[str, str]) -> h11.Response:
@@ -161,7 +173,7 @@ class SimulatedOpenAI:
         if kind == "refuse":
             return
         if (error := self._chat_error(body, kind)) is not None:
-            await _send_json(wire, *error)
+            await _send_json(wire, *error, *LIMIT_HEADERS, *_pause_headers(fault))
             return
         answer = self._answer(number, body, fault)
         if not (self.script.first_token_s or self.script.tokens_per_s or kind in NEEDS_WATCH):
@@ -211,6 +223,9 @@ class SimulatedOpenAI:
                 return Answer(number, body, tokens[:count], reason)
             case Fault(kind=kind, after_tokens=count) if kind in CUT_SHORT:
                 return Answer(number, body, tokens[:count])
+            case Fault(kind=("refusal" | "filtered") as kind):
+                refuses, filtered = kind == "refusal", kind == "filtered"
+                return Answer(number, body, tokens, refuses=refuses, filtered=filtered)
         return Answer(number, body, tokens, "tool_calls" if asked else "stop", asked)
 
     async def _deliver(self, wire: HttpWire, answer: Answer, kind: FaultKind | None) -> None:
@@ -232,7 +247,7 @@ class SimulatedOpenAI:
         match kind:
             case "stall" | "hang_open":
                 await trio.sleep_forever()
-            case "disconnect" | "cut":
+            case "disconnect" | "cut" | "torn":
                 await wire.send(_head(200, ("content-length", "1000")), h11.Data(data=b"{"))
             case "malformed":
                 head = _head(200, ("content-type", "application/json"), ("content-length", "5"))
@@ -247,9 +262,7 @@ class SimulatedOpenAI:
         send = wire.drip if kind == "drip" else wire.send
         script = self.script
         due_s = trio.current_time() + script.first_token_s
-        events: list[h11.Event] = [
-            _head(200, ("content-type", "text/event-stream; charset=utf-8"), *_CHUNKED)
-        ]
+        events: list[h11.Event] = [_head(200, _EVENTS, *_CHUNKED, *LIMIT_HEADERS)]
         if script.first_token_s or kind == "hang_open":
             await send(*events)
             events.clear()
@@ -265,11 +278,16 @@ class SimulatedOpenAI:
                 due_s += 1 / script.tokens_per_s
                 await trio.sleep_until(due_s)
         match kind:
-            case "stall" | "disconnect":
+            case "stall" | "disconnect" | "torn":
+                if kind == "torn":
+                    events.append(h11.Data(data=answer.torn("Größe")))
                 await send(*events)
                 if kind == "stall":
                     await trio.sleep_forever()
                 return
+            case "no_done":
+                events.append(h11.Data(data=answer.finish()))
+                self.completed += 1
             case "cut":
                 pass
             case "malformed":
@@ -282,6 +300,7 @@ class SimulatedOpenAI:
         await send(*events, h11.EndOfMessage())
 
 
+_EVENTS = ("content-type", "text/event-stream; charset=utf-8")
 _CHUNKED = (("cache-control", "no-cache"), ("transfer-encoding", "chunked"))
 
 

@@ -22,26 +22,43 @@ FaultKind: TypeAlias = (
         "blank",  # a proper answer of white space only
         "stall",  # * then nothing
         "disconnect",  # * then the connection is gone
+        "torn",  # * then the connection is gone within an event, in the middle of a character
         "cut",  # * then the body ends properly, without a finish_reason or [DONE]
         "malformed",  # * then an event that is not JSON
         "error_event",  # * then an error as an event of the stream
         "length",  # * then finish_reason "length"
         "content_filter",  # * then finish_reason "content_filter"
         "drip",  # the whole answer, a few bytes at a time
+        "no_done",  # the whole answer with its finish_reason, without [DONE]
+        "refusal",  # the text comes as the model's refusal
+        "filtered",  # the whole answer with a content filter's chunks in it, as from Azure
     ]
 )
 #: Faults that come after some tokens.
-CUT_SHORT = ("stall", "disconnect", "cut", "malformed", "error_event", "length", "content_filter")
+CUT_SHORT = (
+    "stall",
+    "disconnect",
+    "torn",
+    "cut",
+    "malformed",
+    "error_event",
+    "length",
+    "content_filter",
+)
 #: Faults during which the peer must look whether the client is still there.
 NEEDS_WATCH = ("hang", "hang_open", "stall", "drip")
 
 
 @frozen
 class Fault:
-    """What goes wrong with one request."""
+    """What goes wrong with one request.
+
+    `retry_after_s`: what an error's headers ask for; None: they ask for nothing.
+    """
 
     kind: FaultKind
     after_tokens: int = 2
+    retry_after_s: float | None = None
 
 
 def _as_json(arguments: str | Mapping[str, Any]) -> str:

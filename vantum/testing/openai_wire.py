@@ -1,7 +1,8 @@
 """The JSON and event-stream shapes of OpenAI's chat completions, as its server sends them.
 
 Pure: no I/O and no clock. Shapes are those of OpenAI's API reference (the chat completion object,
-the chat completion chunk object, the model object) and of its error codes guide.
+the chat completion chunk object, the model object), of its error codes guide and of its help page
+"Troubleshooting API rate limits and 429 errors"; headers are those of its rate limits guide.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ ErrorName: TypeAlias = Literal[
     "not_found",
     "timeout",
     "rate_limit",
+    "slow_down",
     "quota",
     "server",
     "overloaded",
@@ -63,15 +65,36 @@ _ERRORS: dict[ErrorName, tuple[int, str, str | None, str]] = {
         "rate_limit_exceeded",
         "Rate limit reached for org-simulated on requests per min (RPM).",
     ),
+    "slow_down": (
+        429,
+        "rate_limit_error",
+        "slow_down",
+        "Your request rate increased too quickly. Please slow down.",
+    ),
     "quota": (
         429,
         "insufficient_quota",
-        "insufficient_quota",
-        "You exceeded your current quota, please check your plan and billing details.",
+        "credit_balance_exhausted",
+        "Your organization has no prepaid credits remaining.",
     ),
     "server": (500, "server_error", None, "The server had an error while processing your request."),
-    "overloaded": (503, "server_error", None, "The engine is currently overloaded."),
+    "overloaded": (
+        503,
+        "service_unavailable_error",
+        "server_is_overloaded",
+        "The model does not have enough capacity at the moment.",
+    ),
 }
+
+#: With every answer to a request for a completion.
+LIMIT_HEADERS = (
+    ("x-ratelimit-limit-requests", "5000"),
+    ("x-ratelimit-limit-tokens", "160000"),
+    ("x-ratelimit-remaining-requests", "4999"),
+    ("x-ratelimit-remaining-tokens", "159976"),
+    ("x-ratelimit-reset-requests", "12ms"),
+    ("x-ratelimit-reset-tokens", "9ms"),
+)
 
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
@@ -135,6 +158,8 @@ class Answer:
         tokens: its text.
         finish_reason: why it ends.
         calls: the tools it asks for after the text.
+        refuses: its text is the model's refusal, which has a field of its own.
+        filtered: as Azure's servers send it, with a content filter's results ahead and in between.
     """
 
     number: int
@@ -142,14 +167,21 @@ class Answer:
     tokens: Sequence[str]
     finish_reason: str = "stop"
     calls: Sequence[AskedTool] = ()
+    refuses: bool = False
+    filtered: bool = False
 
     def opening(self) -> bytes:
         """The first event: the role, without text."""
-        return self._chunk({"role": "assistant", "content": "", "refusal": None})
+        first = self._chunk({"role": "assistant", "content": "", "refusal": None})
+        if not self.filtered:
+            return first
+        results = [{"prompt_index": 0, "content_filter_results": {}}]
+        head = {"id": "", "object": "", "created": 0, "model": "", "choices": []}
+        return sse_event({**head, "prompt_filter_results": results}) + first
 
     def pieces(self) -> list[bytes]:
         """The events of its text and its calls: one for each token, one to begin each call."""
-        events = [self._chunk({"content": token}) for token in self.tokens]
+        events = [self._said(token) for token in self.tokens]
         for index, call in enumerate(self.calls):
             function = {"name": call.name, "arguments": ""}
             head = {"index": index, "id": call.id, "type": "function", "function": function}
@@ -159,18 +191,39 @@ class Answer:
                 events.append(self._chunk({"tool_calls": [more]}))
         return events
 
+    def _said(self, token: str) -> bytes:
+        event = self._chunk({"refusal" if self.refuses else "content": token})
+        if not self.filtered:
+            return event
+        offsets = {"check_offset": 0, "start_offset": 0, "end_offset": len(token)}
+        choice = {"index": 0, "finish_reason": None, "content_filter_offsets": offsets}
+        return event + sse_event({**self._head("chat.completion.chunk"), "choices": [choice]})
+
+    def torn(self, text: str) -> bytes:
+        """Half of an event with this text: it ends in the middle of its first character that is no
+        ASCII, or else of itself."""
+        event = self._chunk({"content": text})
+        wide = next((at for at, byte in enumerate(event) if byte > 127), None)
+        return event[: len(event) // 2 if wide is None else wide + 1]
+
     def closing(self) -> bytes:
         """The finish reason, the usage if it was asked for, and the end mark."""
+        return self.finish() + DONE
+
+    def finish(self) -> bytes:
+        """The finish reason, and the usage if it was asked for."""
         events = self._chunk({}, self.finish_reason)
         if (self.body.get("stream_options") or {}).get("include_usage"):
             head = self._head("chat.completion.chunk")
             events += sse_event({**head, "choices": [], "usage": self._usage()})
-        return events + DONE
+        return events
 
     def whole(self) -> dict[str, Any]:
         """The body of an answer that is not streamed."""
         text: str | None = "".join(self.tokens)
         message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
+        if self.refuses:
+            message |= {"content": None, "refusal": text}
         if self.calls:
             message["content"] = text or None
             message["tool_calls"] = [
