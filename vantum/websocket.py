@@ -16,7 +16,7 @@ import hashlib
 import logging
 import os
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import h11
 import trio
@@ -46,11 +46,20 @@ class BadHandshake(Exception):
     """The other side is no WebSocket peer, or refuses.
 
     `status`: of the HTTP answer that it gave; None if there was none that can be understood.
+    `headers`: of that answer, names in lower case.
     """
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        status: int | None = None,
+        headers: Iterable[tuple[bytes, bytes]] = (),
+    ) -> None:
         super().__init__(message)
         self.status = status
+        self.headers: Mapping[str, str] = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in headers
+        }
 
 
 @define(eq=False)
@@ -370,7 +379,8 @@ async def connect(
     except h11.RemoteProtocolError as error:
         raise BadHandshake("the answer to the handshake is no HTTP") from error
     if isinstance(event, h11.Response):
-        raise BadHandshake(f"refused with status {event.status_code}", event.status_code)
+        text = f"refused with status {event.status_code}"
+        raise BadHandshake(text, event.status_code, event.headers)
     if not isinstance(event, h11.InformationalResponse):
         raise BadHandshake("the connection was closed during the handshake")
     wanted = base64.b64encode(hashlib.sha1(key + _ACCEPT_GUID, usedforsecurity=False).digest())

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from vantum.core import backoff
 from vantum.core.backoff import Schedule
+from vantum.errors import ProviderError
 
 schedules = st.lists(st.floats(0, 60), max_size=8).map(lambda d: Schedule(tuple(d)))
 
@@ -97,3 +98,12 @@ def test_what_a_refusal_asks_for(headers: dict[str, str], wait_s: float | None) 
 def test_any_header_is_understood_or_passed_over(value: str) -> None:
     wait_s = backoff.retry_after_s({"retry-after": value}, NOW_S)
     assert wait_s is None or wait_s >= 0
+
+
+@pytest.mark.parametrize(
+    ("asked_s", "pause_s"), [(None, 1.0), (0.5, 1.0), (3.0, 3.0), (3600.0, 8.0)]
+)
+def test_a_provider_may_ask_for_a_longer_pause(asked_s: float | None, pause_s: float) -> None:
+    error = ProviderError("any", "rate_limit", "too many", retry_after_s=asked_s)
+    assert backoff.pause_s(1.0, error) == pause_s
+    assert backoff.pause_s(1.0, None) == 1.0

@@ -24,14 +24,15 @@ from tests.providers.cartesia_call import (
     words,
 )
 from vantum.config import CartesiaSettings, Secret
-from vantum.core.messages import PieceSpoken, SpeechAudio, SpeechFinished, SpeechPiece
+from vantum.core.messages import PieceSpoken, SpeechAudio, SpeechFinished, SpeechPiece, TtsOutput
 from vantum.errors import ConfigError, ProviderError
+from vantum.ports import TextToSpeech
 from vantum.providers.cartesia import link as link_module
 from vantum.providers.cartesia.answer import MAX_CHARS_UNDER_WAY
 from vantum.providers.cartesia.client import CartesiaProvider
 from vantum.providers.cartesia.protocol import Failure
 from vantum.testing.cartesia import CartesiaScript
-from vantum.testing.cartesia_script import Fault
+from vantum.testing.cartesia_script import Fault, Refusal
 
 TEXTS = ("Hello there, my friend.", "This is the second piece of it.", "And good bye!")
 STREAMED = CartesiaScript(first_audio_s=0.09, rate=4.0, api_key=KEY)
@@ -441,6 +442,35 @@ async def test_a_refusal_that_goes_on_ends_run(
             await c.voice.run()
         assert caught.value.kind == kind
         assert trio.current_time() - start_s == pytest.approx(took_s)
+
+
+@pytest.mark.parametrize(("asked", "waited_s"), [("0", 0.5), ("3", 3.0), ("3600", 8.0)])
+async def test_a_pause_that_is_asked_for(asked: str, waited_s: float, autojump_clock: Any) -> None:
+    start_s = trio.current_time()
+    async with call(evolve(STREAMED, connect_faults=(Refusal(429, asked),))) as c:
+        assert trio.current_time() - start_s == pytest.approx(waited_s)
+        assert c.peer.connections == 2
+
+
+async def test_an_answer_waits_for_a_context_of_the_accounts(autojump_clock: Any) -> None:
+    """An account for one context at a time, and two calls that are answered at the same moment."""
+    async with call(evolve(STREAMED, concurrency=1)) as c:
+        other = c.provider.for_session()
+        async with trio.open_nursery() as nursery:
+            await nursery.start(other.run)
+            answers: list[list[TtsOutput]] = []
+
+            async def speak(voice: TextToSpeech) -> None:
+                answers.append(await say(voice, ["One moment."]))
+
+            async with trio.open_nursery() as speaking:
+                speaking.start_soon(speak, c.voice)
+                speaking.start_soon(speak, other)
+            nursery.cancel_scope.cancel()
+        for answer in answers:
+            check_whole(answer, ["One moment."])
+        assert len(c.peer.transcripts) > 2, "one of them was refused first"
+        assert c.peer.open_contexts == 0
 
 
 async def test_without_run_there_is_no_voice(autojump_clock: Any) -> None:

@@ -1,8 +1,6 @@
 """One WebSocket to Cartesia: what goes where, and TLS."""
 
-import shutil
 import ssl
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -84,24 +82,7 @@ async def test_an_inbox_counts_what_was_not_taken(
 # ---------------------------------------------------------------- TLS
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    """A certificate for localhost and its key, in one file."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("needs the openssl command")
-    made = tmp_path / "localhost.pem"
-    command = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost"
-    command += " -addext subjectAltName=DNS:localhost -days 2"
-    files = ["-keyout", str(made), "-out", str(tmp_path / "crt")]
-    subprocess.run([openssl, *command.split(), *files], check=True, capture_output=True)
-    made.write_text(made.read_text() + (tmp_path / "crt").read_text())
-    return made
-
-
-async def test_over_tls_with_a_certificate_that_is_checked(
-    certificate: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_over_tls_with_a_certificate_that_is_checked(certificate: Path) -> None:
     peer = SimulatedCartesia(CartesiaScript(api_key=KEY))
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
@@ -129,8 +110,9 @@ async def test_over_tls_with_a_certificate_that_is_checked(
                 await until(lambda: not provider.health().ok)
                 trying.cancel_scope.cancel()
             assert peer.handshakes == type(peer.handshakes)()
-            monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-            voice = CartesiaProvider(settings, open_stream=open_stream).for_session()
+            trusted = ssl.create_default_context(cafile=certificate)
+            trusting = CartesiaProvider(settings, open_stream=open_stream, tls=trusted)
+            voice = trusting.for_session()
             await nursery.start(voice.run)
             check_whole(await say(voice, ["Hello there."]), ["Hello there."])
         nursery.cancel_scope.cancel()

@@ -388,6 +388,18 @@ async def test_the_first_connection_is_tried_by_the_schedule(
         assert "k" not in call.failure.message.split()
 
 
+@pytest.mark.parametrize(
+    ("asked", "waited_s"), [("0.1", 1.0), ("3", 3.0), ("3600", 8.0), ("soon", 1.0)]
+)
+async def test_a_pause_that_is_asked_for(
+    autojump_clock: trio.abc.Clock, asked: str, waited_s: float
+) -> None:
+    refused = Rejects(429, FIRST, retry_after=asked)
+    async with line(peer(refused)) as call:
+        first, second = call.dialled_at
+        assert second - first == pytest.approx(waited_s)
+
+
 async def test_a_handshake_that_hangs_times_out(autojump_clock: trio.abc.Clock) -> None:
     async with line(peer(HangsInHandshake()), wait_ready=False, connect_timeout_ms=500) as call:
         await call.ended.wait()

@@ -4,6 +4,7 @@ Real sockets and threads, so no virtual clock; nothing here waits for anything b
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from typing import Any, TypeVar
 
@@ -183,6 +184,29 @@ async def test_errors_and_broken_connections() -> None:
     assert isinstance(refused, Error)
     assert (refused.status_code, refused.error_code) == (400, "output_format_invalid")
     assert connections == 2
+
+
+async def test_an_accounts_limits() -> None:
+    """Contexts over the limit are refused one by one, connections at the handshake."""
+
+    def use(peer: SimulatedCartesia) -> tuple[Any, Any]:
+        with ExitStack() as stack:
+            cartesia = stack.enter_context(client(peer))
+            connections = [stack.enter_context(cartesia.tts.websocket_connect()) for _ in range(10)]
+            with pytest.raises(InvalidStatus) as caught:
+                cartesia.tts.websocket_connect().enter()
+            first, second = context(connections[0], "one"), context(connections[1], "two")
+            first.push("One moment.")
+            assert next(first.receive()).type != "error"
+            second.push("And me?")
+            return next(second.receive()), caught.value.response
+
+    async with simulated_cartesia(CartesiaScript(concurrency=1, expiry_s=HANG_S)) as peer:
+        refused, response = await in_thread(use, peer)
+    assert isinstance(refused, Error)
+    assert (refused.status_code, refused.error_code) == (429, "concurrency_limited")
+    assert response.status_code == 429
+    assert b'"concurrency_limited"' in response.body
 
 
 async def test_an_expired_context_and_an_idle_connection() -> None:

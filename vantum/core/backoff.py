@@ -19,6 +19,8 @@ from math import isfinite
 
 from attrs import Attribute, field, frozen
 
+from vantum.errors import ProviderError
+
 
 def _check_delays(
     _self: object, _attribute: Attribute[tuple[float, ...]], delays_s: tuple[float, ...]
@@ -94,6 +96,16 @@ def retry_after_s(headers: Mapping[str, str], now_s: float) -> float | None:
         return max(0.0, parsedate_to_datetime(headers.get("retry-after", "")).timestamp() - now_s)
     except (ValueError, OverflowError):
         return None
+
+
+#: Nobody in a call is helped by a longer pause, whoever asks for it.
+LONGEST_PAUSE_S = 8.0
+
+
+def pause_s(delay_s: float, error: ProviderError | None) -> float:
+    """The schedule's delay, or the longer one that the provider asked for when it failed."""
+    asked_s = error.retry_after_s if error is not None else None
+    return max(delay_s, min(asked_s or 0.0, LONGEST_PAUSE_S))
 
 
 #: Recognition, before the call has begun: the caller is not speaking yet, so patience costs little.

@@ -37,6 +37,7 @@ from vantum.testing.cartesia_script import (
     Fault,
     Handshake,
     Received,
+    Refusal,
     encoded_chunks,
     speech,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "LIFELIKE",
     "CartesiaScript",
     "Fault",
+    "Refusal",
     "SimulatedCartesia",
     "serve_cartesia",
     "simulated_cartesia",
@@ -57,6 +59,9 @@ _OUTBOX = 64
 
 #: How many messages are remembered: a benchmark must not grow.
 _REMEMBERED = 10_000
+
+#: An account may have so many connections for each context that it may have at once.
+CONNECTIONS_PER_CONTEXT = 10
 
 #: The end of the connection, in the outbox behind what was sent before it.
 _GONE = None
@@ -75,7 +80,7 @@ class SimulatedCartesia:
         requests: all messages that came, in order.
         cancelled: contexts that were cancelled.
         expired_inputs: inputs for contexts that were over: a client must not send them.
-        open_connections: how many are open now.
+        open_connections, open_contexts: how many are open now.
     """
 
     script: CartesiaScript
@@ -88,6 +93,7 @@ class SimulatedCartesia:
     expired_inputs: int = 0
     connections: int = 0
     open_connections: int = 0
+    open_contexts: int = 0
 
     def __attrs_post_init__(self) -> None:
         self.connect_faults = deque(self.script.connect_faults)
@@ -137,9 +143,10 @@ class SimulatedCartesia:
         headers = {k.decode().lower(): v.decode() for k, v in request.headers}
         handshake = Handshake(request.path, headers)
         self.handshakes.append(handshake)
+        refusal = fault if isinstance(fault, Refusal) else None
         status = fault if isinstance(fault, int) else self._refusal(handshake)
-        if status is not None:
-            await _refuse(request, status)
+        if refusal is not None or status is not None:
+            await _refuse(request, refusal or Refusal(status or 0))
             return
         socket = await request.accept()
         self.open_connections += 1
@@ -157,15 +164,19 @@ class SimulatedCartesia:
             return 400
         bearer = handshake.headers.get("authorization", "").removeprefix("Bearer ")
         key = bearer or handshake.headers.get("x-api-key") or query.get("api_key")
-        return 401 if self.script.api_key not in (None, key) else None
+        if self.script.api_key not in (None, key):
+            return 401
+        most = CONNECTIONS_PER_CONTEXT * self.script.concurrency
+        return 429 if most and self.open_connections >= most else None
 
 
-async def _refuse(request: WebSocketRequest, status: int) -> None:
-    await request.reject(
-        status,
-        extra_headers=[(b"Content-Type", b"application/json")],
-        body=json.dumps(error_body(status, None)).encode(),
-    )
+async def _refuse(request: WebSocketRequest, refusal: Refusal) -> None:
+    code = "concurrency_limited" if refusal.status == 429 else None
+    headers = [(b"Content-Type", b"application/json")]
+    if refusal.retry_after:
+        headers.append((b"Retry-After", refusal.retry_after.encode()))
+    body = json.dumps(error_body(refusal.status, code)).encode()
+    await request.reject(refusal.status, extra_headers=headers, body=body)
 
 
 @define(eq=False)
@@ -244,8 +255,11 @@ class _Connection:
         elif context_id in self.over:
             self.peer.expired_inputs += 1
             await self._error(str(context_id), 400, "context_expired")
+        elif context is None and 0 < self.peer.script.concurrency <= self.peer.open_contexts:
+            await self._error(str(context_id), 429, "concurrency_limited")
         else:
             if context is None:
+                self.peer.open_contexts += 1
                 fault = self.peer.faults.popleft() if self.peer.faults else None
                 context = self.contexts[str(context_id)] = _Context(str(context_id), fault)
                 nursery.start_soon(self._speak, context)
@@ -254,8 +268,11 @@ class _Connection:
     # ------------------------------------------------------------ a context
 
     async def _speak(self, context: _Context) -> None:
-        with context.scope:
-            await self._take_inputs(context)
+        try:
+            with context.scope:
+                await self._take_inputs(context)
+        finally:
+            self.peer.open_contexts -= 1
         self.over.add(context.context_id)
         del self.contexts[context.context_id]
 

@@ -11,8 +11,17 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from attrs import frozen
 
+
+@frozen
+class Refusal:
+    """A handshake that is answered with a status, and with a `Retry-After` if that is not empty."""
+
+    status: int
+    retry_after: str = ""
+
+
 #: What may go wrong with a connection: the WebSocket is not opened.
-ConnectFault: TypeAlias = Literal["refuse", "silent", 400, 401, 402, 403, 429, 500, 503]
+ConnectFault: TypeAlias = Literal["refuse", "silent", 400, 401, 402, 403, 429, 500, 503] | Refusal
 
 #: What may go wrong with a context. Those marked * come after `Fault.after_chunks` audio chunks.
 FaultKind: TypeAlias = Literal[
@@ -50,6 +59,8 @@ class CartesiaScript:
         api_key: the only key that is let in; None: any, even none.
         expiry_s: a context without further input ends so long after its last audio.
         idle_close_s: a connection without any message is closed after this.
+        concurrency: the account's limit of contexts at once, and a tenth of that of connections;
+            one more is answered with 429. 0: none.
     """
 
     first_audio_s: float = 0.0
@@ -61,6 +72,7 @@ class CartesiaScript:
     api_key: str | None = None
     expiry_s: float = 1.0
     idle_close_s: float = 300.0
+    concurrency: int = 0
 
 
 #: About as the real one: 90 ms to the first audio, then four times faster than it plays.

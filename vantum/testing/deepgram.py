@@ -180,6 +180,9 @@ class SimulatedDeepgram:
                 code, text = STATUS_TEXT.get(refusal, ("ERROR", "Something went wrong."))
                 body = {"err_code": code, "err_msg": text, "request_id": request_id}
                 headers = [(b"dg-error", text.encode()), (b"dg-request-id", request_id.encode())]
+                rejects = self.fault(Rejects, index)
+                if rejects and rejects.retry_after:
+                    headers.append((b"retry-after", rejects.retry_after.encode()))
                 record.ended = f"rejected {refusal}"
                 await request.reject(refusal, extra_headers=headers, body=json.dumps(body).encode())
             else:

@@ -27,10 +27,14 @@ class HangsInHandshake:
 
 @frozen
 class Rejects:
-    """The handshake is answered with an HTTP status: 400, 401, 402, 403, 429, 500, 503 …"""
+    """The handshake is answered with an HTTP status: 400, 401, 402, 403, 429, 500, 503 …
+
+    `retry_after`: that header of the answer; empty: none.
+    """
 
     status: int
     connections: frozenset[int] | None = None
+    retry_after: str = ""
 
 
 @frozen

@@ -7,6 +7,7 @@ and lets go of the old one: a caller never waits for it.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -15,16 +16,17 @@ from attrs import define, field, frozen
 from uuid_utils import uuid7
 
 from vantum.config import CartesiaSettings
-from vantum.core.backoff import TTS_RECONNECT
+from vantum.core.backoff import TTS_RECONNECT, pause_s
 from vantum.core.messages import TtsInput, TtsOutput
 from vantum.errors import ProviderError
 from vantum.observe.logs import get_log
 from vantum.ports import Health, TextToSpeech
 from vantum.providers.cartesia import protocol
-from vantum.providers.cartesia.link import Link, OpenStream, hold_link
+from vantum.providers.cartesia.link import Link, hold_link
 from vantum.providers.cartesia.protocol import Voicing
 from vantum.providers.cartesia.speaking import Speaking
 from vantum.providers.contacts import Contacts
+from vantum.providers.dialling import OpenStream, open_tcp
 
 _log = get_log("cartesia")
 
@@ -43,6 +45,7 @@ class CartesiaProvider:
     Args:
         settings: address, key, model, voice.
         open_stream: how TCP connections are opened; TLS comes on top for https and wss.
+        tls: for a server with a certificate of your own; None: the system's authorities.
         new_context_id: gives ids that no other context of the account has at the moment.
 
     Raises:
@@ -50,8 +53,9 @@ class CartesiaProvider:
     """
 
     settings: CartesiaSettings
-    open_stream: OpenStream = field(default=trio.open_tcp_stream, repr=False)
+    open_stream: OpenStream = field(default=open_tcp, repr=False)
     new_context_id: Callable[[], str] = field(default=_new_context_id, repr=False)
+    tls: ssl.SSLContext | None = field(default=None, repr=False)
     _contacts: Contacts = field(factory=Contacts, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -77,6 +81,7 @@ class CartesiaProvider:
         return CartesiaSpeech(
             settings=self.settings,
             open_stream=self.open_stream,
+            tls=self.tls,
             new_context_id=self.new_context_id,
             note=self._note,
         )
@@ -88,6 +93,7 @@ class CartesiaSpeech:
 
     settings: CartesiaSettings
     open_stream: OpenStream = field(repr=False)
+    tls: ssl.SSLContext | None = field(repr=False)
     new_context_id: Callable[[], str] = field(repr=False)
     note: Callable[[ProviderError | None], None] = field(repr=False)
     #: The connection to use; None while there is none.
@@ -180,10 +186,11 @@ class CartesiaSpeech:
             settings.api_key,
             self.open_stream,
             settings.connect_timeout_ms / 1000,
+            tls=self.tls,
         )
         error: ProviderError | None = None
         for delay_s in delays_s:
-            await trio.sleep(delay_s)
+            await trio.sleep(pause_s(delay_s, error))
             try:
                 link: Link = await nursery.start(hold)
             except ProviderError as exc:

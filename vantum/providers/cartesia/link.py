@@ -12,23 +12,22 @@ from __future__ import annotations
 
 import math
 import ssl
-from collections.abc import Awaitable, Callable
+import time
 from typing import Literal, TypeAlias
 
 import trio
 from attrs import define, field
 
 from vantum.config import Secret
+from vantum.core.backoff import retry_after_s
 from vantum.errors import ProviderError
 from vantum.observe.logs import get_log
 from vantum.providers.cartesia import protocol
 from vantum.providers.cartesia.protocol import Failure, FlushDone, Reply, Target
+from vantum.providers.dialling import OpenStream, dial
 from vantum.websocket import BadHandshake, WebSocket, connect, keep_alive
 
 _log = get_log("cartesia")
-
-#: How a TCP connection is opened; TLS comes on top of it.
-OpenStream: TypeAlias = Callable[[str, int], Awaitable[trio.abc.Stream]]
 
 #: Why an inbox woke its reader without a reply: something to decide, or the link is gone.
 Wake: TypeAlias = Literal["nudge", "lost"]
@@ -193,6 +192,7 @@ async def hold_link(
     open_stream: OpenStream,
     connect_timeout_s: float,
     *,
+    tls: ssl.SSLContext | None = None,
     task_status: trio.TaskStatus[Link],
 ) -> None:
     """Connect, report the `Link`, and keep it going until it is lost or dropped.
@@ -204,7 +204,14 @@ async def hold_link(
     try:
         try:
             with trio.fail_after(connect_timeout_s):
-                stream = await _connect(where, open_stream)
+                stream = await dial(
+                    protocol.NAME,
+                    where.host,
+                    where.port,
+                    secure=where.tls,
+                    open_stream=open_stream,
+                    tls=tls,
+                )
                 socket = await _shake_hands(stream, where, api_key)
         except trio.TooSlowError:
             raise ProviderError(protocol.NAME, "timeout", "connecting took too long") from None
@@ -221,21 +228,6 @@ async def hold_link(
                 await trio.aclose_forcefully(stream)
 
 
-async def _connect(where: Target, open_stream: OpenStream) -> trio.abc.Stream:
-    try:
-        stream = await open_stream(where.host, where.port)
-    except OSError as exc:
-        raise _network(f"cannot connect to {where.host}:{where.port}") from exc
-    if not where.tls:
-        return stream
-    return trio.SSLStream(
-        stream,
-        ssl.create_default_context(),
-        server_hostname=where.host,
-        https_compatible=True,
-    )
-
-
 async def _shake_hands(stream: trio.abc.Stream, where: Target, api_key: Secret) -> WebSocket:
     try:
         return await connect(
@@ -247,7 +239,8 @@ async def _shake_hands(stream: trio.abc.Stream, where: Target, api_key: Secret) 
         )
     except BadHandshake as error:
         if error.status is not None:
-            raise protocol.refused(error.status) from None
+            told_s = retry_after_s(error.headers, time.time())
+            raise protocol.refused(error.status, told_s) from None
         raise _network(str(error)) from error
     except trio.BrokenResourceError as error:
         raise _network("the connection broke during the handshake") from error

@@ -313,8 +313,9 @@ def error_kind(status: int | None, code: str | None = None) -> ErrorKind:
             return "unknown"
 
 
-def refused(status: int) -> ProviderError:
-    """The handshake was answered with an HTTP status instead of a WebSocket."""
+def refused(status: int, retry_after_s: float | None = None) -> ProviderError:
+    """The handshake was answered with an HTTP status instead of a WebSocket, and perhaps with a
+    `Retry-After`."""
     kind = error_kind(status)
     hint = {
         "auth": "; check CARTESIA_API_KEY",
@@ -322,7 +323,7 @@ def refused(status: int) -> ProviderError:
         "rate_limit": "; too many connections for the account",
     }.get(kind, "")
     message = f"the connection was refused with {status}{hint}"
-    return ProviderError(NAME, kind, message, status=status)
+    return ProviderError(NAME, kind, message, status=status, retry_after_s=retry_after_s)
 
 
 def failed(failure: Failure) -> ProviderError:

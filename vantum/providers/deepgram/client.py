@@ -9,9 +9,10 @@ from attrs import define, field
 
 from vantum.config import DeepgramSettings
 from vantum.ports import Health
-from vantum.providers.deepgram.connection import Access, OpenStream, open_tcp
+from vantum.providers.deepgram.connection import Access
 from vantum.providers.deepgram.protocol import NAME, address
 from vantum.providers.deepgram.recogniser import DeepgramRecogniser
+from vantum.providers.dialling import OpenStream, open_tcp
 
 
 @define(eq=False)

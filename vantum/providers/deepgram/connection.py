@@ -7,28 +7,21 @@ that happened; a connection that is not whole is only good for `cut()`.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+import time
 
 import trio
 from attrs import Factory, define
 
 from vantum.config import DeepgramSettings
+from vantum.core.backoff import retry_after_s
 from vantum.errors import ProviderError
 from vantum.providers.contacts import Contacts
 from vantum.providers.deepgram.protocol import NAME, Address, close_error, headers, status_error
+from vantum.providers.dialling import OpenStream, dial, open_tcp
 from vantum.websocket import BadHandshake, WebSocket, connect
-
-#: Opens the TCP stream to a host and port; TLS is put on top of it where the address wants it.
-OpenStream: TypeAlias = Callable[[str, int], Awaitable[trio.abc.Stream]]
 
 #: A transcript message of many words is a few KiB.
 _LARGEST_MESSAGE = 1 << 20
-
-
-async def open_tcp(host: str, port: int) -> trio.abc.Stream:
-    """The usual `OpenStream`: TCP with happy eyeballs, no delay."""
-    return await trio.open_tcp_stream(host, port)
 
 
 @define(eq=False)
@@ -37,14 +30,8 @@ class Access:
 
     settings: DeepgramSettings
     open_stream: OpenStream = open_tcp
-    _tls: ssl.SSLContext | None = None
+    tls: ssl.SSLContext | None = None
     contacts: Contacts = Factory(Contacts)
-
-    def tls(self) -> ssl.SSLContext:
-        """Made once: loading the system's certificates takes tens of milliseconds."""
-        if self._tls is None:
-            self._tls = ssl.create_default_context()
-        return self._tls
 
 
 @define(eq=False)
@@ -109,7 +96,14 @@ async def hold_connection(
     Raises:
         ProviderError: it cannot be opened (the caller sets the deadline).
     """
-    stream = await _dial(address, access)
+    stream = await dial(
+        NAME,
+        address.host,
+        address.port,
+        secure=address.secure,
+        open_stream=access.open_stream,
+        tls=access.tls,
+    )
     try:
         socket = await _shake_hands(stream, address, access)
         # Behind the shield `started` would do nothing, and nobody would ever own the connection.
@@ -134,7 +128,8 @@ async def _shake_hands(stream: trio.abc.Stream, address: Address, access: Access
         )
     except BadHandshake as error:
         if error.status is not None:
-            raise status_error(error.status) from None
+            told_s = retry_after_s(error.headers, time.time())
+            raise status_error(error.status, told_s) from None
         raise _network(str(error), error) from None
     except trio.BrokenResourceError as error:
         raise _network("the connection broke during the handshake", error) from error
@@ -144,24 +139,3 @@ def _network(text: str, cause: BaseException | None = None) -> ProviderError:
     error = ProviderError(NAME, "network", text)
     error.__cause__ = cause
     return error
-
-
-async def _dial(address: Address, access: Access) -> trio.abc.Stream:
-    where = f"{address.host}:{address.port}"
-    try:
-        stream = await access.open_stream(address.host, address.port)
-    except (OSError, trio.BrokenResourceError) as error:
-        raise _network(f"no connection to {where}", error) from error
-    if not address.secure:
-        return stream
-    secured = trio.SSLStream(
-        stream, access.tls(), server_hostname=address.host, https_compatible=True
-    )
-    try:
-        await secured.do_handshake()
-    except BaseException as error:
-        await trio.aclose_forcefully(stream)
-        if isinstance(error, OSError | trio.BrokenResourceError):
-            raise _network(f"no TLS connection to {where}", error) from error
-        raise
-    return secured

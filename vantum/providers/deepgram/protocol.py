@@ -264,15 +264,16 @@ _STATUS: Final[Mapping[int, tuple[ErrorKind, str]]] = {
 }
 
 
-def status_error(status: int) -> ProviderError:
-    """The failure behind an HTTP status other than 101.
+def status_error(status: int, retry_after_s: float | None = None) -> ProviderError:
+    """The failure behind an HTTP status other than 101, and what its `Retry-After` asks for.
 
     400, 401, 402 and 403 are final; everything else may pass.
     """
     kind, text = _STATUS.get(
         status, ("server" if status >= 500 else "unknown", "unexpected answer")
     )
-    return ProviderError(NAME, kind, f"{text} (HTTP {status})", status=status)
+    text = f"{text} (HTTP {status})"
+    return ProviderError(NAME, kind, text, status=status, retry_after_s=retry_after_s)
 
 
 def close_error(code: int, reason: str | None) -> ProviderError:

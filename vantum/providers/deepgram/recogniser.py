@@ -32,7 +32,7 @@ from typing import Final, TypeAlias
 
 import trio
 
-from vantum.core.backoff import FIRST_CONNECT, MID_CALL_RECONNECT, Schedule
+from vantum.core.backoff import FIRST_CONNECT, MID_CALL_RECONNECT, Schedule, pause_s
 from vantum.core.messages import SttAudio, SttEvent, SttFlush, SttFlushed, SttInput
 from vantum.errors import ProviderError
 from vantum.observe.logs import get_log
@@ -91,7 +91,8 @@ class _Retries:
         schedule = schedule_after(error, self._usual) if error else self._usual
         attempt = self._used.get(schedule, 0)
         self._used[schedule] = attempt + 1
-        return schedule.delay_s(attempt)
+        delay_s = schedule.delay_s(attempt)
+        return None if delay_s is None else pause_s(delay_s, error)
 
 
 class DeepgramRecogniser:
