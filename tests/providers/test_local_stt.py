@@ -5,7 +5,7 @@ the audio was. Those marked `local` hear recorded voices with the real ones.
 """
 
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -64,15 +64,19 @@ class ScriptedMoonshine:
 
     def __init__(self) -> None:
         self.heard: list[int] = []
+        self.drafts: list[tuple[int, ...]] = []
         self.began = threading.Event()
         self.stopped = 0
         self.blocks: Callable[[int], bool] = lambda frames: False
         self.error: Exception | None = None
         self.confidence = 0.9
 
-    def recognise(self, samples: Any, check: Callable[[], None]) -> Recognition:
+    def recognise(
+        self, samples: Any, check: Callable[[], None], draft: Sequence[int]
+    ) -> Recognition:
         frames = len(samples) // FRAME_SAMPLES
         self.heard.append(frames)
+        self.drafts.append(tuple(draft))
         self.began.set()
         if self.error is not None:
             raise self.error
@@ -83,7 +87,8 @@ class ScriptedMoonshine:
         except BaseException:
             self.stopped += 1
             raise
-        return Recognition((RecognisedWord(f"{frames} frames", 0.9),), self.confidence)
+        word = RecognisedWord(f"{frames} frames", 0.9)
+        return Recognition((word,), self.confidence, tokens=(frames,))
 
 
 class Bench:
@@ -195,6 +200,20 @@ async def test_interims_come_while_the_caller_speaks() -> None:
             await call.say(10)
             seen += interims(await call.until(Transcript))
         assert seen == ["10 frames", "20 frames", "30 frames"]
+
+
+async def test_what_was_understood_is_the_draft_for_the_same_speech_when_it_has_grown() -> None:
+    bench = Bench(interim_ms=320)
+    async with bench.session() as call:
+        for _ in range(2):
+            await call.say(10)
+            await call.until(Transcript)
+        await call.say(5)
+        await call.flush()
+        await call.say(10)  # somebody says something else
+        await call.until(Transcript)
+    assert bench.model.heard == [10, 20, 25, 10]
+    assert bench.model.drafts == [(), (10,), (20,), ()]
 
 
 async def test_a_flush_settles_what_was_said_and_does_not_end_an_utterance() -> None:

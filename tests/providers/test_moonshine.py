@@ -1,5 +1,6 @@
 """Moonshine's pure parts, and its decoding loop on a scripted graph."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -105,6 +106,7 @@ class ScriptedDecoder:
         self.tokens = tokens
         self.samples = samples
         self.steps = 0
+        self.read: list[int] = []  # tokens that each step took
 
     def get_inputs(self) -> list[Named]:
         caches = [f"past_key_values.0.{part}.key" for part in ("decoder", "encoder")]
@@ -115,27 +117,39 @@ class ScriptedDecoder:
         return [Named(name, []) for name in names]
 
     def run(self, outputs: list[str], feed: dict[str, Any]) -> list[Any]:
-        step, self.steps = self.steps, self.steps + 1
-        assert feed["input_ids"].tolist() == [[self.tokens[step - 1] if step else 1]]
+        self.steps += 1
+        (taken,) = feed["input_ids"].tolist()
+        before = [round(token) for token in feed["past_key_values.0.decoder.key"][0, 0, :, 0]]
+        assert before == [1, *self.tokens][: len(before)], "nothing but what it wrote itself"
+        assert taken[0] == [1, *self.tokens][len(before)]
+        assert len(before) > 0 or taken == [1], "the beginning is taken by itself"
         assert feed["encoder_attention_mask"].shape == (1, self.samples)
-        assert feed["use_cache_branch"].tolist() == [step > 0]
-        assert feed["past_key_values.0.decoder.key"].shape == (1, 2, step, 4)
-        logits = np.zeros((1, 1, len(VOCABULARY)), "f4")
-        logits[0, 0, self.tokens[step]] = 5
+        assert feed["use_cache_branch"].tolist() == [bool(before)]
+        self.read.append(len(taken))
+        logits = np.zeros((1, len(taken), len(VOCABULARY)), "f4")
+        for at in range(len(taken)):
+            so_far = [*before, *taken[: at + 1]]
+            # Behind a wrong token it would go on with something else.
+            right = so_far == [1, *self.tokens[:-1]][: len(so_far)]
+            logits[0, at, self.tokens[len(so_far) - 1] if right else 8] = 5
+        keys = np.zeros((1, 2, len(before) + len(taken), 4), "f4")
+        keys[0, :, :, :] = np.array([*before, *taken], "f4")[:, np.newaxis]
         made = {
             "logits": logits,
-            "present.0.decoder.key": np.zeros((1, 2, step + 1, 4), "f4"),
+            "present.0.decoder.key": keys,
             "present.0.encoder.key": np.zeros((1, 2, 9, 4), "f4"),
         }
-        if step:
+        if before:
             assert feed["past_key_values.0.encoder.key"].shape == (1, 2, 9, 4)
         return [made[name] for name in outputs]
 
 
-def recognise(tokens: list[int], samples: int = RATE_HZ) -> tuple[Recognition, ScriptedDecoder]:
+def recognise(
+    tokens: list[int], samples: int = RATE_HZ, draft: Sequence[int] = ()
+) -> tuple[Recognition, ScriptedDecoder]:
     decoder = ScriptedDecoder(tokens, samples)
     model = Moonshine(ScriptedEncoder(), decoder, VOCABULARY)
-    return model.recognise(np.zeros(samples, "f4")), decoder
+    return model.recognise(np.zeros(samples, "f4"), draft=draft), decoder
 
 
 def test_decoding_stops_at_the_end_token() -> None:
@@ -155,6 +169,44 @@ def test_a_loop_is_stopped_and_said_once() -> None:
     recognition, decoder = recognise([3, 4, 5, 6] * 9, samples=8 * RATE_HZ)
     assert recognition.text == "hello world"
     assert decoder.steps == 16
+
+
+@pytest.mark.parametrize(
+    ("draft", "read"),
+    [
+        ([], [1, 1, 1, 1, 1]),
+        ([3, 4, 5, 6], [1, 4]),  # all of it stands, and what follows it is known as well
+        ([3, 4, 5], [1, 3, 1]),
+        ([3, 4, 7, 6], [1, 4, 1, 1]),  # what follows a wrong one is of no use
+        ([4, 5, 6], [1, 1, 1, 1, 1]),
+        ([3, 4, 5, 6, 7, 7], [1, 6]),
+    ],
+)
+def test_a_draft_is_read_at_once_and_changes_nothing(draft: list[int], read: list[int]) -> None:
+    plain, _ = recognise([3, 4, 5, 6, 2])
+    recognition, decoder = recognise([3, 4, 5, 6, 2], draft=draft)
+    assert recognition == plain
+    assert recognition.tokens == (3, 4, 5, 6)
+    assert decoder.read == read
+
+
+@given(
+    st.lists(st.integers(3, 7), max_size=12),
+    st.lists(st.integers(3, 7), max_size=12),
+    st.integers(0, 12),
+)
+def test_any_draft_gives_what_none_gives(tokens: list[int], other: list[int], shared: int) -> None:
+    draft = tokens[:shared] + other
+    plain, _ = recognise([*tokens, 2], samples=2 * RATE_HZ)
+    assert recognise([*tokens, 2], samples=2 * RATE_HZ, draft=draft)[0] == plain
+
+
+def test_a_draft_that_is_too_long_or_loops_is_cut_as_ever() -> None:
+    recognition, decoder = recognise([3] * 99, draft=[3] * 50)
+    assert len(recognition.tokens) == token_limit(RATE_HZ)
+    assert decoder.steps == 2
+    recognition, _ = recognise([3, 4, 5, 6] * 9, samples=8 * RATE_HZ, draft=[3, 4, 5, 6] * 9)
+    assert recognition.text == "hello world"
 
 
 def test_nothing_understood() -> None:

@@ -15,6 +15,7 @@ Times of words are not the model's: a stretch's time is shared out in proportion
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -112,12 +113,15 @@ class LocalSttProvider:
         """A session's voice activity."""
         return self.ears.vad.stream()
 
-    async def recognise(self, stretch: Stretch, *, urgent: bool) -> Recognition:
+    async def recognise(
+        self, stretch: Stretch, *, urgent: bool, draft: Sequence[int] = ()
+    ) -> Recognition:
         """Understand a stretch of at most 10 s in a worker.
 
         Args:
             stretch: the audio.
             urgent: not an interim text: those make room for it.
+            draft: the tokens of its beginning, if that was understood before.
 
         Raises:
             ProviderError: the model failed.
@@ -128,7 +132,9 @@ class LocalSttProvider:
             for interim in self._interims:
                 interim.cancel()
         try:
-            recognition = await self._workers.run(_recognise, self.ears.moonshine, stretch.pcm)
+            recognition = await self._workers.run(
+                _recognise, self.ears.moonshine, stretch.pcm, draft
+            )
         except Exception as error:
             detail = f"recognition failed ({type(error).__name__})"
             self._health = Health(ok=False, detail=detail)
@@ -136,7 +142,9 @@ class LocalSttProvider:
         self._health = Health(ok=True, detail="last recognition succeeded")
         return recognition if is_credible(recognition) else NOTHING
 
-    async def recognise_if_idle(self, stretch: Stretch, scope: trio.CancelScope) -> Recognition:
+    async def recognise_if_idle(
+        self, stretch: Stretch, scope: trio.CancelScope, *, draft: Sequence[int] = ()
+    ) -> Recognition:
         """Understand a stretch if no worker has anything better to do; `scope` is cancelled if so.
 
         The caller is inside `scope`.
@@ -145,7 +153,7 @@ class LocalSttProvider:
             scope.cancel()
         self._interims.add(scope)
         try:
-            return await self.recognise(stretch, urgent=False)
+            return await self.recognise(stretch, urgent=False, draft=draft)
         finally:
             self._interims.discard(scope)
 
@@ -260,10 +268,13 @@ class LocalRecogniser:
         with trio.CancelScope() as scope:
             self._sketching = task.stretch, scope
             try:
+                stretch, draft = task.stretch, self._draft(task.stretch)
                 if task.settling:
-                    recognition = await self._provider.recognise(task.stretch, urgent=True)
+                    recognition = await self._provider.recognise(stretch, urgent=True, draft=draft)
                 else:
-                    recognition = await self._provider.recognise_if_idle(task.stretch, scope)
+                    recognition = await self._provider.recognise_if_idle(
+                        stretch, scope, draft=draft
+                    )
             finally:
                 self._sketching = None
                 self._pending -= 1
@@ -276,13 +287,21 @@ class LocalRecogniser:
         if self._known is not None and _same(self._known[0], task.stretch):
             recognition = self._known[1]
         else:
-            recognition = await self._provider.recognise(task.stretch, urgent=True)
+            recognition = await self._provider.recognise(
+                task.stretch, urgent=True, draft=self._draft(task.stretch)
+            )
         self._known = None
         self._pending -= 1
         if recognition.words:
             await event_tx.send(to_transcript(task.stretch, recognition, is_final=True))
         if task.utterance_ended_at is not None:
             await event_tx.send(UtteranceEnded(task.utterance_ended_at / STT_RATE_HZ))
+
+    def _draft(self, stretch: Stretch) -> tuple[int, ...]:
+        """What the beginning of this stretch was understood as, if it was heard before."""
+        if self._known is None or self._known[0].start != stretch.start:
+            return ()
+        return self._known[1].tokens
 
 
 # ---------------------------------------------------------------- pure parts
@@ -334,6 +353,6 @@ def _load(settings: LocalSettings) -> Ears:
     )
 
 
-def _recognise(moonshine: Moonshine, pcm: bytes) -> Recognition:
+def _recognise(moonshine: Moonshine, pcm: bytes, draft: Sequence[int]) -> Recognition:
     samples: NDArray[np.float32] = to_float32(pcm)
-    return moonshine.recognise(samples, trio.from_thread.check_cancelled)
+    return moonshine.recognise(samples, trio.from_thread.check_cancelled, draft)
