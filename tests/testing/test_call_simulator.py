@@ -10,6 +10,7 @@ from pathlib import Path
 import attrs
 import pytest
 import trio
+import trio.testing
 
 from vantum.config.providers import LocalSettings
 from vantum.providers.local.activity import LocalActivityProvider
@@ -340,6 +341,31 @@ def test_minutes_of_talk_take_no_time() -> None:
     assert len(said) > 25
     assert set(said) == {"So what would it cost us if we made more calls than today?"}
     assert call.failure is None
+
+
+def test_who_waits_for_all_to_be_blocked_comes_before_the_next_deadline() -> None:
+    async def body() -> list[float]:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep, 5.0)
+            await trio.testing.wait_all_tasks_blocked()
+            times = [trio.current_time()]
+        return [*times, trio.current_time()]
+
+    assert simulate(body) == [0.0, 5.0]
+
+
+@pytest.mark.parametrize("network", [Network(), Network(delay_ms=50)])
+def test_what_the_phone_cannot_take_is_not_the_servers_fault(network: Network) -> None:
+    def puzzled(now_s: float, envelope: object) -> None:
+        raise LookupError("what is this?")
+
+    async def body() -> None:
+        async with simulated_call(attrs.evolve(SETUP, network=network)) as call:
+            call.phone.listeners.append(puzzled)
+            await call.caller.start()
+
+    with pytest.RaisesGroup(LookupError, flatten_subgroups=True, allow_unwrapped=True):
+        simulate(body)
 
 
 def test_a_wait_for_what_never_comes_fails_with_the_log() -> None:

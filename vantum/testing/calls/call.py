@@ -44,6 +44,8 @@ from vantum.wire.native import Vocabulary
 
 #: 2026-01-01T00:00:00Z: when every simulated call begins, unless it is told otherwise.
 MORNING_MS = 1_767_225_600_000
+#: No longer than audio is sent ahead: what a caller holds when he cuts in stays the same.
+_COARSE_CHUNK_MS = 200
 
 
 @frozen
@@ -170,10 +172,14 @@ def coarse(setup: CallSetup) -> CallSetup:
     """The same call for long runs: times are a tenth of a second less exact, and it is much faster.
 
     Providers behind our ports instead of on their wires, audio in steps of 100 ms, silence in
-    steps of a second, each answer's tokens at once and its audio in pieces of a second.
+    steps of a second, each answer's tokens at once and its audio in pieces of a second, and to the
+    caller in chunks of 200 ms.
     """
+    playout = setup.settings.playout
+    playout = attrs.evolve(playout, chunk_ms=max(playout.chunk_ms, _COARSE_CHUNK_MS))
     return attrs.evolve(
         setup,
+        settings=attrs.evolve(setup.settings, playout=playout),
         direct=True,
         step_ms=100,
         idle_ms=1000,

@@ -7,6 +7,7 @@ goes wrong with one. Our clients of those providers take no part in such a call.
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -89,7 +90,7 @@ class DirectRecogniser(_Provider):
         """See `vantum.ports.SpeechToText`."""
         listener = Listener(self.script, _QUERY, self.script.utterances(), "direct")
         # What was heard is on its way for the script's latency.
-        late_tx, late_rx = trio.open_memory_channel[tuple[float, list[SttEvent]]](10_000)
+        late_tx, late_rx = trio.open_memory_channel[tuple[float, list[SttEvent]]](math.inf)
         latency_s = self.script.latency_ms / 1000
         task_status.started()
         async with trio.open_nursery() as nursery:
@@ -104,7 +105,7 @@ class DirectRecogniser(_Provider):
                         events += _events(body)
                     events.append(SttFlushed(message.flush_id))
                 if events:
-                    await late_tx.send((trio.current_time() + latency_s, events))
+                    late_tx.send_nowait((trio.current_time() + latency_s, events))
             late_tx.close()
 
 

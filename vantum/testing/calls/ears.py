@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 from attrs import define, frozen
 
-from vantum.core.audio import dbfs, to_int16
+from vantum.core.audio import dbfs, to_float32, to_int16
 from vantum.core.messages import VoiceEdge
 from vantum.ports import Health, TurnDetector, VoiceActivity
 
@@ -14,6 +15,7 @@ from vantum.ports import Health, TurnDetector, VoiceActivity
 VOICE_DBFS = -30.0
 #: Nothing whose highest peak is below can be as loud as that on average.
 _LOUD_PEAK = int(32_768 * 10 ** (VOICE_DBFS / 20))
+_LOUD_SQUARE = 10 ** (VOICE_DBFS / 10)
 _FRAME = 640  # 20 ms at 16 kHz
 _BYTES_PER_S = 32_000
 
@@ -37,10 +39,8 @@ class LoudnessEar:
         if not self.speaking and not self._other_s and not _may_be_loud(pcm):
             self._at_s += len(pcm) / _BYTES_PER_S
             return edges
-        for at in range(0, len(pcm), _FRAME):
-            step = pcm[at : at + _FRAME]
-            length_s = len(step) / _BYTES_PER_S
-            loud = dbfs(step) > VOICE_DBFS
+        for at, loud in zip(range(0, len(pcm), _FRAME), _loud(pcm), strict=True):
+            length_s = min(len(pcm) - at, _FRAME) / _BYTES_PER_S
             self.probability = float(loud)
             self._other_s = 0.0 if loud == self.speaking else self._other_s + length_s
             if loud != self.speaking and self._other_s >= self.after_s:
@@ -49,6 +49,15 @@ class LoudnessEar:
                 self.speaking, self._other_s = loud, 0.0
             self._at_s += length_s
         return edges
+
+
+def _loud(pcm: bytes) -> list[bool]:
+    """Of each frame, the last of which may be shorter, whether it is loud."""
+    whole = len(pcm) - len(pcm) % _FRAME
+    samples = to_float32(pcm[:whole]).reshape(-1, _FRAME // 2)
+    squares = np.einsum("ij,ij->i", samples, samples)
+    loud: list[bool] = (squares > _LOUD_SQUARE * _FRAME / 2).tolist()
+    return loud + [dbfs(pcm[whole:]) > VOICE_DBFS] * (whole < len(pcm))
 
 
 def _may_be_loud(pcm: bytes) -> bool:

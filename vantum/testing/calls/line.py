@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 import random
 from collections import deque
+from collections.abc import Callable
+from itertools import takewhile
 from typing import Generic, TypeAlias, TypeVar
 
 import trio
@@ -57,12 +59,17 @@ class Network:
 
 @define(eq=False)
 class Way(Generic[M]):
-    """One direction. `limit`: messages that may be under way before a sender waits."""
+    """One direction. `limit`: messages that may be under way before a sender waits.
+
+    `sink`: takes at once what arrives in the instant in which it was sent, instead of whoever waits
+    in `receive`; it must be quick.
+    """
 
     network: Network
     rng: random.Random
     began_s: float
     limit: float
+    sink: Callable[[M], object] | None = None
     stopped: bool = False
     closed: bool = False
     gone: bool = False
@@ -84,8 +91,11 @@ class Way(Generic[M]):
         if not self.network.is_ideal:
             since_s = self.network.arrival_s(at_s - self.began_s, self.rng)
             at_s = self._last_s = max(self._last_s, self.began_s + since_s)
+            self._arrivals.append(at_s)
+        elif self.sink is not None and not self.stopped and not self._under_way:
+            self.sink(message)
+            return
         self._under_way.append((at_s, message))
-        self._arrivals.append(at_s)
         self._news.unpark_all()
 
     async def receive(self) -> M | None:
@@ -115,7 +125,7 @@ class Way(Generic[M]):
         """Messages that have not arrived, or whose acknowledgement has not; those that nobody has
         taken yet have."""
         now_s = trio.current_time() - self.network.delay_ms / 1000
-        return sum(at_s > now_s for at_s in self._arrivals)
+        return sum(1 for _ in takewhile(lambda at_s: at_s > now_s, reversed(self._arrivals)))
 
     def stop(self, stopped: bool) -> None:
         """The receiver takes nothing from here on, or again."""

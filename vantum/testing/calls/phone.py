@@ -46,20 +46,35 @@ class Phone:
     _by_kind: dict[type, list[tuple[float, Any]]] = field(factory=dict)
     _waiting: list[tuple[Callable[[], bool], trio.Event]] = field(factory=list)
     _ids: Iterator[int] = field(factory=itertools.count)
+    _broken: Exception | None = None
 
     async def listen(self) -> None:
         """Keep what comes until the connection ends."""
+        self.line.down.sink = self._take_at_once
         while (data := await self.line.down.receive()) is not None:
-            envelope = decode_server(data, self.vocabulary)
-            self.session_id = self.session_id or envelope.session_id
-            now_s = trio.current_time()
-            self.got.append((now_s, envelope))
-            kind = type(envelope.message)
-            self._by_kind.setdefault(kind, []).append((now_s, envelope.message))
-            for listener in self.listeners:
-                listener(now_s, envelope)
-            self.wake()
+            self._take(data)
+        if self._broken is not None:
+            raise self._broken
         self.over.set()
+        self.wake()
+
+    def _take_at_once(self, data: Message) -> None:
+        """It is the server's task that comes here: what goes wrong is not its fault."""
+        try:
+            self._take(data)
+        except Exception as error:
+            self._broken = error
+            self.line.reset()
+
+    def _take(self, data: Message) -> None:
+        envelope = decode_server(data, self.vocabulary)
+        self.session_id = self.session_id or envelope.session_id
+        now_s = trio.current_time()
+        self.got.append((now_s, envelope))
+        kind = type(envelope.message)
+        self._by_kind.setdefault(kind, []).append((now_s, envelope.message))
+        for listener in self.listeners:
+            listener(now_s, envelope)
         self.wake()
 
     def wake(self) -> None:
