@@ -287,6 +287,26 @@ async def test_the_clock_must_not_go_back() -> None:
         assert await redeemed_not(desk, permit) == ("clock_went_back",)
 
 
+async def test_an_opt_out_while_the_dial_is_written_down() -> None:
+    """The rules are asked, and then the log takes its time; somebody opts out meanwhile."""
+    async with open_desk(consent_required=False) as desk:
+        permit = await desk.permit()
+
+        class SlowLog(AuditLog):
+            async def append(self, event: str, **fields: Any) -> None:
+                await AuditLog.append(self, event, **fields)
+                if event == "permit.redeemed":
+                    await desk.compliance.opt_out(NUMBER, source="another call")
+
+        desk.compliance._audit = SlowLog(desk.journal, lambda: desk.now_s)
+        assert await redeemed_not(desk, permit) == ("do_not_call",)
+        assert [event for event, _ in desk.log][-3:] == [
+            "permit.redeemed",
+            "opt_out",
+            "permit.not_redeemed",
+        ]
+
+
 class _BrokenJournal:
     """A disk that is full: entries fail from the `fails_from`th on."""
 

@@ -9,13 +9,21 @@ from typing import TypeAlias
 
 import pytest
 import trio
+from click.testing import CliRunner
 
 from vantum.cli import main
+from vantum.commands.compliance import audit
 from vantum.compliance.audit import open_audit
-from vantum.compliance.journal import FileJournal
+from vantum.compliance.check import SCHEMA, open_compliance
+from vantum.compliance.journal import FileJournal, head_path
+from vantum.compliance.permit import DialRequest, Refusal
 from vantum.config import ComplianceSettings, Secret, Settings, StorageSettings
 from vantum.errors import AuditError
+from vantum.storage.database import open_database
 
+REQUEST = DialRequest(
+    number="+12125550123", opening="This is an AI assistant.", from_number="+16175550100"
+)
 Run: TypeAlias = Callable[..., tuple[int, str, str]]
 
 
@@ -118,6 +126,35 @@ def test_verifying_the_audit_log(run: Run, home: Path) -> None:
     assert (code, err.count("\n")) == (1, 1)
     assert "its end was cut off" in err
     assert "(compliance.audit_file, AUDIT_FILE)" in err
+
+
+async def test_what_the_database_has_seen_must_be_there(home: Path) -> None:
+    """A log that is deleted together with its head, or put back, is no new log."""
+
+    async def ask() -> tuple[str, ...]:
+        async with open_database(home / "vantum.sqlite3", [SCHEMA]) as database:
+            settings = settings_of(home, consent_required=False, hours="mon-sun 0:00-24:00")
+            compliance = open_compliance(settings, database, await open_audit(settings))
+            answer = await compliance.permit(REQUEST)
+            return answer.codes if isinstance(answer, Refusal) else ()
+
+    def verified() -> tuple[int, str]:
+        result = CliRunner().invoke(audit, ["verify"])
+        return result.exit_code, result.stderr
+
+    path = home / "audit.jsonl"
+    assert await ask() == ()
+    old = path.read_bytes(), head_path(path).read_bytes()
+    assert await ask() == await ask() == ()
+    assert (await trio.to_thread.run_sync(verified))[0] == 0
+    path.write_bytes(old[0])
+    head_path(path).write_bytes(old[1])
+    code, err = await trio.to_thread.run_sync(verified)
+    assert (code, "the log was written anew, or put back" in err) == (1, True)
+    assert await ask() == ("audit_failed",)
+    path.unlink()
+    head_path(path).unlink()
+    assert await ask() == ("audit_failed",)
 
 
 def test_a_log_with_a_key(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

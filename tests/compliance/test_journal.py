@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.patience import HANG_S
 from vantum.compliance.journal import Broken, FileJournal, Verified, head_path, verify
-from vantum.core.audit_chain import read_line
+from vantum.core.audit_chain import new_head, read_line
 from vantum.errors import AuditError
 
 NOON_S = 1_782_921_600.0
@@ -39,7 +39,7 @@ def whole(path: Path, key: bytes = b"") -> Verified:
 
 
 def broken(path: Path, key: bytes = b"", expect: str = "") -> Broken:
-    found = verify(path, key, expect)
+    found = verify(path, key, {expect} - {""})
     assert isinstance(found, Broken), found
     return found
 
@@ -140,12 +140,37 @@ def test_a_line_that_somebody_added_without_the_head(path: Path, tmp_path: Path)
 
 def test_a_log_that_was_written_anew(path: Path, tmp_path: Path) -> None:
     noted = read_line(write(path, 3)[1])["hash"]
-    assert isinstance(verify(path, expect=noted.upper()), Verified)
+    assert isinstance(verify(path, expect=[noted.upper()]), Verified)
     head_path(path).unlink()
     path.unlink()
     FileJournal(path).append("permit.refused", {}, NOON_S)
     whole(path)  # nothing in it is wrong
     assert "no entry has the expected hash" in broken(path, expect=noted).why
+
+
+def test_a_log_that_goes_back_to_before_what_was_seen(path: Path, tmp_path: Path) -> None:
+    journal = FileJournal(path)
+    write(path, 2)
+    log, head = path.read_bytes(), head_path(path).read_bytes()
+    write(path, 2)
+    seen = journal.head()
+    assert journal.head(seen) == seen
+    write(path, 1)
+    assert journal.head(seen).count == 5
+    path.write_bytes(log)
+    head_path(path).write_bytes(head)
+    assert journal.head().count == 2, "both files agree with each other"
+    with pytest.raises(AuditError, match=r"it has 2 entries, and the database has seen 4"):
+        journal.head(seen)
+    for _ in range(3):  # others now, behind which the old end is hidden
+        journal.append("permit.refused", {}, NOON_S)
+    with pytest.raises(AuditError, match=r"entry 4: "):
+        journal.head(seen)
+    path.unlink()
+    head_path(path).unlink()
+    with pytest.raises(AuditError, match=r"it has 0 entries.*give it another name"):
+        journal.head(seen)
+    assert FileJournal(tmp_path / "other.jsonl").head(new_head(b"")).count == 0
 
 
 def test_nobody_writes_on_without_the_key(path: Path) -> None:

@@ -20,6 +20,7 @@ from uuid_utils import uuid7
 
 from vantum.compliance import store
 from vantum.compliance.audit import AuditLog
+from vantum.compliance.journal import FileJournal
 from vantum.compliance.numbers import check_installed, place_of, to_e164, zone_named
 from vantum.compliance.permit import (
     DialPermit,
@@ -133,6 +134,10 @@ class Compliance:
             raise PermitRefused(refusal)
         if not await self._recorded("permit.redeemed", about):
             raise PermitRefused(self._unrecorded(permit.number, now_s))
+        if permit.number in self._opted_out:  # while it was written down
+            refusal = Refusal(permit.number, (Reason("do_not_call", "they have just opted out"),))
+            await self._recorded("permit.not_redeemed", {**about, **_reasons(refusal)})
+            raise PermitRefused(refusal)
 
     async def opt_out(self, number: str, *, source: str, call_id: str = "") -> None:
         """Somebody does not want to be called any more: from now on, nobody calls this number.
@@ -194,6 +199,7 @@ class Compliance:
             behind_s = last_s - now_s
             text = f"the clock is {behind_s:.0f} s behind the audit log's last entry"
             return Refusal(number, (Reason("clock_went_back", text),)), {}
+        await self._database.run(self._check_log)
         if request.purpose == "colleague":
             return await self._database.run(partial(self._judge_colleague, number)), {}
         if to_e164(number) is None:
@@ -203,6 +209,16 @@ class Compliance:
         return await self._database.run(
             partial(self._judge_prospect, request, number, place, now_s, counted_as)
         )
+
+    def _check_log(self, connection: sqlite3.Connection) -> None:
+        """See that the log's files were not removed or put back since the last decision.
+
+        Within a transaction, so that no other process can have seen more than is there now.
+        """
+        journal = self._audit.journal
+        if isinstance(journal, FileJournal):
+            head = journal.head(store.audit_seen(connection, journal.place))
+            store.see_audit(connection, journal.place, head)
 
     def _judge_prospect(
         self,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -59,6 +59,11 @@ class FileJournal:
     path: Path
     key: bytes = field(default=b"", repr=False)
 
+    @property
+    def place(self) -> str:
+        """What the log is called where somebody remembers its end."""
+        return place_of_log(self.path)
+
     def append(self, event: str, data: Mapping[str, Any], at_s: float) -> None:
         """Add one entry.
 
@@ -73,14 +78,23 @@ class FileJournal:
                 head = self._write(file, head, "audit.torn_line", _described(torn), at_s)
             self._write(file, head, event, data, at_s)
 
-    def head(self) -> Head:
+    def head(self, seen: Head | None = None) -> Head:
         """The log's end, made sure of.
 
+        Args:
+            seen: an earlier end, from somewhere else than the log's own files.
+
         Raises:
-            AuditError: the log's end is not where we left it, or cannot be read.
+            AuditError: the log's end is not where we left it, or cannot be read; or the log goes
+                back to before `seen`.
         """
         with self._locked() as file:
-            return self._end(file)[0]
+            head = self._end(file)[0]
+            if seen is not None:
+                _check_seen(
+                    head, seen, os.pread(file, seen.size - seen.start, seen.start), self.key
+                )
+            return head
 
     def _write(
         self, file: int, head: Head, event: str, data: Mapping[str, Any], at_s: float
@@ -162,12 +176,12 @@ class FileJournal:
             os.close(directory)
 
 
-def verify(path: Path, key: bytes = b"", expect: str = "") -> Verified | Broken:
+def verify(path: Path, key: bytes = b"", expect: Collection[str] = ()) -> Verified | Broken:
     """Check every line, and that the end is where we left it.
 
     Args:
         key: what the log is sealed with; empty: nothing.
-        expect: the hash of an entry that somebody noted down earlier: it must still be there.
+        expect: hashes of entries that somebody noted down earlier: they must still be there.
 
     Raises:
         AuditError: there is no log, or it cannot be read.
@@ -185,12 +199,14 @@ def verify(path: Path, key: bytes = b"", expect: str = "") -> Verified | Broken:
         raise AuditError(f"the audit log {path} cannot be read: {reason}") from None
 
 
-def _verify(lines: Iterator[bytes], kept: bytes, key: bytes, expect: str) -> Verified | Broken:
+def _verify(
+    lines: Iterator[bytes], kept: bytes, key: bytes, expect: Collection[str]
+) -> Verified | Broken:
     try:
         end = read_head(kept, key)
     except Flaw as flaw:
         return Broken(0, str(flaw))
-    head, first_at, is_expected = new_head(key), "", not expect
+    head, first_at, expected = new_head(key), "", {each.lower() for each in expect}
     for line in lines:
         try:
             if head == end and line.endswith(b"\n"):
@@ -202,19 +218,39 @@ def _verify(lines: Iterator[bytes], kept: bytes, key: bytes, expect: str) -> Ver
         except Flaw as flaw:
             return Broken(head.count + 1, str(flaw))
         first_at = first_at or head.at
-        is_expected = is_expected or head.hash == expect.lower()
+        expected.discard(head.hash)
     if head.count < end.count:
         return Broken(head.count + 1, f"the log ends here; the head knows {end.count} entries")
     if head != end:
         return Broken(head.count, "it is not the last entry that the head knows")
-    if not is_expected:
-        return Broken(0, f"no entry has the expected hash {expect}: the log was written anew")
+    if expected:
+        missing = ", ".join(sorted(expected))
+        return Broken(
+            0,
+            f"no entry has the expected hash {missing}: the log was written anew, or put back",
+        )
     return Verified(head.count, head.hash, first_at, head.at)
+
+
+def place_of_log(path: Path) -> str:
+    """What a log is called where somebody remembers its end: its whole path."""
+    return str(path.absolute())
 
 
 def head_path(path: Path) -> Path:
     """Where a log's head lies."""
     return path.with_name(path.name + ".head")
+
+
+def _check_seen(head: Head, seen: Head, line: bytes, key: bytes) -> None:
+    """See that an earlier end is still in the log."""
+    if head.count < seen.count:
+        raise Flaw(
+            f"it has {head.count} entries, and the database has seen {seen.count}: it was removed "
+            "or put back to an older copy (to begin another log, give it another name)"
+        )
+    if seen.count:
+        _check_last(seen, line, key)
 
 
 def _check_last(head: Head, line: bytes, key: bytes) -> None:

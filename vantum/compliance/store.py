@@ -11,6 +11,7 @@ from typing import Final
 
 from attrs import frozen
 
+from vantum.core.audit_chain import Head
 from vantum.core.dial_policy import ANY_SCOPE, Consent
 from vantum.storage.migrations import Migration, Schema
 
@@ -29,7 +30,14 @@ _VERSION_1: Final[Migration] = (
     )""",
     "CREATE INDEX IF NOT EXISTS dial_attempts_by_number ON dial_attempts (number, at_s)",
 )
-SCHEMA: Final = Schema("compliance", (_VERSION_1,))
+_VERSION_2: Final[Migration] = (
+    # How far an audit log had come when a decision was made: it cannot go back unnoticed.
+    """CREATE TABLE audit_seen (
+        place TEXT PRIMARY KEY, alg TEXT NOT NULL, count INTEGER NOT NULL, hash TEXT NOT NULL,
+        start INTEGER NOT NULL, size INTEGER NOT NULL, at TEXT NOT NULL
+    ) WITHOUT ROWID""",
+)
+SCHEMA: Final = Schema("compliance", (_VERSION_1, _VERSION_2))
 
 
 @frozen
@@ -166,3 +174,19 @@ def attempts_s(connection: sqlite3.Connection, number: str, after_s: float) -> t
 def count_attempt(connection: sqlite3.Connection, number: str, at_s: float, permit_id: str) -> None:
     """The number is being called."""
     connection.execute("INSERT INTO dial_attempts VALUES (?, ?, ?)", (number, at_s, permit_id))
+
+
+def audit_seen(connection: sqlite3.Connection, place: str) -> Head | None:
+    """The end of an audit log when it was last seen; None: never."""
+    row = connection.execute(
+        "SELECT alg, count, hash, start, size, at FROM audit_seen WHERE place = ?", (place,)
+    ).fetchone()
+    return None if row is None else Head(*row)
+
+
+def see_audit(connection: sqlite3.Connection, place: str, head: Head) -> None:
+    """Remember where an audit log ends."""
+    connection.execute(
+        "INSERT OR REPLACE INTO audit_seen VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (place, head.alg, head.count, head.hash, head.start, head.size, head.at),
+    )
