@@ -67,10 +67,15 @@ _CODES: Final[dict[int, tuple[CarrierErrorKind, str]]] = {
     21213: ("invalid_request", "no number to call from was given (from_number)"),
     21214: ("invalid_number", "the number called cannot be reached"),
     21215: ("permission", "the account may not call this country (Voice Geographic Permissions)"),
-    21216: ("permission", "the account may not call this number"),
+    21216: (
+        "permission",
+        "Twilio blocks calls to this number (fraud, regulation), or the account has no approved "
+        "Primary Customer Profile, which calls to +1 need",
+    ),
     21217: ("invalid_number", "the number called is no phone number"),
     21219: ("permission", "a trial account calls verified numbers only"),
     21220: ("invalid_request", "the call is not in progress"),
+    573005: ("permission", "a trial account calls verified numbers only"),
 }
 _STATUSES: Final[dict[int, CarrierErrorKind]] = {
     401: "auth",

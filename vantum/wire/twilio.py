@@ -4,10 +4,11 @@ From Twilio: connected, start, media, dtmf, mark, stop. To it: media, mark, clea
 of mu-law at 8 kHz, without a header.
 
 Source: "Media Streams - WebSocket Messages",
-https://www.twilio.com/docs/voice/media-streams/websocket-messages. What it does not say, but
-matters here: numbers (`sequenceNumber`, `media.chunk`, `media.timestamp`) come as text and are
-taken as either; outbound media may have any length and is played in order; after a `clear`, Twilio
-sends back every mark whose audio had not been played yet.
+https://www.twilio.com/docs/voice/media-streams/websocket-messages. By it, the numbers of the first
+message and the first chunk are 1, outbound media is buffered and played in the order received, and
+a `clear` empties that buffer and has all marks that wait in it sent back. Numbers
+(`sequenceNumber`, `media.chunk`, `media.timestamp`) stand as text in its examples and are taken as
+either. It says nothing of how long outbound media may be.
 """
 
 from __future__ import annotations
