@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 #: A request's head that is larger is refused by Hypercorn; we only need to see the head.
 MAX_HEAD_BYTES = 65_536
 
+#: Codes for programs, of requests under `/v1/` that no route takes.
+_CODES = {404: "no_such_path", 405: "wrong_method"}
+
 #: For what is still to be done when nothing more comes of a connection.
 _FAREWELL_S = 1.0
 
@@ -166,7 +169,10 @@ async def _websocket_only(request: Request) -> Response:
 
 async def _error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return JSONResponse({"error": error.detail}, status_code=error.status_code)
+    about: Any = error.detail
+    if request.url.path.startswith("/v1/"):  # as that API says what is wrong
+        about = {"code": _CODES.get(error.status_code, "wrong_request"), "message": about}
+    return JSONResponse({"error": about}, status_code=error.status_code, headers=error.headers)
 
 
 def build_app(server: Server, routes: Sequence[BaseRoute] = ()) -> Starlette:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any, get_args
@@ -25,6 +26,7 @@ from vantum.config import ComplianceSettings, Secret, ServerSettings
 from vantum.telephony import api
 from vantum.telephony.carrier import CarrierErrorKind
 from vantum.testing.twilio import Busy, Person, RestFault, TwilioScript
+from vantum.testing.twilio.script import FROM_NUMBER
 
 Clock = trio.testing.MockClock
 
@@ -172,6 +174,11 @@ async def test_a_body_that_is_no_object(autojump_clock: Clock, content: str) -> 
             "prospect.extra",
             "at most 30",
         ),
+        ({"to": PROSPECT, "from": "nobody"}, "from", "one of the account's numbers"),
+        ({"to": PROSPECT, "campaignId": "a\ud800"}, "campaignId", "holds U+D800"),
+        ({"to": PROSPECT, "greeting": "An AI\x00"}, "greeting", "holds U+0000"),
+        ({"to": PROSPECT, "prospect": {"name": "\udfff"}}, "prospect.name", "holds U+DFFF"),
+        ({"to": PROSPECT, "prospect": {"extra": {"a": "\x1b[1m"}}}, "prospect.extra.a", "U+001B"),
         ({"to": PROSPECT, "script": "no = toml ["}, "script", "is not TOML"),
         ({"to": PROSPECT, "script": "[stages.A]"}, "script", "stage 'A'"),
     ],
@@ -180,12 +187,37 @@ async def test_each_wrong_field_is_named(
     autojump_clock: Clock, order: dict[str, Any], field: str, message: str
 ) -> None:
     async with an_office() as office:
-        answer = await office.api("POST", json=order)
+        answer = await office.api("POST", content=json.dumps(order))
         assert (answer.status, answer.code) == (422, "wrong_fields")
         (wrong,) = answer.body["error"]["fields"]
         assert wrong["field"] == field
         assert message in wrong["message"]
         assert not office.twilio.requests
+
+
+async def test_our_number_may_be_written_for_people(autojump_clock: Clock) -> None:
+    async with an_office() as office:
+        written = {"to": PROSPECT, "from": "+1 (500) 555-0006", "prospect": {"name": "Ada\tB."}}
+        placed = await office.api("POST", json=written)
+        assert (placed.status, placed.body["from"]) == (201, FROM_NUMBER)
+        assert placed.body["prospect"] == {"name": "Ada\tB."}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("PUT", "/v1/calls", 405, "wrong_method"),
+        ("POST", "/v1/calls/w0-1", 405, "wrong_method"),
+        ("GET", "/v1/calls/w0-1/turns", 404, "no_such_path"),
+    ],
+)
+async def test_what_is_not_there(
+    autojump_clock: Clock, method: str, path: str, status: int, code: str
+) -> None:
+    async with an_office() as office:
+        answer = await office.api(method, path)
+        assert (answer.status, answer.code) == (status, code)
+        assert ("Allow" in answer.headers) == (status == 405)
 
 
 async def test_a_greeting_with_an_unknown_variable(autojump_clock: Clock) -> None:
@@ -199,6 +231,9 @@ async def test_no_such_call(autojump_clock: Clock) -> None:
         for method in ("GET", "DELETE"):
             answer = await office.api(method, "/v1/calls/w0-none")
             assert (answer.status, answer.code) == (404, "no_such_call")
+            answer = await office.api(method, f"/v1/calls/w0-%00{'x' * 900}")
+            assert (answer.status, answer.code) == (404, "no_such_call")
+            assert answer.body["error"]["message"] == f"there is no call w0-?{'x' * 56}"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ Strict: what is not known is named, with what there is; nothing is guessed.
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -31,6 +33,9 @@ _FIELDS: Final = (*_TEXTS, "prospect")
 _ABOUT: Final = {"name": 200, "company": 200, "industry": 200, "timezone": 64}
 _FACTS: Final = (*_ABOUT, "extra")
 _MAX_FACT_CHARS: Final = 1_000
+#: Numbers that may call are the account's own, which Twilio knows in E.164.
+_NUMBER: Final = re.compile(r"\+[1-9][0-9]{6,14}")
+_SPACING: Final = re.compile(r"[ ().-]")
 
 
 @frozen
@@ -69,7 +74,19 @@ class _Reader:
                 WrongField(f"{where}{name}", f"must be text of at most {most} characters")
             )
             return ""
+        if (char := _not_text(value)) is not None:
+            message = f"holds U+{ord(char):04X}, which is no character of a text"
+            self.wrong.append(WrongField(f"{where}{name}", message))
+            return ""
         return value.strip()
+
+    def number(self, name: str, text: str) -> str:
+        """One of ours, in E.164; empty if there is none."""
+        number = _SPACING.sub("", text)
+        if number and not _NUMBER.fullmatch(number):
+            wanted = "must be one of the account's numbers, such as +12125550123"
+            self.wrong.append(WrongField(name, wanted))
+        return number
 
     def table(self, where: str, values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
         value = values.get(name)
@@ -98,6 +115,13 @@ class _Reader:
         )
 
 
+def _not_text(text: str) -> str | None:
+    """The first half of a surrogate pair or control character in it, which JSON can write and
+    nobody can say, send or store; None: there is none."""
+    odd = ("Cs", "Cc")
+    return next((c for c in text if unicodedata.category(c) in odd and c not in "\t\n\r"), None)
+
+
 def read_prospect(values: Mapping[str, Any]) -> Prospect:
     """Who is to be called: `name`, `company`, `industry`, `timezone`, and `extra` with whatever
     else there is.
@@ -122,6 +146,7 @@ def read_order(values: Mapping[str, Any]) -> CallOrder:
     reader = _Reader()
     reader.known("", values, _FIELDS)
     texts = {name: reader.text("", values, name, most) for name, most in _TEXTS.items()}
+    from_number = reader.number("from", texts["from"])
     who = reader.prospect("prospect.", reader.table("", values, "prospect"))
     if not texts["to"] and not any(one.field == "to" for one in reader.wrong):
         wanted = "is missing: the number to call, such as +12125550123"
@@ -141,7 +166,7 @@ def read_order(values: Mapping[str, Any]) -> CallOrder:
         greeting=texts["greeting"],
         voicemail=texts["voicemail"],
         campaign_id=texts["campaignId"],
-        from_number=texts["from"],
+        from_number=from_number,
         timezone=texts["timezone"] or None,
         script=script,
     )
