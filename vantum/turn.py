@@ -10,13 +10,14 @@ from functools import partial
 
 import trio
 
-from vantum.actors.call import Call, Inbox, Outgoing, Sender
+from vantum.actors.call import Call, Inbox, Outgoing
 from vantum.actors.chunker import chunk
 from vantum.actors.llm import LlmLimits, generate
 from vantum.actors.player import play
 from vantum.actors.response import Response
 from vantum.actors.timing import Timed
 from vantum.actors.tts import speak
+from vantum.channels import Sender
 from vantum.config import LlmSettings
 from vantum.core.backoff import LLM_RETRY
 from vantum.core.messages import (

@@ -11,7 +11,7 @@ from attrs import define, field, frozen
 from structlog.contextvars import bound_contextvars
 
 from vantum.actors.briefing import Briefing
-from vantum.actors.call import Call, Inbox, Outgoing, Sender
+from vantum.actors.call import Call, Inbox, Outgoing
 from vantum.actors.chunker import Answer, Fallback, Said
 from vantum.actors.cut import CutAnswer
 from vantum.actors.gate import Antechamber, Gate, Hold
@@ -24,6 +24,7 @@ from vantum.actors.response import Respond, Response
 from vantum.actors.summarising import Summarising
 from vantum.actors.toolbox import Toolbox
 from vantum.actors.tools import Errands
+from vantum.channels import Sender, put
 from vantum.core.bargein import Floor
 from vantum.core.chunking import ChunkingOptions, strip_markers
 from vantum.core.decisions import CancelResponse, ResponseDone, Turn
@@ -246,7 +247,7 @@ class Answering:
         response = self.response
         if response is not None and response.playing.turn == turn:
             for event in self.briefing.follow(response):
-                await self.out_tx.send(event)
+                await put(self.out_tx, event)
 
     async def _respond(
         self,
@@ -260,7 +261,7 @@ class Answering:
             await self.respond(call, response, request, self.speaking, out_tx, inbox_tx)
         if not response.scope.cancelled_caught:
             done = ResponseDone(response.playing.turn, response.failed, response.hangs_up)
-            await self.inbox_tx.send(done)
+            await put(self.inbox_tx, done)
 
     async def cancel(self, command: CancelResponse) -> ResponseDone:
         """Cut the answer off, at once: no chunk of it follows what is sent here."""
@@ -275,11 +276,12 @@ class Answering:
         response.playing.playout.end(response.cut_s, cut=True, unsent_s=unsent_s)
         # An answer that the client knows of must not just fall silent.
         if response.playing.started or response.said.begun:
-            await self.out_tx.send(
-                OutputCancelled(utterance_id, wall_ms, command.reason, command.interrupted)
+            await put(
+                self.out_tx,
+                OutputCancelled(utterance_id, wall_ms, command.reason, command.interrupted),
             )
         if response.playing.started and command.interrupted:
-            await self.out_tx.send(Interrupted(utterance_id, join_notes(response.heard), wall_ms))
+            await put(self.out_tx, Interrupted(utterance_id, join_notes(response.heard), wall_ms))
         return ResponseDone(command.turn, response.failed)
 
     async def _drop_audio(self, utterance_id: str) -> float:
@@ -297,7 +299,7 @@ class Answering:
             else:
                 kept.append(message)
         for message in kept:
-            await self.out_tx.send(message)
+            await put(self.out_tx, message)
         return dropped_s
 
     async def record(self, done: ResponseDone) -> None:
@@ -329,7 +331,7 @@ class Answering:
             failed=[f"{f.role}: {f.message}" for f in done.failed],
         )
         if (latency := self.latencies.ended(response)) is not None:
-            await self.out_tx.send(latency)
+            await put(self.out_tx, latency)
         self.summarising.turn_over()
 
     def settle(self, *, interrupted: bool = True) -> None:

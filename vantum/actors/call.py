@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Protocol, TypeAlias
 
 import trio
 from attrs import frozen
@@ -24,15 +24,6 @@ from vantum.ports import (
     VoiceActivity,
 )
 from vantum.wire.codec import ClientCodec, Frames
-
-T_contra = TypeVar("T_contra", contravariant=True)
-
-
-class Sender(Protocol[T_contra]):
-    """The sending end of a channel, or what stands for one."""
-
-    async def send(self, value: T_contra, /) -> None:
-        """Hand on; waits while there is no room."""
 
 
 class ClientSocket(Protocol):

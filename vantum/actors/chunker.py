@@ -9,8 +9,9 @@ from __future__ import annotations
 import trio
 from attrs import define, field, frozen
 
-from vantum.actors.call import Inbox, Outgoing, Sender
+from vantum.actors.call import Inbox, Outgoing
 from vantum.actors.link import lost
+from vantum.channels import Each, Sender, put
 from vantum.core.chunking import Chunker, ChunkingOptions, strip_markers
 from vantum.core.decisions import AnswerFailed, RoleLost
 from vantum.core.dtmf import as_note, join_notes
@@ -120,7 +121,7 @@ class _Writing:
 
     async def write(self, text: str) -> None:
         if text and self.answer.tokens:
-            await self.out_tx.send(ResponseToken(self.answer.utterance_id, text))
+            await put(self.out_tx, ResponseToken(self.answer.utterance_id, text))
         await self.say(self.chunker.feed(text), tokens=len(self.raw))
 
     async def finish(self) -> None:
@@ -132,7 +133,7 @@ class _Writing:
         if not self.said.begun:
             self.said.begun = True
             answer = self.answer
-            await self.out_tx.send(ResponseStarted(answer.utterance_id, answer.timestamp_ms))
+            await put(self.out_tx, ResponseStarted(answer.utterance_id, answer.timestamp_ms))
 
     async def say(self, pieces: list[str], tokens: int = 0) -> None:
         if pieces:
@@ -141,7 +142,7 @@ class _Writing:
         # All of them before any has to wait: what is cut here must be known.
         self.said.pieces.extend(pieces)
         for index, text in enumerate(pieces, first):
-            await self.piece_tx.send(SpeechPiece(index, text))
+            await put(self.piece_tx, SpeechPiece(index, text))
 
     async def fill(self, text: str) -> None:
         await self.begin()
@@ -157,7 +158,7 @@ class _Writing:
         said.has_keys = True
         said.pieces.extend(map(as_note, keys))
         for index, key in enumerate(keys, first):
-            await self.piece_tx.send(TonePiece(index, as_note(key), key))
+            await put(self.piece_tx, TonePiece(index, as_note(key), key))
 
     async def pause(self) -> None:
         await self.finish()
@@ -198,7 +199,7 @@ async def chunk(
     """Cut one answer into pieces until the model has finished or failed."""
     writing = _Writing(answer, said, piece_tx, out_tx, Chunker(answer.options))
     said.chunker = writing.chunker
-    async for message in token_rx:
+    async for message in Each(token_rx):
         match message:
             case LlmToken(text=token):
                 await writing.token(token)
@@ -223,12 +224,12 @@ async def chunk(
                 )
             case LlmFailed(error_kind=kind, message=text, provider=provider):
                 said.failure = lost("llm", ProviderError(provider, kind, text))
-        await inbox_tx.send(AnswerFailed(answer.turn, said.failure))
+        await put(inbox_tx, AnswerFailed(answer.turn, said.failure))
         if writing.has_words:
             said.text = " ".join(said.pieces)
         else:
             await writing.fall_back()
         break
     tier = answer.fallback.tier if said.is_fallback else None
-    await out_tx.send(ResponseCompleted(answer.utterance_id, said.text, said.is_fallback, tier))
-    await piece_tx.send(EndOfPieces())
+    await put(out_tx, ResponseCompleted(answer.utterance_id, said.text, said.is_fallback, tier))
+    await put(piece_tx, EndOfPieces())

@@ -21,6 +21,7 @@ from vantum.actors.resampler import Ear
 from vantum.actors.response import Respond
 from vantum.actors.speculating import Speculating
 from vantum.actors.summarising import Summarising
+from vantum.channels import put, take
 from vantum.core import conversation as table
 from vantum.core.bargein import BargeIn
 from vantum.core.barging import holds_answer
@@ -225,7 +226,7 @@ class Conductor:
         if reason:
             announcement = evolve(announcement, reason=reason)
         if self.state != "ENDED":
-            await self.inbox_tx.send(announcement)
+            await put(self.inbox_tx, announcement)
 
     async def run(self) -> None:
         """Until the session has ended; the writer then closes the socket."""
@@ -233,7 +234,7 @@ class Conductor:
             while self.state != "ENDED":
                 event: Inbox | None = None
                 with trio.move_on_at(table.wake_at(self.conversation)):
-                    event = await self.inbox_rx.receive()
+                    event = await take(self.inbox_rx)
                 await self._take(Tick(self._hearing) if event is None else event)
             await trio.sleep_forever()
         finally:
@@ -277,18 +278,19 @@ class Conductor:
         wall_ms = self.call.wall_ms
         match command:
             case Send(message=message):
-                await self.out_tx.send(message)
+                await put(self.out_tx, message)
             case SendTranscript(request=request, transcript=t):
                 language = self.conversation.language or self._options.language
-                await self.out_tx.send(
-                    TranscriptOut(request, t.text, t.is_final, t.confidence, wall_ms(), language)
+                await put(
+                    self.out_tx,
+                    TranscriptOut(request, t.text, t.is_final, t.confidence, wall_ms(), language),
                 )
             case MoveState(old=old, new=new):
                 self.call.log.debug("state", old=old, new=new)
-                await self.out_tx.send(StateChanged(old, new, wall_ms()))
+                await put(self.out_tx, StateChanged(old, new, wall_ms()))
                 begun = self.answering.briefing.begins() if old == "INITIALIZING" else None
                 if begun is not None and new == "LISTENING":
-                    await self.out_tx.send(begun)
+                    await put(self.out_tx, begun)
             case OpenRecogniser(language=language):
                 self.orders.language_tx.send_nowait(language)
             case OpenSynthesiser():
@@ -307,7 +309,7 @@ class Conductor:
                 return await self.answering.cancel(command)
             case EndSession(code=code, reason=reason):
                 self.ended_because = reason
-                await self.out_tx.send(Goodbye(code, reason))
+                await put(self.out_tx, Goodbye(code, reason))
         return None
 
     @property
@@ -323,7 +325,7 @@ class Conductor:
         except ProviderError as error:
             self.call.log.warning("the turn detector failed", error=str(error))
             return
-        await self.inbox_tx.send(CheckAnswered(pause, probability))
+        await put(self.inbox_tx, CheckAnswered(pause, probability))
 
     @property
     def _options(self) -> InputOptions:

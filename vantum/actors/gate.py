@@ -8,7 +8,8 @@ import attrs
 import trio
 from attrs import define, field
 
-from vantum.actors.call import Inbox, Outgoing, Sender
+from vantum.actors.call import Inbox, Outgoing
+from vantum.channels import Sender, put
 from vantum.core.events import ResponseStarted
 
 
@@ -27,10 +28,17 @@ class Gate:
     async def send(self, value: Outgoing, /) -> None:
         """Like a channel's."""
         if self.committed.is_set():
-            await self.out_tx.send(value)
+            await put(self.out_tx, value)
         else:
             self._kept.append(value)
             await trio.lowlevel.checkpoint()
+
+    def send_nowait(self, value: Outgoing, /) -> None:
+        """Like a channel's."""
+        if self.committed.is_set():
+            self.out_tx.send_nowait(value)
+        else:
+            self._kept.append(value)
 
     async def open(self) -> None:
         """The turn is committed: what was kept goes first."""
@@ -39,7 +47,7 @@ class Gate:
             if isinstance(message, ResponseStarted):
                 # To the client it begins now.
                 message = attrs.evolve(message, timestamp_ms=self.wall_ms())
-            await self.out_tx.send(message)
+            await put(self.out_tx, message)
         self.committed.set()
 
 
@@ -53,7 +61,13 @@ class Antechamber:
     async def send(self, value: Inbox, /) -> None:
         """Like a channel's."""
         await self.committed.wait()
-        await self.inbox_tx.send(value)
+        await put(self.inbox_tx, value)
+
+    def send_nowait(self, value: Inbox, /) -> None:
+        """Like a channel's. Until the gate is open there is no room."""
+        if not self.committed.is_set():
+            raise trio.WouldBlock
+        self.inbox_tx.send_nowait(value)
 
 
 def _open() -> trio.Event:

@@ -8,7 +8,8 @@ from typing import Final
 import trio
 from attrs import define, frozen
 
-from vantum.actors.call import Inbox, Sender
+from vantum.actors.call import Inbox
+from vantum.channels import Sender, put
 from vantum.core.decisions import Announce
 from vantum.core.dtmf import check_keys
 from vantum.core.messages import Keys, LlmFiller, LlmOutput
@@ -61,14 +62,14 @@ class AnswerLine:
     async def say(self, text: str) -> None:
         """See `Line`."""
         if self.is_cut or self.speech_tx is None:
-            await self.inbox_tx.send(Announce(text))
+            await put(self.inbox_tx, Announce(text))
         else:
-            await self.speech_tx.send(LlmFiller(text))
+            await put(self.speech_tx, LlmFiller(text))
         await trio.sleep(LOOK_S)  # until it is known of
 
     async def say_goodbye(self, text: str, reason: str) -> None:
         """See `Line`."""
-        await self.inbox_tx.send(Announce(text, then_hang_up=True, reason=reason))
+        await put(self.inbox_tx, Announce(text, then_hang_up=True, reason=reason))
 
     async def heard(self) -> None:
         """See `Line`."""

@@ -8,6 +8,7 @@ import trio
 from attrs import evolve
 
 from vantum.actors.call import Inbox
+from vantum.channels import put
 from vantum.core.backoff import Schedule
 from vantum.core.decisions import RoleLost, RoleReady
 from vantum.errors import ProviderError, Role
@@ -50,7 +51,7 @@ async def keep_open(
                 with trio.fail_after(ready_timeout_s):
                     await nursery.start(run)
                 was_ready, failures = True, 0
-                await inbox_tx.send(RoleReady(role, language))
+                await put(inbox_tx, RoleReady(role, language))
         except* ProviderError as group:
             error = first_error(group)
         except* trio.TooSlowError:
@@ -58,7 +59,7 @@ async def keep_open(
         if error is None:
             error = ProviderError(role, "unknown", "the connection ended without a reason")
         _log.warning("lost" if was_ready else "not ready", role=role, error=str(error))
-        await inbox_tx.send(evolve(lost(role, error), language=language))
+        await put(inbox_tx, evolve(lost(role, error), language=language))
         if not was_ready or not error.retryable:
             return
         last = len(_REOPEN.delays_s) - 1

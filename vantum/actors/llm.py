@@ -18,6 +18,7 @@ from typing import Protocol
 import trio
 from attrs import define, field, frozen
 
+from vantum.channels import put
 from vantum.core.backoff import LLM_RETRY, Schedule
 from vantum.core.messages import (
     ChatRequest,
@@ -107,14 +108,14 @@ async def generate(
             progress = _Progress(trio.current_time() + limits.total_s, may_be_empty=spoken)
             failure = await _round(model, request, event_tx, limits, progress, provider, errands)
             if failure is not None:
-                await event_tx.send(failure)
+                await put(event_tx, failure)
                 return
             spoken = spoken or progress.spoken
             if not progress.called or errands is None:
                 return
             following = await errands.carry_out(request, "".join(progress.text), event_tx)
             if following is None:
-                await event_tx.send(LlmFinished())
+                await put(event_tx, LlmFinished())
                 return
             request = following
 
@@ -160,7 +161,7 @@ async def _attempt(
             async for piece in pieces:
                 if isinstance(piece, Keys):
                     progress.spoken = True
-                    await event_tx.send(piece)
+                    await put(event_tx, piece)
                     continue
                 if not isinstance(piece, str):
                     if errands is not None:
@@ -175,7 +176,7 @@ async def _attempt(
                 progress.spoken = True
                 patience.deadline = math.inf
                 since_s = trio.current_time()
-                await event_tx.send(LlmToken(held))
+                await put(event_tx, LlmToken(held))
                 progress.text.append(held)
                 held = ""
                 progress.due_s += trio.current_time() - since_s
@@ -184,7 +185,7 @@ async def _attempt(
             if not progress.begun and not progress.may_be_empty:
                 raise ProviderError(provider, "server", "the model's answer was empty")
             # Before the stream is left, which may take a moment: these words are waited for.
-            await event_tx.send(LlmPaused() if progress.called else LlmFinished())
+            await put(event_tx, LlmPaused() if progress.called else LlmFinished())
     if patience.cancelled_caught:
         raise ProviderError(provider, "timeout", _lateness(limits, progress))
 

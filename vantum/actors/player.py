@@ -12,8 +12,9 @@ from typing import TypeAlias
 import trio
 from attrs import define, field
 
-from vantum.actors.call import Inbox, Outgoing, Sender
+from vantum.actors.call import Inbox, Outgoing
 from vantum.actors.gate import Hold
+from vantum.channels import Sender, put, take
 from vantum.core.audio import Framer
 from vantum.core.decisions import FirstAudio, RoleLost
 from vantum.core.dtmf import sounding_s, tone
@@ -99,10 +100,10 @@ async def play(
         # may be thinking about the next piece.
         ends_s = playout.finished_at_s
         with trio.move_on_at(float("inf") if ends_s is None else ends_s - _DRY_MARGIN_S) as dry:
-            message = await speech_rx.receive()
+            message = await take(speech_rx)
         if dry.cancelled_caught:
             await send(framer.flush())
-            message = await speech_rx.receive()
+            message = await take(speech_rx)
         match message:
             case SpeechPiece(text=text):
                 playout.piece(text, made_s)
@@ -130,7 +131,7 @@ async def play(
     await send(*framer.feed(resampler.finish()), framer.flush())
     if playing.started:
         utterance_id, duration_ms = playout.utterance_id, round(playout.sent_s * 1000)
-        await out_tx.send(OutputCompleted(utterance_id, duration_ms))
+        await put(out_tx, OutputCompleted(utterance_id, duration_ms))
         await trio.sleep_until(playout.finished_at_s or 0)
 
 
@@ -158,12 +159,12 @@ async def _send_chunk(
         if await playing.hold.passed():
             playing.marks.mark("floor", trio.current_time())
         playing.started = True
-        await out_tx.send(OutputStarted(playout.utterance_id, playing.wall_ms(), rate_hz))
+        await put(out_tx, OutputStarted(playout.utterance_id, playing.wall_ms(), rate_hz))
     duration_s = len(pcm) / (2 * rate_hz)
     await trio.sleep_until(playout.release_at(trio.current_time(), duration_s))
     playing.look()
-    await out_tx.send(OutputChunk(playout.utterance_id, pcm, rate_hz))
+    await put(out_tx, OutputChunk(playout.utterance_id, pcm, rate_hz))
     first = not playout.sent_s
     playout.sent(trio.current_time(), duration_s)
     if first:
-        await inbox_tx.send(FirstAudio(playing.turn))
+        await put(inbox_tx, FirstAudio(playing.turn))

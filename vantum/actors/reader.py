@@ -13,6 +13,7 @@ from attrs import define, field
 
 from vantum.actors.call import Call, ClientSocket, Goodbye, Inbox, Outgoing
 from vantum.actors.lane import AudioFrame, AudioLane
+from vantum.channels import put
 from vantum.core.audio import PcmAligner
 from vantum.core.decisions import CloseRequested, InputEnding
 from vantum.core.events import (
@@ -63,18 +64,18 @@ class _Reading:
                     self.rate_hz = start.options.sampling_rate_hz
                     self.aligner = PcmAligner()
                 self.listens = start.options.turn_detection == "auto"
-                await self.inbox_tx.send(start)
+                await put(self.inbox_tx, start)
             case EndInput() as end:
-                await self.inbox_tx.send(InputEnding(end, self.lane.flush(), trio.current_time()))
+                await put(self.inbox_tx, InputEnding(end, self.lane.flush(), trio.current_time()))
             case Mute(muted=muted):
                 self.muted = muted
             case Heartbeat() as heartbeat:
-                await self.inbox_tx.send(heartbeat)
+                await put(self.inbox_tx, heartbeat)
                 return False
             case ():
                 pass
             case other:
-                await self.inbox_tx.send(other)
+                await put(self.inbox_tx, other)
         return True
 
     async def _audio(self, chunk: InputChunk) -> None:
@@ -107,7 +108,7 @@ class _Reading:
 
     async def _refuse(self, reply: ErrorReply) -> None:
         self.call.log.info("refused", case=reply.case, event_type=reply.request.event_type)
-        await self.out_tx.send(reply)
+        await put(self.out_tx, reply)
 
 
 async def read(
@@ -138,7 +139,7 @@ async def _until_idle(reading: _Reading) -> None:
     idle_s = reading.call.settings.session.idle_timeout_ms / 1000
     while (due_s := reading.heard_s + idle_s) > trio.current_time():  # noqa: ASYNC110 (it moves)
         await trio.sleep_until(due_s)
-    await reading.inbox_tx.send(CloseRequested(1000, "idle for too long"))
+    await put(reading.inbox_tx, CloseRequested(1000, "idle for too long"))
 
 
 async def _read_all(reading: _Reading, socket: ClientSocket) -> None:
@@ -150,9 +151,9 @@ async def _read_all(reading: _Reading, socket: ClientSocket) -> None:
         match rate.arrived(now_s):
             case "warn":
                 message = f"more than {limit} messages per second: slow down"
-                await reading.out_tx.send(warning(message))
+                await put(reading.out_tx, warning(message))
             case "close":
-                await reading.out_tx.send(Goodbye(4429, "too many messages"))
+                await put(reading.out_tx, Goodbye(4429, "too many messages"))
                 await trio.sleep_forever()
             case _:
                 pass

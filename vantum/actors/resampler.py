@@ -10,6 +10,7 @@ from attrs import define
 
 from vantum.actors.call import Call, Inbox
 from vantum.actors.lane import AudioFrame, AudioLane
+from vantum.channels import put
 from vantum.core.messages import SttAudio, SttInput
 from vantum.core.recent import RecentAudio
 from vantum.core.resampling import Resampler
@@ -56,7 +57,7 @@ class Ear:
             self.activity = self.recent = None
             return
         for edge in edges:
-            await inbox_tx.send(edge)
+            await put(inbox_tx, edge)
 
 
 async def resample(
@@ -77,9 +78,9 @@ async def resample(
                 tail = resampler.finish() if resampler is not None else b""
                 resampler = None
                 if tail:
-                    await stt_tx.send(SttAudio(tail))
+                    await put(stt_tx, SttAudio(tail))
             if not isinstance(item, AudioFrame):
-                await stt_tx.send(item)
+                await put(stt_tx, item)
                 lane.handed[item.flush_id] = trio.current_time()
                 continue
             if resampler is None:
@@ -92,4 +93,4 @@ async def resample(
                     continue
                 if item.listen:
                     await ear.hear(pcm, inbox_tx)
-                await stt_tx.send(SttAudio(pcm))
+                await put(stt_tx, SttAudio(pcm))

@@ -7,10 +7,11 @@ from typing import Protocol
 import trio
 from attrs import define, field
 
-from vantum.actors.call import Call, Inbox, Outgoing, Sender
+from vantum.actors.call import Call, Inbox, Outgoing
 from vantum.actors.chunker import Answer, Said
 from vantum.actors.player import Playing
 from vantum.actors.tools import Errands
+from vantum.channels import Sender
 from vantum.core.decisions import RoleLost
 from vantum.core.events import InputOptions
 from vantum.core.latency import Marks

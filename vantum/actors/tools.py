@@ -17,6 +17,7 @@ from attrs import define, evolve, field
 from vantum.actors.line import LOOK_S, AnswerLine
 from vantum.actors.llm import LlmLimits, generate
 from vantum.actors.toolbox import Errand, Outcome, Toolbox, failed
+from vantum.channels import put
 from vantum.core.events import Prospect
 from vantum.core.messages import (
     ChatMessage,
@@ -285,4 +286,4 @@ class Errands:
             text = settings.filler if filler is None else filler
             if text.strip() and not self._filled:
                 self._filled = True
-                await filler_tx.send(LlmFiller(text.strip()))
+                await put(filler_tx, LlmFiller(text.strip()))

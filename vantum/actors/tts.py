@@ -9,6 +9,7 @@ from attrs import define, field
 
 from vantum.actors.call import Call, Inbox
 from vantum.actors.link import first_error, keep_open, lost
+from vantum.channels import Each, put, take
 from vantum.core.latency import Marks
 from vantum.core.messages import (
     EndOfPieces,
@@ -81,7 +82,7 @@ class _Debt:
     async def next(self, speech_rx: trio.MemoryReceiveChannel[TtsOutput]) -> TtsOutput:
         deadline_s = trio.current_time() + self.timeout_s if self.owed else float("inf")
         with trio.CancelScope(deadline=deadline_s) as self.waiting:
-            message = await speech_rx.receive()
+            message = await take(speech_rx)
             if isinstance(message, PieceSpoken):
                 self.owed -= 1
             return message
@@ -96,17 +97,17 @@ async def _feed(
     marks: Marks,
     committed: trio.Event | None,
 ) -> None:
-    async for message in piece_rx:
+    async for message in Each(piece_rx):
         if isinstance(message, TonePiece):
             # Between what was said before and after it: what is behind waits, and nobody else
             # has anything for the player.
             await debt.caught_up()
             marks.audio(trio.current_time())
-            await speech_tx.send(message)
+            await put(speech_tx, message)
             continue
         if isinstance(message, SpeechPiece):
             debt.grown(message)
-        await provider_tx.send(message)
+        await put(provider_tx, message)
         if isinstance(message, EndOfPieces):
             return
         marks.mark("handover", trio.current_time())
@@ -128,8 +129,8 @@ async def _forward(
         if not isinstance(message, SpeechFinished):
             piece = debt.pieces.pop(message.piece_index, None)
             if piece is not None:
-                await speech_tx.send(piece)
-        await speech_tx.send(message)
+                await put(speech_tx, piece)
+        await put(speech_tx, message)
         if isinstance(message, PieceSpoken):
             debt.handed_over()
 
@@ -169,4 +170,4 @@ async def speak(
     except* ProviderError as group:
         error = first_error(group)
     if error is not None:
-        await speech_tx.send(SpeechFailed(error.kind, lost("tts", error).message))
+        await put(speech_tx, SpeechFailed(error.kind, lost("tts", error).message))

@@ -13,6 +13,7 @@ import trio
 from attrs import define, field
 
 from vantum.actors.call import Call, ClientSocket, Goodbye, Outgoing
+from vantum.channels import Each
 from vantum.core.events import OutputChunk, ServerMessage
 
 #: The longest that audio is under way behind the clock.
@@ -69,7 +70,7 @@ async def write(
     """
     timeout_s = call.settings.server.send_timeout_ms / 1000
     socket = delivery.socket
-    async for message in out_rx:
+    async for message in Each(out_rx):
         if isinstance(message, Goodbye):
             await _heard_out(call)
             with trio.move_on_after(timeout_s):

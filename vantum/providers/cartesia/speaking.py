@@ -16,6 +16,7 @@ from typing import Protocol
 import trio
 from attrs import define, field
 
+from vantum.channels import Each, put
 from vantum.core.backoff import TTS_RECONNECT
 from vantum.core.messages import (
     EndOfPieces,
@@ -110,7 +111,7 @@ class Speaking:
         self, piece_rx: trio.MemoryReceiveChannel[TtsInput], scope: trio.CancelScope
     ) -> None:
         try:
-            async for piece in piece_rx:
+            async for piece in Each(piece_rx):
                 match piece:
                     case SpeechPiece():
                         self._answer.add(piece)
@@ -176,7 +177,7 @@ class Speaking:
             _log.warning("answer interrupted", error=str(error), attempt=failures)
             if not lost:
                 await trio.sleep(TTS_RECONNECT.delays_s[failures - 1])
-        await speech_tx.send(SpeechFinished())
+        await put(speech_tx, SpeechFinished())
 
     async def _step(self, speech_tx: trio.MemorySendChannel[TtsOutput]) -> ProviderError | None:
         """Wait for one thing and deal with it; the error, if the open contexts are of no use."""
@@ -245,4 +246,4 @@ def joined(outputs: Iterable[TtsOutput]) -> list[TtsOutput]:
 
 async def _give(speech_tx: trio.MemorySendChannel[TtsOutput], outputs: Iterable[TtsOutput]) -> None:
     for output in outputs:
-        await speech_tx.send(output)
+        await put(speech_tx, output)

@@ -32,6 +32,7 @@ from typing import Final, TypeAlias
 
 import trio
 
+from vantum.channels import Each, put
 from vantum.core.backoff import FIRST_CONNECT, MID_CALL_RECONNECT, Schedule, pause_s
 from vantum.core.messages import SttAudio, SttEvent, SttFlush, SttFlushed, SttInput
 from vantum.errors import ProviderError
@@ -156,7 +157,7 @@ class DeepgramRecogniser:
 
     async def _take_input(self, input_rx: trio.MemoryReceiveChannel[SttInput]) -> None:
         timeline = self._timeline
-        async for item in input_rx:
+        async for item in Each(input_rx):
             match item:
                 case SttAudio(pcm):
                     while self._connected and timeline.heard - timeline.sent > self._most_unsent:
@@ -175,8 +176,8 @@ class DeepgramRecogniser:
         self, event_tx: trio.MemorySendChannel[SttEvent], session: trio.CancelScope
     ) -> None:
         try:
-            async for event in self._out_rx:
-                await event_tx.send(event)
+            async for event in Each(self._out_rx):
+                await put(event_tx, event)
         except trio.BrokenResourceError:
             session.cancel()  # nobody listens any more: hang up
 

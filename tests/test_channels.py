@@ -1,0 +1,86 @@
+"""Handing on keeps its turn while it need not wait, and is otherwise what Trio's own is."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from vantum.channels import Each, put, take
+
+
+@pytest.fixture
+def beside(nursery: trio.Nursery) -> list[str]:
+    """What another task has done, which does it as soon as it gets a turn."""
+    done: list[str] = []
+
+    async def other() -> None:
+        done.append("ran")
+
+    nursery.start_soon(other)
+    return done
+
+
+async def test_room_and_a_message_let_nobody_else_run(beside: list[str]) -> None:
+    tx, rx = trio.open_memory_channel[int](2)
+    await put(tx, 1)
+    await put(tx, 2)
+    assert [await take(rx), await take(rx)] == [1, 2]
+    assert not beside
+
+
+async def test_a_full_channel_is_waited_for(nursery: trio.Nursery) -> None:
+    tx, rx = trio.open_memory_channel[int](1)
+    taken: list[int] = []
+
+    async def later() -> None:
+        async for message in Each(rx):
+            taken.append(message)
+
+    await put(tx, 1)
+    nursery.start_soon(later)
+    await put(tx, 2)
+    await put(tx, 3)
+    tx.close()
+    await trio.testing.wait_all_tasks_blocked()
+    assert taken == [1, 2, 3]
+
+
+async def test_an_empty_channel_is_waited_for(nursery: trio.Nursery) -> None:
+    tx, rx = trio.open_memory_channel[int](0)
+    nursery.start_soon(put, tx, 7)
+    assert await take(rx) == 7
+
+
+async def test_each_ends_with_the_senders() -> None:
+    tx, rx = trio.open_memory_channel[int](2)
+    await put(tx, 1)
+    tx.close()
+    assert [message async for message in Each(rx)] == [1]
+    with pytest.raises(trio.EndOfChannel):
+        await take(rx)
+
+
+async def test_who_is_cancelled_hands_on_nothing() -> None:
+    tx, rx = trio.open_memory_channel[int](1)
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await put(tx, 1)
+    assert scope.cancelled_caught
+    assert rx.statistics().current_buffer_used == 0
+
+
+async def test_who_is_cancelled_takes_nothing() -> None:
+    tx, rx = trio.open_memory_channel[int](1)
+    await put(tx, 1)
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await take(rx)
+    assert scope.cancelled_caught
+    assert rx.statistics().current_buffer_used == 1
+
+
+async def test_a_receiver_that_has_gone_is_told() -> None:
+    tx, rx = trio.open_memory_channel[int](1)
+    rx.close()
+    with pytest.raises(trio.BrokenResourceError):
+        await put(tx, 1)

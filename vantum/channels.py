@@ -1,0 +1,70 @@
+"""Handing on without giving up one's turn.
+
+Trio's `send` and `receive` are checkpoints even when there is room, or something there: the task
+goes to the end of the event loop's queue behind all that other calls have to do. A turn passes
+through a dozen channels, so most of its own time was spent queueing. `put` and `take` wait only if
+they must. Whoever uses them in a loop must wait for something else in it (the network, time, an
+empty or a full channel), or the loop would keep the other calls from theirs.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, Protocol, TypeVar
+
+import trio
+from attrs import frozen
+
+T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
+
+
+class Sender(Protocol[T_contra]):
+    """The sending end of a channel, or what stands for one."""
+
+    async def send(self, value: T_contra, /) -> None:
+        """Hand on; waits while there is no room."""
+
+    def send_nowait(self, value: T_contra, /) -> None:
+        """Hand on. Raises `trio.WouldBlock` if there is no room."""
+
+
+async def put(tx: Sender[T], value: T) -> None:
+    """Like `tx.send(value)`, but without waiting if there is room. Is cancelled like it, too.
+
+    Raises:
+        trio.BrokenResourceError: the receiver has gone.
+    """
+    await trio.lowlevel.checkpoint_if_cancelled()
+    try:
+        tx.send_nowait(value)
+    except trio.WouldBlock:
+        await tx.send(value)
+
+
+async def take(rx: trio.MemoryReceiveChannel[T]) -> T:
+    """Like `rx.receive()`, but without waiting if something is there. Is cancelled like it, too.
+
+    Raises:
+        trio.EndOfChannel: all senders have gone, and nothing is left.
+    """
+    await trio.lowlevel.checkpoint_if_cancelled()
+    try:
+        return rx.receive_nowait()
+    except trio.WouldBlock:
+        return await rx.receive()
+
+
+@frozen
+class Each(Generic[T]):
+    """`async for message in Each(rx)`: like iterating over `rx`, with `take`."""
+
+    rx: trio.MemoryReceiveChannel[T]
+
+    def __aiter__(self) -> Each[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        try:
+            return await take(self.rx)
+        except trio.EndOfChannel:
+            raise StopAsyncIteration from None
