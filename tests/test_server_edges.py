@@ -7,7 +7,11 @@ from typing import Any
 import attrs
 import pytest
 import trio
+import trio.testing
 from attrs import frozen
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
 from tests.patience import connect
 from tests.test_server import a_server
@@ -34,6 +38,50 @@ async def test_address_that_cannot_be_read_is_a_bad_request(
         said = await answer(running.url, b"GET " + target + b" HTTP/1.1\r\n" + UPGRADE)
         assert said.startswith((b"HTTP/1.1 400", b"HTTP/1.1 404", b"HTTP/1.1 403"))
         assert "Traceback" not in "".join(capfd.readouterr())
+
+
+GET = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (GET + GET, b"200"),
+        (GET + b"PO", b"200"),
+        (GET + b"\0", b"200"),
+        (b"POST /ws HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab\r\n", b"405"),
+        (b"HEAD" + GET[3:], b"200"),
+    ],
+)
+async def test_what_comes_behind_a_request_does_not_cost_its_answer(
+    request_bytes: bytes, status: bytes
+) -> None:
+    async with a_server() as running:
+        # Whether the server answers first or reads on first is a matter of chance.
+        for _ in range(12):
+            assert (await answer(running.url, request_bytes)).startswith(b"HTTP/1.1 " + status)
+
+
+async def test_body_may_come_in_pieces() -> None:
+    async def echo(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(await request.body())
+
+    async with a_server((Route("/echo", echo, methods=["POST"]),)) as running:
+        host, port = running.url.removeprefix("ws://").removesuffix("/ws").split(":")
+        async with await trio.open_tcp_stream(host, int(port)) as stream:
+            await stream.send_all(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\n")
+            for piece in (b"ab", b"cd", b"ef", b"gh"):
+                await stream.send_all(piece)
+                await trio.testing.wait_all_tasks_blocked()
+            said = b"".join([part async for part in stream])
+        assert said.endswith(b"\r\n\r\nabcdef")
+
+
+async def test_wrong_method_is_told_the_right_one() -> None:
+    async with a_server() as running:
+        said = await answer(running.url, b"DELETE" + GET[3:])
+        assert said.startswith(b"HTTP/1.1 405")
+        assert b"\r\nallow: GET, HEAD\r\n" in said or b"\r\nallow: HEAD, GET\r\n" in said
 
 
 @frozen

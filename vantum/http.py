@@ -86,6 +86,73 @@ class ReplayStream(trio.abc.HalfCloseableStream):
         await self.stream.aclose()
 
 
+@define
+class _OneRequest(trio.abc.HalfCloseableStream):
+    """A connection as far as its first request; what comes behind that is dropped.
+
+    We answer one request a connection. Hypercorn would take a second one that is there before the
+    first is answered for a breach of the protocol, and hang up instead of answering either.
+
+    `_parser`: None as soon as this is no plain HTTP/1 and everything is passed on.
+    """
+
+    stream: ReplayStream
+    _parser: h11.Connection | None = field(
+        factory=lambda: h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
+    )
+    _is_whole: bool = False
+
+    @property
+    def socket(self) -> trio.socket.SocketType:
+        """The socket below, for the peer's address."""
+        return self.stream.socket
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """What belongs to the request; then nothing until the peer ends the stream."""
+        while data := await self.stream.receive_some(max_bytes):
+            if kept := self._of_the_request(data):
+                return kept
+        return b""
+
+    def _of_the_request(self, data: bytes) -> bytes:
+        parser = self._parser
+        if parser is None or self._is_whole:
+            return b"" if self._is_whole else data
+        try:
+            parser.receive_data(data)
+            while (event := parser.next_event()) is not h11.NEED_DATA:
+                if isinstance(event, h11.Request) and _is_no_plain_request(event):
+                    self._parser = None
+                    break
+                if isinstance(event, h11.EndOfMessage):
+                    self._is_whole = True
+                    return data[: len(data) - len(parser.trailing_data[0])]
+        except h11.RemoteProtocolError:
+            self._parser = None  # Hypercorn says so
+        return data
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Pass on."""
+        await self.stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Pass on."""
+        await self.stream.wait_send_all_might_not_block()
+
+    async def send_eof(self) -> None:
+        """Pass on."""
+        await self.stream.send_eof()
+
+    async def aclose(self) -> None:
+        """Pass on."""
+        await self.stream.aclose()
+
+
+def _is_no_plain_request(request: h11.Request) -> bool:
+    """Whether another protocol begins with it."""
+    return bool(header(request, b"upgrade")) or request.method == b"PRI"
+
+
 class Neighbours(Protocol):
     """The other processes of this server, if it has several (`vantum.workers`)."""
 
@@ -205,8 +272,8 @@ def http_config(handshake_timeout_s: float) -> Config:
 
 async def serve_http(app: Starlette, config: Config, stream: ReplayStream) -> None:
     """Serve one connection until it is closed or idle for too long."""
-    # TCPServer only uses the stream's methods and `.socket`, which `ReplayStream` has.
-    connection = cast(Any, stream)
+    # TCPServer only uses the stream's methods and `.socket`, which ours has.
+    connection = cast(Any, _OneRequest(stream))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_leave_with_peer, stream, nursery.cancel_scope)
         await TCPServer(ASGIWrapper(cast(Any, app)), config, WorkerContext(None), {}, connection)
