@@ -31,7 +31,7 @@ ALLOWED = {
     "session": {"turn", "actors", "core", "ports", "config", "errors"},
     "backlog": set(),
     "channels": set(),
-    "websocket": {"backlog"},
+    "websocket": {"backlog", "core"},
     "http": {"server"},  # for its type only
     "admission": {"config"},
     "server": {

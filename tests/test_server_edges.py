@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from tests.patience import connect
 from tests.test_server import a_server
+from vantum.config import Secret
 from vantum.core import events as e
 
 UPGRADE = (
@@ -82,6 +83,43 @@ async def test_wrong_method_is_told_the_right_one() -> None:
         said = await answer(running.url, b"DELETE" + GET[3:])
         assert said.startswith(b"HTTP/1.1 405")
         assert b"\r\nallow: GET, HEAD\r\n" in said or b"\r\nallow: HEAD, GET\r\n" in said
+
+
+async def test_a_flood_of_pings_is_closed_and_the_others_are_served() -> None:
+    ping = b"\x89\x80\0\0\0\0"
+    async with a_server(messages_per_s=100) as running, connect(running.url) as other:
+        host, port = running.url.removeprefix("ws://").removesuffix("/ws").split(":")
+        async with await trio.open_tcp_stream(host, int(port)) as stream:
+            await stream.send_all(b"GET /ws HTTP/1.1\r\n" + UPGRADE)
+            await stream.send_all(ping * 10_000)
+            said = b"".join([part async for part in stream])
+        assert said.endswith(b"\x11Mtoo many frames"), "a close frame of 4429"
+        await other.start(e.InputOptions())
+
+
+@pytest.mark.parametrize(
+    ("authorization", "target", "is_known"),
+    [
+        (b"Bearer one", b"/ws", True),
+        (b"bearer  one", b"/ws", True),
+        (b"Basic dXNlcjpwYXNz", b"/ws?token=one", True),
+        (b"Bearer two", b"/ws?token=one", True),
+        (b"Basic one", b"/ws", False),
+        (b"one", b"/ws?token=", False),
+        (b"Bearer ", b"/ws?token=one&token=two", False),
+        (b"Bearer \xff", b"/ws?token=%ff%00", False),
+    ],
+)
+async def test_tokens_and_what_is_none(authorization: bytes, target: bytes, is_known: bool) -> None:
+    async with a_server(auth_tokens=Secret("one")) as running:
+        host, port = running.url.removeprefix("ws://").removesuffix("/ws").split(":")
+        async with await trio.open_tcp_stream(host, int(port)) as stream:
+            head = b"GET " + target + b" HTTP/1.1\r\nAuthorization: " + authorization + b"\r\n"
+            await stream.send_all(head + UPGRADE)
+            said = b""
+            while b"sessionId" not in said:
+                said += await stream.receive_some()
+        assert (b"connection.lifecycle.ack" in said) is is_known
 
 
 @frozen

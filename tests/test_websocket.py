@@ -49,11 +49,15 @@ async def accepted(limit: int = 1000) -> AsyncIterator[tuple[WebSocket, WebSocke
 
 
 @asynccontextmanager
-async def raw(limit: int = 1000) -> AsyncIterator[tuple[WebSocket, Connection, Stapled]]:
+async def raw(
+    limit: int = 1000, frames_per_s: float | None = None
+) -> AsyncIterator[tuple[WebSocket, Connection, Stapled]]:
     """Our server's side, and a bare stream with a protocol to make its bytes."""
     ours, theirs = memory_stream_pair()
     await theirs.send_all(REQUEST + b"\r\n")
-    socket = await accept(ours, subprotocol=None, max_message_bytes=limit)
+    socket = await accept(
+        ours, subprotocol=None, max_message_bytes=limit, frames_per_s=frames_per_s
+    )
     head = bytes(await theirs.receive_some())
     assert head.startswith(b"HTTP/1.1 101 ")
     assert head.endswith(b"\r\n\r\n")

@@ -20,7 +20,7 @@ from structlog.contextvars import bound_contextvars
 from vantum.actors.call import Call
 from vantum.actors.conductor import Conductor
 from vantum.actors.writer import ClientTooSlow
-from vantum.admission import Place, is_listed, listed_tokens
+from vantum.admission import Place, is_admitted, most_frames_per_s
 from vantum.config import Settings
 from vantum.core.decisions import CloseRequested
 from vantum.core.events import Busy, ErrorReply, Prospect, Request, ServerMessage
@@ -200,23 +200,24 @@ class Server:
         offered = [p.strip() for p in header(request, b"sec-websocket-protocol").split(",")]
         subprotocol = VOICECHAT_SUBPROTOCOL if VOICECHAT_SUBPROTOCOL in offered else None
         vocabulary = choose_vocabulary(query.get("events", [None])[-1], offered)
-        token = header(request, b"authorization").removeprefix("Bearer ").strip()
-        token = token or query.get("token", [""])[-1]
         server = self.settings.server
+        is_known = is_admitted(server.auth_tokens, header(request, b"authorization"), query)
         with trio.move_on_after(server.handshake_timeout_ms / 1000) as handshake:
             socket = await accept(
-                stream, subprotocol=subprotocol, max_message_bytes=server.max_message_bytes
+                stream,
+                subprotocol=subprotocol,
+                max_message_bytes=server.max_message_bytes,
+                frames_per_s=most_frames_per_s(server.messages_per_s),
             )
         if not handshake.cancelled_caught:
             about = {name: values[-1] for name, values in query.items() if name != "token"}
-            await self._admit(socket, vocabulary, token, about)
+            await self._admit(socket, vocabulary, is_known, about)
 
     async def _admit(
-        self, socket: WebSocket, vocabulary: Vocabulary, token: str, about: Mapping[str, str]
+        self, socket: WebSocket, vocabulary: Vocabulary, is_known: bool, about: Mapping[str, str]
     ) -> None:
-        server = self.settings.server
         session_id = self.new_id()
-        if listed_tokens(server.auth_tokens) and not is_listed(token, server.auth_tokens):
+        if not is_known:
             message = "not authenticated: bring a token as `Authorization: Bearer …` or `?token=…`"
             reply = ErrorReply(Request(), "auth_failed", message)
             await self._turn_away(socket, vocabulary, session_id, reply, 4401)
@@ -226,7 +227,7 @@ class Server:
             return self.new_call(vocabulary, session_id, self.known_of(about))
 
         if not await self.hold(socket, session_id, new_call):
-            busy = Busy(len(self.sessions), server.max_sessions)
+            busy = Busy(len(self.sessions), self.settings.server.max_sessions)
             await self._turn_away(socket, vocabulary, session_id, busy, 1013)
 
     @property

@@ -16,6 +16,7 @@ from structlog.contextvars import bound_contextvars
 
 from vantum.actors.call import Call
 from vantum.actors.conductor import Conductor
+from vantum.admission import most_frames_per_s
 from vantum.config import PlayoutSettings, Settings
 from vantum.config.telephony import TwilioSettings
 from vantum.core.events import InputOptions
@@ -65,6 +66,7 @@ class Streams:
                 stream,
                 subprotocol=None,
                 max_message_bytes=min(limits.max_message_bytes, _MAX_MESSAGE_BYTES),
+                frames_per_s=most_frames_per_s(limits.messages_per_s),
             )
             try:
                 start = await _start_of(socket)

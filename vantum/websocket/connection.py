@@ -1,65 +1,24 @@
-"""A WebSocket on any stream: the protocol by `websockets`' sans-I/O core, the I/O by us.
-
-There is no task behind it: whoever calls `receive` reads the stream, and all frames that came in
-one read are handed out before the next, without a turn of the event loop between them. A call has
-fifty frames a second, and each task that one passes through costs more than reading it (see
-docs/decisions/0009).
-
-So pings are answered, and pongs and the peer's goodbye are noticed, while somebody receives; both
-ends of ours always do. One task receives; any may send.
-"""
+"""An open WebSocket: frames of a stream become messages, and messages frames."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import logging
 import os
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
 
-import h11
 import trio
 from attrs import define, field
 from websockets.frames import Frame, Opcode
-from websockets.http11 import Request
-from websockets.protocol import OPEN, Protocol, Side
-from websockets.server import ServerProtocol
-from websockets.typing import Subprotocol
+from websockets.protocol import OPEN, Protocol
 
 from vantum.backlog import unacknowledged
-
-__all__ = ["BadHandshake", "WebSocket", "accept", "connect", "keep_alive"]
+from vantum.core.ratelimit import RateLimit
 
 #: Several audio messages in one read.
-_RECEIVE_BYTES = 65_536
-#: The head of an answer to a handshake.
-_MAX_HEAD_BYTES = 65_536
-#: At DEBUG the library would log what is said, which is nobody's business but the callers'.
-_QUIET = logging.getLogger("vantum.websocket")
-_QUIET.setLevel(logging.WARNING)
-
-_ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
-
-
-class BadHandshake(Exception):
-    """The other side is no WebSocket peer, or refuses.
-
-    `status`: of the HTTP answer that it gave; None if there was none that can be understood.
-    `headers`: of that answer, names in lower case.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        status: int | None = None,
-        headers: Iterable[tuple[bytes, bytes]] = (),
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.headers: Mapping[str, str] = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in headers
-        }
+RECEIVE_BYTES = 65_536
+#: Taken in at once: of the smallest frames, some seven hundred.
+_SLICE_BYTES = 4_096
+#: For the last frame to a peer that may not be reading.
+_GOODBYE_S = 1.0
 
 
 @define(eq=False)
@@ -68,9 +27,12 @@ class WebSocket:
 
     _stream: trio.abc.Stream
     _protocol: Protocol
+    #: For frames of all kinds: pings and pieces of messages cost time too. None: no limit.
+    _rate: RateLimit | None = None
     #: No message will come any more.
     over: trio.Event = field(factory=trio.Event, init=False)
     _messages: deque[bytes | str] = field(factory=deque, init=False)
+    _unread: deque[bytes] = field(factory=deque, init=False)
     _fragments: list[bytes] = field(factory=list, init=False)
     _is_text: bool = field(default=False, init=False)
     _reading: bool = field(default=False, init=False)
@@ -79,6 +41,11 @@ class WebSocket:
     _pings: dict[bytes, trio.Event] = field(factory=dict, init=False)
     #: Bytes that were given to the stream.
     sent: int = field(default=0, init=False)
+
+    def put_unread(self, data: bytes) -> None:
+        """Bytes that came right behind the handshake: they are read before what comes."""
+        slices = range(0, len(data), _SLICE_BYTES)
+        self._unread.extend(data[at : at + _SLICE_BYTES] for at in slices)
 
     # ------------------------------------------------------------ receiving
 
@@ -97,30 +64,44 @@ class WebSocket:
         return self._messages.popleft()
 
     async def _read(self) -> None:
-        """Read once and take in all frames that came."""
-        self._reading = True
-        try:
-            data = await self._stream.receive_some(_RECEIVE_BYTES)
-        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
-            data = b""
-        finally:
-            self._reading = False
+        """Take in the frames of a slice; read if there is none."""
         protocol = self._protocol
+        data = self._unread.popleft() if self._unread else await self._read_stream()
         if data:
             protocol.receive_data(data)
         else:
             protocol.receive_eof()
         self._take_in()
-        # Pongs and the echo of a goodbye. Whoever is sending takes them along.
-        if protocol.writes and not self._sending.locked():
-            try:
+        if protocol.writes and self.over.is_set():
+            # A goodbye must not be lost because others hear first that it is over.
+            with trio.move_on_after(_GOODBYE_S, shield=True):
                 await self._flush()
-            except trio.BrokenResourceError:
-                self._end()
+        # Pongs. Whoever is sending takes them along.
+        elif protocol.writes and not self._sending.locked():
+            await self._flush()
+
+    async def _read_stream(self) -> bytes:
+        """What comes, its first slice; nothing at the end."""
+        self._reading = True
+        try:
+            data = await self._stream.receive_some(RECEIVE_BYTES)
+        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+            return b""
+        finally:
+            self._reading = False
+        if len(data) <= _SLICE_BYTES:
+            return bytes(data)
+        self.put_unread(bytes(data))
+        return self._unread.popleft()
 
     def _take_in(self) -> None:
+        now_s = trio.current_time() if self._rate is not None else 0.0
         for event in self._protocol.events_received():
             assert isinstance(event, Frame)
+            if self._rate is not None and self._rate.arrived(now_s) == "close":
+                self._protocol.fail(4429, "too many frames")
+                self._end()
+                return
             opcode = event.opcode
             if opcode is Opcode.PONG:
                 self._ponged(bytes(event.data))
@@ -218,8 +199,11 @@ class WebSocket:
             raise trio.BrokenResourceError("the WebSocket is closed")
 
     async def _flush(self) -> None:
-        async with self._sending:
-            await self._write()
+        try:
+            async with self._sending:
+                await self._write()
+        except trio.BrokenResourceError:
+            self._end()
 
     async def _write(self) -> None:
         """Write what the protocol has, and what it gets meanwhile. By the owner of the lock."""
@@ -291,109 +275,3 @@ async def keep_alive(socket: WebSocket, *, interval_s: float, timeout_s: float) 
                 return
         if waiting.cancelled_caught:
             return
-
-
-# ---------------------------------------------------------------- handshakes
-
-
-async def accept(
-    stream: trio.abc.Stream, *, subprotocol: str | None, max_message_bytes: int
-) -> WebSocket:
-    """Shake hands as the server. `subprotocol`: one of those that the client offers, or None.
-
-    Raises:
-        BadHandshake: it was no valid request; it has been answered with its status.
-        trio.BrokenResourceError: the connection broke.
-    """
-
-    def choose(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-        return next((one for one in offered if one == subprotocol), None)
-
-    protocol = ServerProtocol(
-        subprotocols=[Subprotocol(subprotocol)] if subprotocol else None,
-        select_subprotocol=choose,
-        max_size=max_message_bytes,
-        logger=_QUIET,
-    )
-    events: list[object] = []
-    while not events:
-        data = await stream.receive_some(_RECEIVE_BYTES)
-        if data:
-            protocol.receive_data(data)
-        else:
-            protocol.receive_eof()
-        events += protocol.events_received()
-        if protocol.handshake_exc is not None:
-            break
-    request = events[0] if events else None
-    status = None
-    if isinstance(request, Request):
-        response = protocol.accept(request)
-        protocol.send_response(response)
-        status = response.status_code
-    await stream.send_all(b"".join(protocol.data_to_send()))
-    if protocol.handshake_exc is not None:
-        raise BadHandshake(str(protocol.handshake_exc), status)
-    return _opened(stream, protocol)
-
-
-async def connect(
-    stream: trio.abc.Stream,
-    host: str,
-    resource: str,
-    *,
-    headers: Sequence[tuple[bytes, bytes]] = (),
-    max_message_bytes: int,
-) -> WebSocket:
-    """Shake hands as a client. `host`: the header's value; `resource`: path and query.
-
-    Raises:
-        BadHandshake: with the status if the answer was a refusal.
-        trio.BrokenResourceError: the connection broke.
-    """
-    key = base64.b64encode(os.urandom(16))
-    http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_MAX_HEAD_BYTES)
-    request = h11.Request(
-        method="GET",
-        target=resource,
-        headers=[
-            (b"Host", host.encode()),
-            (b"Upgrade", b"websocket"),
-            (b"Connection", b"Upgrade"),
-            (b"Sec-WebSocket-Key", key),
-            (b"Sec-WebSocket-Version", b"13"),
-            *headers,
-        ],
-    )
-    head = http.send(request)
-    assert head is not None
-    await stream.send_all(head)
-    try:
-        event = http.next_event()
-        while event is h11.NEED_DATA or (
-            isinstance(event, h11.InformationalResponse) and event.status_code != 101
-        ):
-            if event is h11.NEED_DATA:
-                http.receive_data(bytes(await stream.receive_some(_RECEIVE_BYTES)))
-            event = http.next_event()
-    except h11.RemoteProtocolError as error:
-        raise BadHandshake("the answer to the handshake is no HTTP") from error
-    if isinstance(event, h11.Response):
-        text = f"refused with status {event.status_code}"
-        raise BadHandshake(text, event.status_code, event.headers)
-    if not isinstance(event, h11.InformationalResponse):
-        raise BadHandshake("the connection was closed during the handshake")
-    wanted = base64.b64encode(hashlib.sha1(key + _ACCEPT_GUID, usedforsecurity=False).digest())
-    if dict(event.headers).get(b"sec-websocket-accept") != wanted:
-        raise BadHandshake("the answer to the handshake does not fit the question")
-    socket = _opened(stream, Protocol(Side.CLIENT, max_size=max_message_bytes, logger=_QUIET))
-    if rest := http.trailing_data[0]:
-        socket._protocol.receive_data(rest)
-        socket._take_in()
-    return socket
-
-
-def _opened(stream: trio.abc.Stream, protocol: Protocol) -> WebSocket:
-    socket = WebSocket(stream, protocol)
-    socket._take_in()
-    return socket
