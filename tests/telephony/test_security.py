@@ -198,7 +198,7 @@ async def a_body_without_end(target: Target, good: PhoneCall) -> None:
 
 async def wrong_tokens(target: Target, good: PhoneCall) -> None:
     form, path, parameters = await target.ring()
-    for token in ("", "no", "1.2.3", "99999999999.n.mac", "ü.ö.ä", "." * 900):
+    for token in ("", "no", "1.2.3", "99999999999.n.mac", "ü.ö.ä", "1.2.\ud800", "." * 900):
         stream = await target.stream(form["CallSid"], parameters | {"token": token}, path)
         await stream.start()
         await target.refused(stream)

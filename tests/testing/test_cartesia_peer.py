@@ -150,3 +150,8 @@ async def test_a_context_that_is_done_early_and_one_that_stalls(autojump_clock: 
             await socket.get_message()  # nothing, until the connection is idle for too long
         assert caught.value.reason is not None
         assert caught.value.reason.reason == "connection idle timeout"
+
+
+def test_half_a_surrogate_pair_is_a_word_like_any() -> None:
+    """JSON can write it: it must not end the simulation, and every call with it."""
+    assert speech("\ud800 hello", 16_000) != speech("\ud801 hello", 16_000)

@@ -69,7 +69,8 @@ class StreamTokens:
         expires, _, rest = token.partition(".")
         nonce, _, mac = rest.partition(".")
         wanted = self._mac(expires, nonce, call)
-        if not hmac.compare_digest(mac.encode(), wanted.encode()):
+        # JSON can write half a surrogate pair, which UTF-8 cannot.
+        if not hmac.compare_digest(mac.encode("utf-8", "backslashreplace"), wanted.encode()):
             raise TokenRefused("the token is missing, or not of this call")
         now_s = self.now_s()
         if now_s > int(expires):

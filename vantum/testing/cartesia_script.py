@@ -127,7 +127,7 @@ def word_samples(word: str, rate_hz: int) -> int:
 @lru_cache(maxsize=1024)
 def _tone(word: str, rate_hz: int) -> bytes:
     samples = word_samples(word, rate_hz)
-    pitch_hz = 180 + zlib.crc32(word.encode()) % 600
+    pitch_hz = 180 + zlib.crc32(word.encode("utf-8", "surrogatepass")) % 600
     wave = _AMPLITUDE * np.sin(2 * np.pi * pitch_hz / rate_hz * np.arange(samples))
     ramp = min(samples // 2, rate_hz // 200)
     wave[:ramp] *= np.linspace(0, 1, ramp)

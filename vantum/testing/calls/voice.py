@@ -91,7 +91,7 @@ def speech(text: str, seconds: float | None = None, *, kind: Kind = "speech") ->
 @lru_cache(maxsize=512)
 def _spoken(word: str, frames: int) -> bytes:
     """A buzz through two vowels that follow from the word: loud in every frame."""
-    mark = zlib.crc32(word.encode())
+    mark = zlib.crc32(word.encode("utf-8", "surrogatepass"))
     samples = frames * FRAME_SAMPLES
     pitch_hz = 105 + mark % 40 + 12 * np.sin(np.linspace(0, np.pi, samples))
     phase = 2 * np.pi * np.cumsum(pitch_hz) / RATE_HZ
