@@ -14,7 +14,7 @@ import trio.testing
 
 from vantum.config.providers import LocalSettings
 from vantum.providers.local.activity import LocalActivityProvider
-from vantum.testing import CartesiaScript, OpenAIScript
+from vantum.testing import CallTool, CartesiaScript, OpenAIScript, Reply
 from vantum.testing.calls import (
     Answered,
     CallSetup,
@@ -48,7 +48,9 @@ from vantum.testing.calls import (
 from vantum.testing.calls.line import MemorySocket
 from vantum.testing.calls.voice import ROOM
 from vantum.testing.deepgram import Disconnects
+from vantum.testing.openai_wire import Messages
 from vantum.testing.word_errors import word_error_rate
+from vantum.tools import tool
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 
@@ -193,6 +195,28 @@ def test_the_embedded_ear_hears_the_synthetic_voice_and_no_cough(
     edges = ear.feed(speech("What does it cost me today?").pcm + ROOM * 50)
     # It may take a short word for a pause, as it does with people.
     assert [edges[0].speaking, edges[-1].speaking] == [True, False]
+
+
+@tool(effect="pure", filler="")
+async def look_up() -> str:
+    """Takes longer than the synthesiser keeps an answer open that says nothing."""
+    await trio.sleep(3.0)
+    return "nothing"
+
+
+@pytest.mark.parametrize("direct", [False, True])
+def test_what_is_said_behind_a_tool_is_heard_too(direct: bool) -> None:
+    def answer(messages: Messages) -> str | Reply:
+        asks = Reply("Let me see.", (CallTool("look_up"),))
+        return "There is nothing." if messages[-1]["role"] == "tool" else asks
+
+    setup = CallSetup(openai=OpenAIScript(answer), tools=(look_up,), direct=direct)
+    call = run_call([Say("Hello, who is this?"), Answered()], setup)
+    assert call.heard() == ["Let me see. There is nothing."]
+    assert direct or list(call.cartesia.transcripts.values()) == [
+        ["Let me see. "],
+        ["There is nothing. "],
+    ]
 
 
 # ---------------------------------------------------------------- the network

@@ -101,11 +101,14 @@ def _words(texts: Sequence[str]) -> tuple[HeardWord, ...]:
 
 @define(eq=False)
 class Earpiece:
-    """`transcripts`: what the synthesiser was asked to speak, by context, oldest first."""
+    """`transcripts`: what the synthesiser was asked to speak, by context, oldest first.
+
+    An answer that waits for a tool may take several contexts, one after the other.
+    """
 
     transcripts: Callable[[], Mapping[str, Sequence[str]]]
     utterances: list[Utterance] = field(factory=list)
-    _contexts: dict[str, str] = field(factory=dict)
+    _contexts: dict[str, list[str]] = field(factory=dict)
 
     def take(self, now_s: float, envelope: Envelope) -> None:
         """A message of the server."""
@@ -117,7 +120,7 @@ class Earpiece:
                 self.utterances.append(Utterance(utterance_id, rate_hz))
                 if rate_hz != RATE_HZ and (known := list(self.transcripts())):
                     # Resampled audio cannot be compared: it is what was asked for last.
-                    self._contexts[utterance_id] = known[-1]
+                    self._contexts[utterance_id] = [known[-1]]
             case e.OutputChunk(utterance_id=utterance_id, audio=pcm):
                 if (utterance := self._find(utterance_id)) is not None:
                     first = utterance.began_s is None
@@ -152,22 +155,26 @@ class Earpiece:
 
     def learn_words(self, utterance: Utterance) -> None:
         """Find out which words are in what came so far, and are still to come."""
-        contexts = {key: " ".join(texts) for key, texts in self.transcripts().items()}
-        key = self._contexts.get(utterance.utterance_id)
-        if key is None:
-            key = self._context_of(utterance, contexts)
-            if key is None:
-                return
-            self._contexts[utterance.utterance_id] = key
-        if len(contexts[key].split()) != len(utterance.words):
-            utterance.words = _words(contexts[key].split())
+        asked = {key: " ".join(texts) for key, texts in self.transcripts().items()}
+        keys = self._contexts.setdefault(utterance.utterance_id, [])
+        while (key := self._next_context(utterance, keys, asked)) is not None:
+            keys.append(key)
+        words = [word for key in keys for word in asked[key].split()]
+        if len(words) != len(utterance.words):
+            utterance.words = _words(words)
 
-    def _context_of(self, utterance: Utterance, contexts: dict[str, str]) -> str | None:
-        taken = set(self._contexts.values())
-        free = [key for key in reversed(contexts) if key not in taken]
-        heard = bytes(utterance.pcm)
-        for key in free:
-            spoken = speech(contexts[key], RATE_HZ).pcm
-            if heard and spoken[: len(heard)] == heard[: len(spoken)]:
+    def _next_context(
+        self, utterance: Utterance, keys: Sequence[str], asked: dict[str, str]
+    ) -> str | None:
+        """The context that the audio behind those of `keys` is from, if there is any."""
+        if utterance.rate_hz != RATE_HZ and keys:
+            return None  # resampled audio cannot be compared
+        heard = bytes(utterance.pcm[sum(len(speech(asked[key], RATE_HZ).pcm) for key in keys) :])
+        if not heard:
+            return None
+        taken = {key for others in self._contexts.values() for key in others}
+        for key in (key for key in reversed(asked) if key not in taken):
+            spoken = speech(asked[key], RATE_HZ).pcm
+            if heard[: len(spoken)] == spoken[: len(heard)]:
                 return key
         return None
