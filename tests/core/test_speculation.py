@@ -146,7 +146,7 @@ def test_without_a_voice_the_recogniser_must_have_settled() -> None:
         {"endpointing": Endpointing().take(VoiceEdge(True, 1.0), 1.0)},
         {"interim": "", "words": ()},
     ],
-    ids=str,
+    ids=", ".join,
 )
 def test_no_moment_to_guess(state: dict[str, Any]) -> None:
     c = paused(**state)
