@@ -9,6 +9,7 @@ would stall for ever, so that to finish at all is the proof); speed is measured 
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -60,3 +61,17 @@ def nobody_listening() -> Iterator[int]:
     with socket.socket() as kept:
         kept.bind(("127.0.0.1", 0))
         yield kept.getsockname()[1]
+
+
+@contextmanager
+def a_port() -> Iterator[int]:
+    """A port of 127.0.0.1 for a server that has to be told one: nobody else is given it meanwhile,
+    neither the tests beside this one nor a connection going out."""
+    with socket.socket() as kept:
+        # Listening where somebody is bound but does not listen is allowed if both say this.
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(("127.0.0.1", 0))
+        port = kept.getsockname()[1]
+        if sys.platform != "linux":  # elsewhere it is not
+            kept.close()
+        yield port

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ import trio
 from attrs import define, field
 from click.testing import CliRunner
 
-from tests.patience import HANG_S
+from tests.patience import HANG_S, a_port, nobody_listening
 from vantum.cli import commands
 from vantum.commands.call_run import run_call
 from vantum.config.load import load_settings
@@ -23,8 +22,6 @@ from vantum.telephony.calls import CallRefused
 from vantum.testing import DeepgramScript, simulated_providers
 from vantum.testing.twilio import (
     Busy,
-    HangUp,
-    Pause,
     Person,
     SimulatedTwilio,
     TwilioScript,
@@ -42,7 +39,7 @@ NOTHING: dict[str, Any] = {
     "url": "",
     "token": "",
 }
-TALKER = Person((Pause(3.0), HangUp()), rings_s=0.1)
+LISTENER = Person(rings_s=0.1)
 
 
 @define(eq=False)
@@ -62,20 +59,13 @@ class Terminal:
             await self._news.wait()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @asynccontextmanager
 async def a_world(
     script: TwilioScript, **more: str
 ) -> AsyncIterator[tuple[SimulatedTwilio, Mapping[str, str]]]:
     """Gives the simulated Twilio, and the environment of a command that is to use it."""
-    port = free_port()
     heard = DeepgramScript(("Hello there.",), lead_s=1.6, pause_s=60.0, repeat=False)
-    with trio.fail_after(HANG_S):
+    with trio.fail_after(HANG_S), a_port() as port:
         async with simulated_providers(deepgram=heard) as peers, simulated_twilio(script) as twilio:
             yield (
                 twilio,
@@ -107,7 +97,13 @@ async def test_a_call_is_placed_and_shown(tmp_path: Path) -> None:
     who.write_text('{"name": "Ada", "extra": {"city": "Troy"}}')
     script.write_text('[stages.hello]\ngoals = ["say hello"]\n')
     terminal = Terminal()
-    async with a_world(TwilioScript(answers=TALKER)) as (twilio, env):
+    async with a_world(TwilioScript(answers=LISTENER)) as (twilio, env), trio.open_nursery() as n:
+
+        async def hang_up_when_understood() -> None:
+            await terminal.until("them: Hello there.")
+            twilio.calls[0].end("the person hangs up")
+
+        n.start_soon(hang_up_when_understood)
         greeting = "An AI here, {{prospect.name}}."
         code = await call(terminal, env, prospect=who, script=script, greeting=greeting)
         assert code == 0
@@ -129,7 +125,7 @@ async def test_a_call_that_nobody_takes_is_a_failure() -> None:
 @pytest.mark.parametrize("at", ["Calling", "us: An AI here."])
 async def test_who_stops_the_command_hangs_up(at: str) -> None:
     terminal = Terminal()
-    async with a_world(TwilioScript(answers=Person(rings_s=0.1))) as (twilio, env):
+    async with a_world(TwilioScript(answers=LISTENER)) as (twilio, env):
         codes: list[int] = []
         async with trio.open_nursery() as nursery:
 
@@ -157,8 +153,8 @@ async def test_a_refusal_is_told() -> None:
 
 async def test_a_server_that_is_not_there() -> None:
     expected = pytest.RaisesExc(ConfigError, match="nobody answers")
-    with pytest.RaisesGroup(expected, flatten_subgroups=True):
-        await call(Terminal(), {}, url=f"http://127.0.0.1:{free_port()}")
+    with nobody_listening() as port, pytest.RaisesGroup(expected, flatten_subgroups=True):
+        await call(Terminal(), {}, url=f"http://127.0.0.1:{port}")
 
 
 def test_what_is_missing_is_one_line() -> None:

@@ -16,7 +16,7 @@ import trio
 from trio.testing import MockClock
 
 from tests.campaigns.desk import open_desk
-from tests.patience import HANG_S, PATIENT_ENVIRONMENT, until
+from tests.patience import HANG_S, PATIENT_ENVIRONMENT, a_port, until
 from tests.test_cli import Running, Vantum, a_program, clean, providers, vantum_actors
 from vantum.campaigns.report import Report, read_report
 from vantum.campaigns.tables import SCHEMA
@@ -242,31 +242,27 @@ async def phones(
     """Simulated providers and a simulated Twilio on sockets, and files to run."""
     (directory / "spring.toml").write_text(FILE, "utf-8")
     (directory / "list.csv").write_text(f"number\n{ANN}\n{BOB}\n", "utf-8")
-    async with (
-        providers() as peers,
-        simulated_twilio(TwilioScript(answers=persona)) as twilio,
-        trio.open_nursery() as nursery,
-    ):
-        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-        port = listener.socket.getsockname()[1]
-        await listener.aclose()
-        keys = {k: "a-key" if k.endswith("KEY") else v for k, v in peers.environment().items()}
-        environment = (
-            PATIENT_ENVIRONMENT
-            | keys
-            | twilio.environment()
-            | {
-                "VANTUM_DATABASE": str(directory / "vantum.sqlite3"),
-                "PORT": str(port),
-                "TWILIO_PUBLIC_URL": f"http://127.0.0.1:{port}",
-                "COMPLIANCE_CONSENT_REQUIRED": "false",
-                "COMPLIANCE_COUNTRIES": "US",
-                "COMPLIANCE_HOURS": "mon-sun 00:00-24:00",
-                "API_TOKENS": "a-token",
-            }
-        )
-        yield Phones(twilio, environment, directory)
-        nursery.cancel_scope.cancel()
+    with a_port() as port:
+        async with (
+            providers() as peers,
+            simulated_twilio(TwilioScript(answers=persona)) as twilio,
+        ):
+            keys = {k: "a-key" if k.endswith("KEY") else v for k, v in peers.environment().items()}
+            environment = (
+                PATIENT_ENVIRONMENT
+                | keys
+                | twilio.environment()
+                | {
+                    "VANTUM_DATABASE": str(directory / "vantum.sqlite3"),
+                    "PORT": str(port),
+                    "TWILIO_PUBLIC_URL": f"http://127.0.0.1:{port}",
+                    "COMPLIANCE_CONSENT_REQUIRED": "false",
+                    "COMPLIANCE_COUNTRIES": "US",
+                    "COMPLIANCE_HOURS": "mon-sun 00:00-24:00",
+                    "API_TOKENS": "a-token",
+                }
+            )
+            yield Phones(twilio, environment, directory)
 
 
 class Phones:
