@@ -95,12 +95,36 @@ def test_the_numbers_can_be_called() -> None:
         assert place_of(number).zones
 
 
-def test_a_voice_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "x.wav").write_text("no")
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ("--only-twilio --voice x.wav", "--voice x.wav: not a WAV file"),
+        ("--only-twilio --voice none.wav", "--voice none.wav: No such file or directory"),
+        ("--twilio --server nonsense", "--server: 'nonsense' is no address such as http"),
+        ("--twilio --server wss://here", "--server: 'wss://here' is no address such as http"),
+        ("--twilio --server http://here:x", "--server: 'http://here:x' is no address"),
+        ("--ring ftp://here/voice", "--ring: 'ftp://here/voice' is no address"),
+        ("--only-twilio --ring=", "--ring: '' is no address"),
+        ("--server http://here", "--server is for phone calls: it needs --twilio or --only-twilio"),
+        ("--voice x.wav", "--voice is for phone calls: it needs --twilio or --only-twilio"),
+        ("--out here", "--out is for phone calls: it needs --twilio or --only-twilio"),
+    ],
+)
+def test_options_that_cannot_be_followed(
+    options: str,
+    complaint: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("x.wav").write_text("no")
     with pytest.raises(SystemExit) as ended:
-        main(["simulate", "--only-twilio", "--voice", str(tmp_path / "x.wav")])
+        main(["simulate", *options.split()])
     assert ended.value.code == 1
-    assert capsys.readouterr().err.startswith("vantum-actors: --voice: not a WAV file")
+    said = capsys.readouterr().err
+    assert said.startswith(f"vantum-actors: {complaint}")
+    assert said.count("\n") == 1
 
 
 def test_enter_calls_the_server_and_the_environment_can_be_read(tmp_path: Path) -> None:

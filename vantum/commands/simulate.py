@@ -11,10 +11,12 @@ from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import click
 import trio
 from attrs import frozen
+from click.core import ParameterSource
 
 from vantum.commands.common import one_line_errors
 from vantum.errors import ConfigError
@@ -72,15 +74,33 @@ _VOICE_PATH: Final = "/twilio/voice"
 def simulate(twilio: bool, only_twilio: bool, ring: str | None, **options: Any) -> None:
     """Start simulated Deepgram, OpenAI and Cartesia, and a Twilio with `--twilio`; print how to
     point a server at them."""
+    has_phone = twilio or only_twilio or ring is not None
+    source = click.get_current_context().get_parameter_source
+    for name, option in (("server", "--server"), ("voices", "--voice"), ("out", "--out")):
+        if not has_phone and source(name) is not ParameterSource.DEFAULT:
+            raise ConfigError(f"{option} is for phone calls: it needs --twilio or --only-twilio")
+    _check_address("--server", options["server"])
+    if ring is not None:
+        _check_address("--ring", ring)
     run = partial(
         run_simulators,
         providers=not only_twilio,
-        twilio=twilio or only_twilio or ring is not None,
+        twilio=has_phone,
         ring=ring,
         say=click.echo,
         **options,
     )
     sys.exit(trio.run(run))
+
+
+def _check_address(option: str, url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigError(f"{option}: {url!r} is no address such as http://127.0.0.1:3001")
 
 
 async def run_simulators(
@@ -158,16 +178,20 @@ class _Trial:
         stack: AsyncExitStack, host: str, server: str, voices: Sequence[Path], out: Path
     ) -> _Trial:
         from vantum.replay import make_directory
+        from vantum.testing.calls.voice import recording
         from vantum.testing.twilio import simulated_twilio, trial
         from vantum.testing.twilio.webhooks import compute_signature
 
         compute_signature("", "", {})  # whether it can is better said before the first call
         if not voices and _EXAMPLE.exists():
             voices = [_EXAMPLE]
-        try:
-            script, caller = trial.trial_script(voices), trial.trial_caller(voices)
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"--voice: {error}") from error
+        for voice in voices:
+            try:
+                recording(voice)
+            except (OSError, ValueError) as error:
+                why = error.strerror if isinstance(error, OSError) else str(error)
+                raise ConfigError(f"--voice {voice}: {why or 'cannot be read'}") from error
+        script, caller = trial.trial_script(voices), trial.trial_caller(voices)
         make_directory(out)
         twilio = await stack.enter_async_context(simulated_twilio(script, host=host))
         environment = trial.trial_environment(twilio, server, out)
