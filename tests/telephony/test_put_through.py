@@ -38,6 +38,7 @@ from vantum.testing.twilio import (
     Pause,
     Person,
     Persona,
+    Press,
     Say,
     TwilioScript,
 )
@@ -85,6 +86,7 @@ class Model:
 
     asked: list[Messages] = field(factory=list)
     notes: bool = False
+    warm: bool = False
 
     def reply(self, messages: Messages) -> str | Reply:
         self.asked.append(list(messages))
@@ -96,7 +98,8 @@ class Model:
                 noted = CallTool("remember", {"key": "wants", "value": name})
                 moved = CallTool("move_to_stage", {"stage": "closing"})
                 more = (noted, moved) if self.notes else ()
-                return Reply("", (*more, CallTool("transfer", {"to": name})))
+                arguments = {"to": name} | ({"summary": "They ask."} if self.warm else {})
+                return Reply("", (*more, CallTool("transfer", arguments)))
         return "We open at nine."
 
 
@@ -375,6 +378,42 @@ async def test_a_server_that_goes_down_takes_nobody_back(autojump_clock: Clock) 
         assert record.ended_because == "transferred to sales: nobody answered"
         caller = office.twilio.calls[0]
         assert len(caller.streams) == 1
+        (told_s,) = [w.at_s for w in office.twilio.webhooks if w.url.endswith("/dialled")]
+        assert caller.ended_s is not None
+        assert caller.ended_s - told_s > 1, "a sentence was said"
+
+
+@pytest.mark.parametrize("mode", ["blind", "warm"])
+async def test_a_server_that_stops_leaves_those_alone_who_were_connected(
+    autojump_clock: Clock, mode: str
+) -> None:
+    sales = Person((Pause(8), Press("1"), Pause(60), HangUp()), rings_s=3)
+    caller = Person((Pause(6), Say("I want sales please."), Pause(100), HangUp()), rings_s=3)
+    async with an_office_with(
+        sales, caller=caller, mode=mode, model=Model(warm=mode == "warm")
+    ) as office:
+        live = await begun(office)
+        with trio.fail_after(100):
+            while not live.handed_over:  # noqa: ASYNC110
+                await trio.sleep(0.1)
+        await trio.sleep(10)
+        office.calls.nursery.cancel_scope.cancel()
+        await trio.sleep(10)
+        caller_leg, colleague = office.twilio.calls
+        assert not caller_leg.is_over
+        assert not colleague.is_over
+        assert (live.record.outcome, live.record.status) == ("transferred", "completed")
+        assert live.record.ended_because == "transferred to sales"
+
+
+async def test_who_reaches_nobody_after_a_restart_is_told_so(autojump_clock: Clock) -> None:
+    async with an_office_with(NoAnswer()) as office:
+        live = await begun(office)
+        await until_ringing(office)
+        office.calls.nursery.cancel_scope.cancel()
+        caller = office.twilio.calls[0]
+        await caller.over.wait()
+        assert office.calls.live(live.id) is None
         (told_s,) = [w.at_s for w in office.twilio.webhooks if w.url.endswith("/dialled")]
         assert caller.ended_s is not None
         assert caller.ended_s - told_s > 1, "a sentence was said"

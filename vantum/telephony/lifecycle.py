@@ -135,7 +135,10 @@ async def save(calls: Calls, live: LiveCall) -> None:
 
 
 async def _conclude(calls: Calls, live: LiveCall) -> None:
-    if not live.progress.is_over:
+    if live.handed_over and not live.progress.is_over:
+        # Cancelled: who has the call goes on with it, and nobody here hears what becomes of it.
+        live.told("completed")
+    elif not live.progress.is_over:
         # Cancelled: the process stops, or the task that held it failed.
         live.hang_up("server stopped")
         await _ask_to_end(calls, live)

@@ -89,20 +89,24 @@ class PutThrough:
     async def dialled(self, request: Request) -> Response:
         """The colleague's call is over, and the caller is still there, or has just gone."""
         form, _ = await self.signatures.form(request)
-        call, live = call_data(form), self._live(request)
-        self._tell(live, value(form, "DialCallStatus"))
-        is_there = live is not None and value(form, "CallStatus") not in FINAL
-        if live is None or not is_there or live.comeback is None:
+        call, live, status = call_data(form), self._live(request), value(form, "DialCallStatus")
+        self._tell(live, status)
+        if status in _REACHED or value(form, "CallStatus") in FINAL:
             return xml(transfer_twiml.hang_up())
+        if live is None or live.comeback is None:  # a server before this one had the call
+            return self._unreached(call.call_sid)
         with trio.move_on_after(_SETTLED_S):
             await live.until(lambda: live.conductor is None)
         if live.conductor is not None or not self.passing.calls.keep_place(live):
-            _log.warning("a call cannot come back to its agent", call=live.id)
-            settings, language = self.passing.settings, self.passing.twilio.language
-            return xml(transfer_twiml.hang_up(settings.unreached_text, language))
+            return self._unreached(call.call_sid)
         _log.info("call comes back", call=live.id, because=live.comeback.why)
         live.invited()
         return xml(self.invitations.connect(call, live, public_base(self.passing.twilio)))
+
+    def _unreached(self, call_sid: str) -> Response:
+        _log.warning("a call cannot come back to its agent", call=call_sid)
+        settings, language = self.passing.settings, self.passing.twilio.language
+        return xml(transfer_twiml.hang_up(settings.unreached_text, language))
 
     async def dialled_status(self, request: Request) -> Response:
         """The colleague's call was answered, or is over, whoever has hung up."""

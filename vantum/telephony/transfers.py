@@ -153,10 +153,13 @@ class Transfers:
         try:
             async with self.calls.line():
                 asked.sid = await self.calls.dial(permit, self._dial(asked))
+                stopped = True
                 try:
                     await self._until_over(asked)
+                    stopped = False
                 finally:
-                    if not asked.over.is_set():
+                    # When the server stops, who has been connected goes on without it.
+                    if not (asked.over.is_set() or (stopped and asked.live.handed_over)):
                         await self._end(asked)
         except VantumError as error:
             _log.warning("a colleague could not be called", to=asked.name, error=str(error))
