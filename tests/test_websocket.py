@@ -81,6 +81,16 @@ async def test_messages_both_ways() -> None:
         assert await client.get_message() == "ö"
 
 
+async def test_several_messages_leave_in_one_write() -> None:
+    async with raw() as (socket, protocol, stream):
+        await socket.send(b"\x01", "ö", b"\x02")
+        assert await said(protocol, stream) == [
+            BytesMessage(data=bytearray(b"\x01")),
+            TextMessage(data="ö"),
+            BytesMessage(data=bytearray(b"\x02")),
+        ]
+
+
 async def test_what_came_in_one_read_is_handed_out_without_waiting() -> None:
     async with raw() as (socket, protocol, stream):
         await stream.send_all(

@@ -328,7 +328,7 @@ async def a_flood(target: Target, good: PhoneCall) -> None:
     stream = await target.stream(form["CallSid"], parameters, path)
     await stream.start()
     while not stream.over.is_set():
-        await stream.raw(("{}",) * 500)
+        await stream.raw(*["{}"] * 500)
         await trio.lowlevel.checkpoint()
     await target.refused(stream, 4429)
 

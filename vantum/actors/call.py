@@ -23,7 +23,7 @@ from vantum.ports import (
     TurnDetector,
     VoiceActivity,
 )
-from vantum.wire.codec import ClientCodec, Frames
+from vantum.wire.codec import ClientCodec
 
 
 class ClientSocket(Protocol):
@@ -41,8 +41,8 @@ class ClientSocket(Protocol):
     async def receive(self) -> bytes | str | None:
         """The next message; None when the connection is closed."""
 
-    async def send(self, data: Frames) -> None:
-        """Send a binary message, or several text messages in one write.
+    async def send(self, *messages: bytes | str) -> None:
+        """Send one message, or several in one write. Text is `str`.
 
         Raises `trio.BrokenResourceError` when it is closed.
         """

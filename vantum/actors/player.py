@@ -161,7 +161,10 @@ async def _send_chunk(
         playing.started = True
         await put(out_tx, OutputStarted(playout.utterance_id, playing.wall_ms(), rate_hz))
     duration_s = len(pcm) / (2 * rate_hz)
-    await trio.sleep_until(playout.release_at(trio.current_time(), duration_s))
+    now_s = trio.current_time()
+    # Even a moment that has come would let all other tasks go first.
+    if (release_s := playout.release_at(now_s, duration_s)) > now_s:
+        await trio.sleep_until(release_s)
     playing.look()
     await put(out_tx, OutputChunk(playout.utterance_id, pcm, rate_hz))
     first = not playout.sent_s

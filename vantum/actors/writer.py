@@ -62,6 +62,9 @@ async def write(
 ) -> None:
     """Send what comes until a `Goodbye`, then close and return, which ends the session.
 
+    What waits leaves in one write, up to the first audio in it: a write wakes the client's machine
+    and costs more than all that was done for the message.
+
     `first_sent` is told of each utterance whose first audio is with the socket; what it answers is
     sent behind it.
 
@@ -71,17 +74,30 @@ async def write(
     timeout_s = call.settings.server.send_timeout_ms / 1000
     socket = delivery.socket
     async for message in Each(out_rx):
-        if isinstance(message, Goodbye):
+        batch = [message]
+        while _may_wait(batch[-1]):
+            try:
+                batch.append(out_rx.receive_nowait())
+            except (trio.WouldBlock, trio.EndOfChannel):
+                break
+        last = batch[-1]
+        if not await _send(call, socket, batch, timeout_s):
+            return
+        if isinstance(last, Goodbye):
             await _heard_out(call)
             with trio.move_on_after(timeout_s):
-                await socket.close(message.code, message.reason)
+                await socket.close(last.code, last.reason)
             return
-        if not await _send(call, socket, message, timeout_s):
-            return
-        if isinstance(message, OutputChunk) and delivery.sent(message.utterance_id):
-            news = first_sent(message.utterance_id)
-            if news is not None and not await _send(call, socket, news, timeout_s):
+        if isinstance(last, OutputChunk) and delivery.sent(last.utterance_id):
+            news = first_sent(last.utterance_id)
+            if news is not None and not await _send(call, socket, [news], timeout_s):
                 return
+
+
+def _may_wait(message: Outgoing) -> bool:
+    """Whether the next message may leave in the same write. How much of a chunk has arrived is told
+    by the bytes up to its end, so it is the last of its write."""
+    return not isinstance(message, OutputChunk | Goodbye)
 
 
 async def _heard_out(call: Call) -> None:
@@ -93,14 +109,24 @@ async def _heard_out(call: Call) -> None:
             await trio.sleep(_HEARD_OUT_S / 50)
 
 
-async def _send(call: Call, socket: ClientSocket, message: ServerMessage, timeout_s: float) -> bool:
-    """Send one message; False if nobody is there any more."""
-    data = call.codec.encode(message)
-    if data is None:
+async def _send(
+    call: Call, socket: ClientSocket, messages: list[Outgoing], timeout_s: float
+) -> bool:
+    """Send messages in one write; False if nobody is there any more."""
+    frames: list[bytes | str] = []
+    for message in messages:
+        if isinstance(message, Goodbye):
+            continue
+        data = call.codec.encode(message)
+        if isinstance(data, bytes):
+            frames.append(data)
+        elif data is not None:
+            frames.extend(data)
+    if not frames:
         return True
     with trio.move_on_after(timeout_s) as sending:
         try:
-            await socket.send(data)
+            await socket.send(*frames)
         except trio.BrokenResourceError:
             return False
     if sending.cancelled_caught:

@@ -153,8 +153,8 @@ class WebSocket:
         """What was received is received again, before all else."""
         self._messages.appendleft(message)
 
-    async def send(self, message: bytes | str | tuple[str, ...]) -> None:
-        """Send one message, or several text messages in one write.
+    async def send(self, *messages: bytes | str) -> None:
+        """Send one message, or several in one write. Text is `str`.
 
         A send that is cancelled leaves half a message on the wire: nothing can be sent after it.
 
@@ -165,11 +165,11 @@ class WebSocket:
         try:
             if not self.whole:
                 raise trio.BrokenResourceError("the WebSocket is closed")
-            if isinstance(message, bytes):
-                self._protocol.send_binary(message)
-            else:
-                for text in (message,) if isinstance(message, str) else message:
-                    self._protocol.send_text(text.encode())
+            for message in messages:
+                if isinstance(message, bytes):
+                    self._protocol.send_binary(message)
+                else:
+                    self._protocol.send_text(message.encode())
             await self._write()
         finally:
             self._sending.release()

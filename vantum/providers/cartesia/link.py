@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import ssl
 import time
+from contextlib import suppress
 from typing import Literal, TypeAlias
 
 import trio
@@ -277,9 +278,14 @@ async def _send_all(
     link: Link, socket: WebSocket, outbox_rx: trio.MemoryReceiveChannel[str]
 ) -> None:
     async for message in outbox_rx:
+        # A piece and its flush, and what else waits, in one write.
+        messages = [message]
+        with suppress(trio.WouldBlock, trio.EndOfChannel):
+            while True:
+                messages.append(outbox_rx.receive_nowait())
         with trio.move_on_after(_SEND_WITHIN_S) as scope:
             try:
-                await socket.send(message)
+                await socket.send(*messages)
             except trio.BrokenResourceError:
                 return  # the receiver says why
         if scope.cancelled_caught:

@@ -48,11 +48,11 @@ class Connection:
     last_sent: float
     sending_since: float | None = None
 
-    async def send(self, message: str | bytes) -> None:
-        """Send one message. ProviderError when the connection is gone."""
+    async def send(self, *messages: str | bytes) -> None:
+        """Send messages in one write. ProviderError when the connection is gone."""
         self.sending_since = trio.current_time()
         try:
-            await self._socket.send(message)
+            await self._socket.send(*messages)
         except trio.BrokenResourceError:
             raise self._closed() from None
         self.last_sent = trio.current_time()

@@ -320,10 +320,14 @@ class DeepgramRecogniser:
         while True:
             until = flushes.next_position() if flushes else None
             if pcm := timeline.take(_LARGEST_MESSAGE, until):
-                await connection.send(pcm)
+                if timeline.sent == until:
+                    self._expect_answer()  # first: it may come before this task runs again
+                    await connection.send(pcm, FINALIZE)
+                else:
+                    await connection.send(pcm)
                 self._room.unpark_all()
             elif until is not None:
-                self._expect_answer()  # first: it may come before this task runs again
+                self._expect_answer()
                 await connection.send(FINALIZE)
             elif self._input_over:
                 await connection.send(CLOSE_STREAM)

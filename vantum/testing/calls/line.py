@@ -185,9 +185,9 @@ class MemorySocket:
         """The next message; None when the connection is closed."""
         return await self.line.up.receive()
 
-    async def send(self, data: bytes | tuple[str, ...]) -> None:
+    async def send(self, *messages: Message) -> None:
         """Raises `trio.BrokenResourceError` when the connection is gone."""
-        for message in (data,) if isinstance(data, bytes) else data:
+        for message in messages:
             await self.line.down.send(message)
             self.sent += 1
 

@@ -85,10 +85,10 @@ class MediaStream:
         """Send one message; it is lost if the connection is gone."""
         await self.raw(self.message(event, **body))
 
-    async def raw(self, data: str | bytes | tuple[str, ...]) -> None:
-        """Send anything; it is lost if the connection is gone."""
+    async def raw(self, *messages: str | bytes) -> None:
+        """Send anything, in one write; it is lost if the connection is gone."""
         try:
-            await self.socket.send(data)
+            await self.socket.send(*messages)
         except trio.BrokenResourceError:
             await trio.lowlevel.checkpoint()
 
@@ -212,7 +212,7 @@ class MediaStream:
 
     async def _give_back(self, names: list[str]) -> None:
         if names:
-            await self.raw(tuple(self.message("mark", mark={"name": name}) for name in names))
+            await self.raw(*(self.message("mark", mark={"name": name}) for name in names))
 
     def hold_up(self, seconds: float) -> None:
         """The line runs behind: what waits to be heard, and its marks, come so much later."""
@@ -327,7 +327,7 @@ class _Sender:
             while self._due and self._due[0][0] <= now_s:
                 ready.append(heapq.heappop(self._due)[2])
             if ready:
-                await self.stream.raw(tuple(ready))
+                await self.stream.raw(*ready)
                 continue
             with trio.move_on_at(self._due[0][0] if self._due else float("inf")):
                 await self._news.park()

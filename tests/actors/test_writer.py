@@ -1,0 +1,96 @@
+"""What waits for the client leaves in one write, up to the first audio in it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import msgpack
+import pytest
+import trio
+from attrs import define, field
+
+from vantum.actors.call import Call, Goodbye, Outgoing
+from vantum.actors.writer import Delivery, write
+from vantum.config import Settings
+from vantum.core.events import OutputChunk, OutputStarted, StateChanged
+from vantum.wire.codec import NativeCodec
+
+STARTED = OutputStarted("u1", 0, 16_000)
+CHANGED = StateChanged("THINKING", "RESPONDING", 0)
+UNIFIED = NativeCodec("unified", "s1", lambda: "id")
+
+
+def chunk(utterance_id: str = "u1") -> OutputChunk:
+    return OutputChunk(utterance_id, bytes(320), 16_000)
+
+
+@define(eq=False)
+class Client:
+    """The client's socket: each write with the kinds of message in it."""
+
+    writes: list[list[str]] = field(factory=list)
+    sent: int = 0
+    held: int = 0
+    gone: bool = False
+    goodbye: tuple[int, str] | None = None
+
+    async def receive(self) -> bytes | str | None:
+        await trio.sleep_forever()
+        raise AssertionError
+
+    async def send(self, *messages: bytes | str) -> None:
+        await trio.lowlevel.checkpoint()
+        if self.gone:
+            raise trio.BrokenResourceError
+        kinds = [msgpack.unpackb(m)["eventType"] for m in messages if isinstance(m, bytes)]
+        self.writes.append(kinds)
+        self.sent += len(messages)
+
+    async def close(self, code: int, reason: str) -> None:
+        await trio.lowlevel.checkpoint()
+        self.goodbye = code, reason
+
+
+async def written(client: Client, *messages: Outgoing) -> Delivery:
+    """Have all of these wait for the writer, and then let it send them."""
+    call = cast(Call, cast(Any, SimpleNamespace(settings=Settings(), codec=UNIFIED)))
+    out_tx, out_rx = trio.open_memory_channel[Outgoing](len(messages))
+    for message in messages:
+        out_tx.send_nowait(message)
+    out_tx.close()
+    delivery = Delivery(client)
+    await write(call, delivery, out_rx)
+    return delivery
+
+
+async def test_what_waits_leaves_in_one_write() -> None:
+    client = Client()
+    await written(client, CHANGED, STARTED, chunk())
+    assert client.writes == [
+        ["conversation.state.changed", "audio.output.start", "audio.output.chunk"]
+    ]
+
+
+async def test_a_chunk_is_the_last_of_its_write() -> None:
+    """How much of it has arrived is told by the bytes up to its end."""
+    client = Client()
+    delivery = await written(client, STARTED, chunk(), chunk(), CHANGED)
+    assert [len(kinds) for kinds in client.writes] == [2, 1, 1]
+    client.held = 2
+    assert delivery.arrived("u1") == 1
+
+
+async def test_a_goodbye_goes_behind_what_waited_before_it() -> None:
+    client = Client()
+    await written(client, CHANGED, Goodbye(1000, "bye"), CHANGED)
+    assert client.writes == [["conversation.state.changed"]]
+    assert client.goodbye == (1000, "bye")
+
+
+@pytest.mark.parametrize("messages", [(CHANGED, chunk()), (chunk(), CHANGED)])
+async def test_nobody_is_left_to_send_to(messages: tuple[Outgoing, ...]) -> None:
+    client = Client(gone=True)
+    await written(client, *messages, Goodbye(1000, "bye"))
+    assert client.writes == []
+    assert client.goodbye is None
