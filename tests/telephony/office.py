@@ -5,8 +5,8 @@ Time is virtual and begins at a weekday's noon in New York.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -120,6 +120,15 @@ class Office:
             or self.server.held_back
             or self.server.sessions
         )
+
+
+@contextmanager
+def stopping(office: Office) -> Iterator[None]:
+    """All calls are cancelled, as when their process stops; the body looks at what follows."""
+    # The office's own body is one of what is cancelled.
+    with trio.CancelScope(shield=True), trio.fail_after(100):
+        office.calls.nursery.cancel_scope.cancel()
+        yield
 
 
 @asynccontextmanager

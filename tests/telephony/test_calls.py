@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from tests.telephony.office import OTHER, PROSPECT, SETTINGS, SETUP, Office, an_office
+from tests.telephony.office import OTHER, PROSPECT, SETTINGS, SETUP, Office, an_office, stopping
 from vantum.config import ComplianceSettings
 from vantum.core.events import Prospect
 from vantum.core.scripts import parse_script
@@ -509,12 +509,12 @@ async def test_what_is_live_is_ended_when_the_process_stops(autojump_clock: Cloc
         await trio.sleep(1)
         live = office.calls.live(placed.id)
         assert live is not None
-        office.calls.nursery.cancel_scope.cancel()
-        await live.over.wait()
-        assert live.record.ended_because == "server stopped"
-        assert live.record.outcome == "canceled"
-        await only(office).over.wait()
-        assert only(office).status == "canceled"
+        with stopping(office):
+            await live.over.wait()
+            assert live.record.ended_because == "server stopped"
+            assert live.record.outcome == "canceled"
+            await only(office).over.wait()
+            assert only(office).status == "canceled"
 
 
 async def test_a_bug_in_one_call_ends_that_call(

@@ -21,6 +21,7 @@ from tests.telephony.office import (
     SETUP,
     Office,
     an_office,
+    stopping,
 )
 from vantum.config import TransferSettings, TurnSettings
 from vantum.core.scripts import parse_script
@@ -397,26 +398,26 @@ async def test_a_server_that_stops_leaves_those_alone_who_were_connected(
             while not live.handed_over:  # noqa: ASYNC110
                 await trio.sleep(0.1)
         await trio.sleep(10)
-        office.calls.nursery.cancel_scope.cancel()
-        await trio.sleep(10)
-        caller_leg, colleague = office.twilio.calls
-        assert not caller_leg.is_over
-        assert not colleague.is_over
-        assert (live.record.outcome, live.record.status) == ("transferred", "completed")
-        assert live.record.ended_because == "transferred to sales"
+        with stopping(office):
+            await trio.sleep(10)
+            caller_leg, colleague = office.twilio.calls
+            assert not caller_leg.is_over
+            assert not colleague.is_over
+            assert (live.record.outcome, live.record.status) == ("transferred", "completed")
+            assert live.record.ended_because == "transferred to sales"
 
 
 async def test_who_reaches_nobody_after_a_restart_is_told_so(autojump_clock: Clock) -> None:
     async with an_office_with(NoAnswer()) as office:
         live = await begun(office)
         await until_ringing(office)
-        office.calls.nursery.cancel_scope.cancel()
         caller = office.twilio.calls[0]
-        await caller.over.wait()
-        assert office.calls.live(live.id) is None
-        (told_s,) = [w.at_s for w in office.twilio.webhooks if w.url.endswith("/dialled")]
-        assert caller.ended_s is not None
-        assert caller.ended_s - told_s > 1, "a sentence was said"
+        with stopping(office):
+            await caller.over.wait()
+            assert office.calls.live(live.id) is None
+            (told_s,) = [w.at_s for w in office.twilio.webhooks if w.url.endswith("/dialled")]
+            assert caller.ended_s is not None
+            assert caller.ended_s - told_s > 1, "a sentence was said"
 
 
 async def test_a_session_that_fails_on_the_way_back_ends_the_call(
