@@ -48,6 +48,38 @@ def test_a_zone_of_another_country_is_not_trusted_alone() -> None:
 
 
 @pytest.mark.parametrize(
+    ("number", "cities"),
+    [
+        # Louisville's side of Kentucky, and Paducah's: the exchange is in no table.
+        ("+12702220142", "America/New_York America/Chicago"),
+        ("+13642220142", "America/New_York America/Chicago"),
+        ("+19302220142", "America/New_York America/Chicago"),
+        ("+12082220142", "America/Los_Angeles America/Denver"),
+        ("+15413456789", "America/Los_Angeles America/Denver"),
+        ("+14583456789", "America/Los_Angeles America/Denver"),
+        ("+18503456789", "America/New_York America/Chicago"),
+        ("+17853456789", "America/Chicago America/Denver"),
+        ("+19283456789", "America/Phoenix America/Denver"),
+        ("+18675550142", "America/Toronto America/Winnipeg America/Edmonton America/Vancouver"),
+        ("+12503456789", "America/Vancouver America/Edmonton"),
+        ("+16723456789", "America/Vancouver America/Edmonton"),
+        ("+18073456789", "America/Toronto America/Winnipeg"),
+        ("+15812345678", "America/Toronto America/Halifax"),
+        ("+12125550123", "America/New_York"),
+    ],
+)
+def test_an_american_area_may_reach_into_several_zones(number: str, cities: str) -> None:
+    """Numbers are taken along within their area, and not every exchange is in the tables."""
+    place = place_of(number)
+    offsets = {zone.utcoffset(SUMMER) for zone in place.zones}
+    for city in cities.split():
+        zone = zone_named(city)
+        assert zone is not None
+        assert zone.utcoffset(SUMMER) in offsets
+    assert len(offsets) <= len(cities.split()) + (number[2:5] == "867")
+
+
+@pytest.mark.parametrize(
     ("number", "kind"),
     [
         ("+18005551234", "toll_free"),

@@ -22,6 +22,25 @@ _UNKNOWN_ZONE: Final = "Etc/Unknown"
 #: Its "region" of numbers that are of no country, such as +800 and +881.
 _NO_REGION: Final = "001"
 _NOWHERE: Final = Place("", "unknown", ())
+#: North America's country code. Its area codes are the first three digits behind it.
+_NANP: Final = 1
+#: Area codes that were laid over older ones which reach into several timezones. The tables know the
+#: older one's exchanges only. Source: "Area Code Overlays", https://www.lincmad.com/overlays.html.
+_OVERLAYS: Final = {
+    "236": "250",
+    "257": "250",
+    "364": "270",
+    "367": "418",
+    "448": "850",
+    "458": "541",
+    "581": "418",
+    "672": "250",
+    "729": "423",
+    "778": "250",
+    "879": "709",
+    "930": "812",
+    "986": "208",
+}
 #: Longer texts are no numbers, and libphonenumber takes its time to say so.
 _MAX_CHARS: Final = 40
 
@@ -78,7 +97,9 @@ def place_of(text: str) -> Place:
     Timezones are those that the number's area may be in. libphonenumber has a mobile number's where
     its prefix was given out, which need not be where it is, and for some areas a zone of another
     country whose clocks show the same in winter only: there, all zones of the country count as
-    well. One that the timezone database does not have makes them unknown.
+    well. In North America it knows some exchanges of an area and guesses the others', and numbers
+    are taken along: there, all zones of the area count. One that the timezone database does not
+    have makes them unknown.
     """
     number = _parsed(text)
     if number is None:
@@ -91,6 +112,10 @@ def place_of(text: str) -> Place:
     region = phonenumbers.region_code_for_number(number) or ""
     kind = _kinds().get(phonenumbers.number_type(number), "unknown")
     names = dict.fromkeys(timezone.time_zones_for_number(number))
+    if number.country_code == _NANP:
+        area = str(number.national_number)[:3]
+        for code in (area, _OVERLAYS.get(area, area)):
+            names |= dict.fromkeys(_zones_of_areas().get(code, ()))
     national = _zones_of_countries().get(region, ())
     if kind == "mobile" or not set(names) <= set(national):
         names |= dict.fromkeys(national)
@@ -99,6 +124,18 @@ def place_of(text: str) -> Place:
     return Place(
         "" if region == _NO_REGION else region, kind, known if len(known) == len(zones) else ()
     )
+
+
+@cache
+def _zones_of_areas() -> dict[str, tuple[str, ...]]:
+    """North American area code → names of the timezones of all its exchanges that are known."""
+    from phonenumbers.tzdata import TIMEZONE_DATA
+
+    found: dict[str, dict[str, None]] = {}
+    for prefix, names in TIMEZONE_DATA.items():
+        if prefix.startswith(str(_NANP)) and len(prefix) >= 4:
+            found.setdefault(prefix[1:4], {}).update(dict.fromkeys(names))
+    return {area: tuple(names) for area, names in found.items()}
 
 
 @cache
