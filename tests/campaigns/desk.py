@@ -11,16 +11,19 @@ from zoneinfo import ZoneInfo
 import trio
 from attrs import Factory, define, evolve, field
 
-from vantum.campaigns.dialling import Callbacks, NoCallbacks, OwnDialler
+from vantum.campaigns.dialling import OwnDialler
 from vantum.campaigns.files import Numbers
 from vantum.campaigns.lease import Owner
 from vantum.campaigns.loading import Loaded, load_list
+from vantum.campaigns.news import News
 from vantum.campaigns.plan import Plan, read_plan
-from vantum.campaigns.run import CampaignRun, News
+from vantum.campaigns.promised import Promised
+from vantum.campaigns.run import CampaignRun
 from vantum.campaigns.store import CampaignStore
 from vantum.campaigns.tables import SCHEMA, standing_of
 from vantum.core.campaign import Standing
 from vantum.storage.database import Database, open_database
+from vantum.telephony.wishes import Wishes
 from vantum.testing.network import Answer, Persona, SimulatedNetwork
 
 #: A Tuesday, before the offices open.
@@ -66,7 +69,7 @@ class Desk:
     network: SimulatedNetwork
     directory: Path
     began_s: float = Factory(trio.current_time)
-    callbacks: Callbacks = NoCallbacks()
+    wishes: tuple[Wishes, ...] = ()
     news: list[News] = field(factory=list)
     told: list[str] = Factory(list)
 
@@ -100,8 +103,9 @@ class Desk:
         store = self.store(plan)
         await self.load(plan, store)
         dialler = OwnDialler(self.network)
+        promised = Promised(self.wishes, store, self.now_s, self.news.append)
         return CampaignRun(
-            plan, store, dialler, self.now_s, self.news.append, self.callbacks, poll_s=POLL_S
+            plan, store, dialler, self.now_s, self.news.append, promised, poll_s=POLL_S
         )
 
     async def run(self, plan: Plan) -> bool:

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 
+import attrs
 import httpx2
 import pytest
 import trio
 from trio.testing import MockClock
 
 from tests.campaigns.desk import NUMBERS, database_at
-from tests.telephony.office import API_TOKEN, BEGAN, Office, an_office
+from tests.telephony.office import API_TOKEN, BEGAN, SETUP, Office, an_office
 from vantum.campaigns.dialling import Dialler, OwnDialler
 from vantum.campaigns.lease import Owner
 from vantum.campaigns.loading import load_list
 from vantum.campaigns.plan import read_plan
-from vantum.campaigns.remote import open_remote
+from vantum.campaigns.promised import Promised
+from vantum.campaigns.remote import RemoteDialler, open_remote
+from vantum.campaigns.remote_wishes import RemoteWishes
 from vantum.campaigns.report import Report, read_report
 from vantum.campaigns.run import CampaignRun
 from vantum.campaigns.store import CampaignStore
 from vantum.errors import ConfigError
 from vantum.http import build_app
 from vantum.storage.database import Database
+from vantum.telephony.wishes import OwnWishes, Wishes
+from vantum.testing import CallTool, OpenAIScript, Reply
+from vantum.testing.openai_wire import Messages
 from vantum.testing.twilio import (
     AnsweringMachine,
     Busy,
@@ -61,7 +68,11 @@ PERSONAS: dict[str, Persona] = {
 
 @asynccontextmanager
 async def a_campaign(
-    office: Office, directory: Path, numbers: tuple[str, ...], dialler: Dialler
+    office: Office,
+    directory: Path,
+    numbers: tuple[str, ...],
+    dialler: Dialler,
+    wishes: tuple[Wishes, ...] = (),
 ) -> AsyncIterator[tuple[CampaignRun, Database]]:
     (directory / "list.csv").write_text("number\n" + "\n".join(numbers), "utf-8")
     (directory / "spring.toml").write_text(FILE, "utf-8")
@@ -73,7 +84,8 @@ async def a_campaign(
         store = CampaignStore(database, plan.name, owner, plan.rules, now_s, now_s())
         await store.open("spring.toml")
         await load_list(store, plan, NUMBERS, print)
-        yield CampaignRun(plan, store, dialler, now_s, lambda news: None), database
+        promised = Promised(wishes, store, now_s, print)
+        yield CampaignRun(plan, store, dialler, now_s, lambda news: None, promised), database
 
 
 async def figures(database: Database) -> Report:
@@ -83,7 +95,7 @@ async def figures(database: Database) -> Report:
 
 
 @asynccontextmanager
-async def through_the_api(office: Office, token: str = API_TOKEN) -> AsyncIterator[Dialler]:
+async def through_the_api(office: Office, token: str = API_TOKEN) -> AsyncIterator[RemoteDialler]:
     transport = httpx2.ASGITransport(build_app(office.server, office.desk.phone.routes))
     async with open_remote("ws://server.test/ws", token, transport=transport) as remote:
         yield remote
@@ -238,6 +250,45 @@ async def test_a_request_whose_answer_is_lost_dials_once(
         assert failures == [3]
         assert report.outcomes == {"talked": 1}
         assert len(office.twilio.calls) == 1
+
+
+def promising(when: datetime) -> OpenAIScript:
+    """In its first call the agent promises to call back; in others it only talks."""
+    promises = iter((when,))
+
+    def reply(messages: Messages) -> str | Reply:
+        if messages[-1]["role"] == "tool" or (promise := next(promises, None)) is None:
+            return "Until then."
+        about = {"when": promise.isoformat(), "note": "fifty seats"}
+        return Reply("", (CallTool("schedule_callback", about),))
+
+    return OpenAIScript(reply)
+
+
+@pytest.mark.parametrize("way", ["own", "api"])
+async def test_a_callback_promised_in_a_call_is_made(
+    tmp_path: Path, autojump_clock: MockClock, way: str
+) -> None:
+    """Whoever's database it is in: ours, or that of the server that calls."""
+    script = TwilioScript(answers=Person((Pause(25), HangUp()), rings_s=3))
+    when = BEGAN + timedelta(hours=2)
+    setup = attrs.evolve(SETUP, openai=promising(when))
+    async with an_office(script, setup=setup) as office, through_the_api(office) as remote:
+        assert office.desk.abilities is not None
+        theirs = office.desk.abilities.callbacks
+        dialler: Dialler = OwnDialler(office.calls) if way == "own" else remote
+        own, far = OwnWishes(theirs, "spring"), RemoteWishes(remote.http, "spring")
+        wishes: tuple[Wishes, ...] = (own if way == "own" else far,)
+        async with a_campaign(office, tmp_path, (HUMAN,), dialler, wishes) as (run, database):
+            assert await run.run()
+            report = await figures(database)
+        assert report.outcomes == {"callback": 1, "talked": 1}
+        second, first = await office.calls.list()
+        assert first.outcome == "callback"
+        assert second.created_s == pytest.approx(when.timestamp(), abs=5)
+        assert second.prospect.extra["callback_note"] == "fifty seats"
+        (wish,) = await theirs.list()
+        assert (wish.state, wish.taken_by) == ("taken", "spring")
 
 
 async def test_the_callees_hours_are_waited_for(tmp_path: Path, autojump_clock: MockClock) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -12,22 +13,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import trio
-from attrs import evolve
+from attrs import Factory, define, evolve
 from trio.testing import MockClock
 
 from tests.campaigns.desk import BEGIN, NUMBERS, POLL_S, Desk, open_desk
 from vantum.campaigns.dialling import OwnDialler
 from vantum.campaigns.lease import CampaignBusy, LeaseLost, Owner
-from vantum.campaigns.run import (
-    CampaignRun,
-    CampaignStopped,
-    Dialled,
-    Ended,
-    Held,
-    NotAllowed,
-    Paused,
-    Waiting,
-)
+from vantum.campaigns.news import Dialled, Ended, Held, NotAllowed, Paused, Unread, Waiting
+from vantum.campaigns.run import CampaignRun, CampaignStopped
 from vantum.core.campaign import Standing
 from vantum.core.refusals import Reason, Refusal
 from vantum.errors import ConfigError, VantumError
@@ -36,6 +29,7 @@ from vantum.telephony.carrier import CarrierError
 from vantum.telephony.lines import NoLine
 from vantum.telephony.record import CallRecord
 from vantum.telephony.records import STOPPED
+from vantum.telephony.wishes import CallbacksUnknown
 from vantum.testing.network import Answer, Persona
 
 ANN, BOB, CAT = "+12125550101", "+12125550102", "+12125550103"
@@ -286,34 +280,64 @@ async def test_two_processes_do_not_run_it_at_once(
         await desk.store(plan, Owner()).open("spring.toml")
 
 
+@define
+class Promises:
+    """`Wishes`, as a server keeps them. `faster`: taken by somebody else. `fails`: what is raised
+    instead of an answer. `loses`: the next answer to `take`."""
+
+    waiting: list[Callback] = Factory(list)
+    taken: list[Callback] = Factory(list)
+    faster: frozenset[str] = frozenset()
+    fails: Callable[[], Exception] | None = None
+    loses: bool = False
+
+    async def open(self, due_s: float | None = None) -> list[Callback]:
+        await trio.lowlevel.checkpoint()
+        self._answer()
+        return list(self.waiting)
+
+    async def mine(self) -> list[Callback]:
+        self._answer()
+        return list(self.taken)
+
+    async def take(self, callback: Callback) -> bool:
+        await trio.lowlevel.checkpoint()
+        if callback not in self.waiting:
+            return callback in self.taken
+        self.waiting.remove(callback)
+        if callback.id in self.faster:
+            return False
+        self.taken.append(callback)
+        if self.loses:
+            self.loses = False
+            raise CallbacksUnknown("the answer was lost")
+        return True
+
+    async def give_back(self, callback: Callback) -> None:
+        raise NotImplementedError
+
+    def _answer(self) -> None:
+        if self.fails is not None:
+            raise self.fails()
+
+
 async def test_callbacks_are_kept(tmp_path: Path, autojump_clock: MockClock) -> None:
-    class Wishes:
-        def __init__(self) -> None:
-            self.waiting: list[Callback] = []
-
-        async def open(self) -> list[Callback]:
-            return list(self.waiting)
-
-        async def taken(self, callback: Callback) -> bool:
-            self.waiting.remove(callback)
-            return callback.id != "3"
-
-    wishes = Wishes()
+    promises = Promises(faster=frozenset({"3"}))
     at_s = BEGIN + 7 * 3600
 
     def persona(number: str, attempt: int) -> Answer:
         if number == ANN and attempt == 1:
-            wishes.waiting += [
+            promises.waiting += [
                 Callback("1", ANN, at_s, note="fifty seats"),
                 Callback("2", "+13125550199", at_s),
-                Callback("3", BOB, at_s),  # somebody else is faster
+                Callback("3", BOB, at_s),
                 Callback("4", BOB, at_s, campaign_id="autumn"),
             ]
             return Answer("callback")
         return Answer("talked")
 
     async with open_desk(tmp_path, persona) as desk:
-        desk.callbacks = wishes
+        desk.wishes = (promises,)
         assert await desk.run(desk.plan("[limits]\nattempts = 1", [ANN, BOB]))
         assert await desk.outcomes() == [
             (ANN, 1, "callback"),
@@ -328,7 +352,81 @@ async def test_callbacks_are_kept(tmp_path: Path, autojump_clock: MockClock) -> 
         ]
         assert notes == [(ANN, None), (BOB, None), (ANN, "fifty seats")]
         # Who is not on the list, or of another campaign, is somebody else's.
-        assert [wish.id for wish in wishes.waiting] == ["2", "4"]
+        assert [wish.id for wish in promises.waiting] == ["2", "4"]
+        # It was kept, and is not made again by the next run, which asks what is taken already.
+        assert await desk.run(desk.plan("[limits]\nattempts = 1", [ANN, BOB]))
+        assert len(await desk.outcomes()) == 3
+
+
+async def test_a_callback_whose_taking_up_was_cut_off_is_made(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """It is nobody else's any more: it must not be lost between there and our queue."""
+    ann, bob = Callback("1", ANN, BEGIN + 3600), Callback("2", BOB, BEGIN + 3600)
+    # The process before was killed behind the one, and of the other the answer is lost.
+    promises = Promises([ann], [bob], loses=True)
+    async with open_desk(tmp_path) as desk:
+        desk.wishes = (promises,)
+        assert await desk.run(desk.plan(rows=[ANN, BOB]))
+        # Nobody knew yet that Ann wants to be called later; when she has hung up, it is known.
+        assert await desk.outcomes() == [(ANN, 1, "talked"), (ANN, 2, "talked"), (BOB, 1, "talked")]
+        times = [(number, round(at_s - BEGIN)) for at_s, number in desk.network.dialled]
+        assert times == [(ANN, 0), (ANN, 3600), (BOB, 3665)]
+
+
+async def test_nobody_is_done_while_a_server_cannot_tell_of_its_callbacks(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    promises = Promises()
+
+    def persona(number: str, attempt: int) -> Answer:
+        if attempt > 1:
+            return Answer("talked")
+        promises.waiting.append(Callback("1", number, BEGIN + 7200))
+        promises.fails = lambda: CallbacksUnknown("no connection")
+        return Answer("callback")
+
+    async with open_desk(tmp_path, persona) as desk:
+        desk.wishes = (promises,)
+
+        async def mend() -> None:
+            await trio.sleep(3600)
+            promises.fails = None
+
+        run = await desk.start(desk.plan(rows=[ANN]))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(mend)
+            assert await run.run()
+        assert await desk.outcomes() == [(ANN, 1, "callback"), (ANN, 2, "talked")]
+        assert [news for news in desk.news if isinstance(news, Unread)] == [Unread("no connection")]
+
+
+async def test_whoever_stops_it_need_not_wait_for_a_server(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    class Silent(Promises):
+        async def open(self, due_s: float | None = None) -> list[Callback]:
+            await trio.sleep_forever()
+            raise AssertionError
+
+    async with open_desk(tmp_path) as desk:
+        desk.wishes = (Silent(),)
+        run = await desk.start(desk.plan(rows=[ANN]))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run.run)
+            await trio.sleep(1)
+            run.stop()
+        assert not desk.network.dialled
+
+
+async def test_a_server_that_does_not_let_us_ask_stops_it(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with open_desk(tmp_path) as desk:
+        desk.wishes = (Promises(fails=lambda: ConfigError("bring a token")),)
+        with pytest.raises(CampaignStopped, match="bring a token"):
+            await desk.run(desk.plan(rows=[ANN]))
+        assert not desk.network.dialled
 
 
 async def test_it_says_what_it_waits_for(tmp_path: Path, autojump_clock: MockClock) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vantum.campaigns.loading import Duplicate, Loaded
-from vantum.campaigns.run import Dialled, Ended, Held, News, NotAllowed, Paused, Waiting
+from vantum.campaigns.news import Dialled, Ended, Held, News, NotAllowed, Paused, Unread, Waiting
 from vantum.campaigns.screen import CampaignScreen, clock, loaded_line, problem_line
 from vantum.core.refusals import Reason, Refusal
 from vantum.screen import StatusLine
@@ -25,6 +25,7 @@ NEWS: tuple[News, ...] = (
     Paused(True),
     Paused(False),
     Held("all lines\x1b[2J are taken", 5.0),
+    Unread("no connection"),
     Waiting(NOW_S + 10, 0),
     Waiting(NOW_S + 7200, 0),
     Waiting(NOW_S + 7200, 0),
@@ -50,6 +51,7 @@ def test_lines_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
         "Paused: nobody is called until it is resumed.",
         "Resumed.",
         "Nobody can be called just now: all lines [2J are taken; again in 5 s",
+        "Callbacks cannot be read just now: no connection",
     ]
     # What is waited for is said once, and only if it takes long.
     assert shown(is_watched=False) == [*lines, f"next {later}"]

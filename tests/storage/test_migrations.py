@@ -216,7 +216,7 @@ async def test_a_file_from_before_there_were_versions(path: Path) -> None:
         assert record is not None
         assert (record.outcome, record.turns[0].said) == ("callback", "Hello")
         wishes = Callbacks(database, time.time, new_id=str)
-        (wish,) = await wishes.open()
+        (wish,) = await wishes.list("waiting")
         assert (wish.number, wish.note) == ("+12125550101", "the quote")
         saved = await database.run(lambda c: campaign_of(c, "spring"))
         assert saved is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from itertools import count
@@ -19,18 +19,21 @@ from attrs import define, field
 from click.testing import CliRunner
 
 from tests.telephony.office import API_TOKEN, BEGAN, OTHER, PROSPECT, SETUP, Office, an_office
-from vantum.campaigns.remote import open_remote
+from vantum.campaigns.remote import RemoteDialler, open_remote
+from vantum.campaigns.remote_wishes import RemoteWishes
 from vantum.cli import commands
 from vantum.core.events import Prospect
 from vantum.core.refusals import Reason, Refusal
+from vantum.errors import ConfigError
 from vantum.http import build_app
 from vantum.storage.database import open_database
-from vantum.telephony.callbacks import SCHEMA, Callback, Callbacks
+from vantum.telephony.callbacks import SCHEMA, Callback, Callbacks, CallbackState
 from vantum.telephony.calling_back import call_back, order_of
 from vantum.telephony.carrier import CarrierError
 from vantum.telephony.lines import NoLine
 from vantum.telephony.orders import CallOrder, CallRefused
 from vantum.telephony.record import CallRecord
+from vantum.telephony.wishes import CallbacksUnknown, OwnWishes
 from vantum.testing import CallTool, OpenAIScript, Reply
 from vantum.testing.openai_wire import Messages
 from vantum.testing.twilio import HangUp, Pause, Person, TwilioScript
@@ -60,8 +63,9 @@ async def test_a_wish_is_kept_as_it_was_said(autojump_clock: Clock) -> None:
         made = await callbacks.add(
             PROSPECT, when, "an offer", prospect=BOB, call_id="w0-1", campaign_id="k", script="s"
         )
-        (found,) = await callbacks.open()
-        assert found == made
+        (found,) = await callbacks.list("waiting")
+        assert found == made == await callbacks.get(made.id)
+        assert Callback.from_json(found.to_json()) == found
         assert found.wanted == "2026-03-31T14:30:00-05:00"
         assert found.at_s == when.timestamp()
         assert found.prospect == BOB
@@ -72,7 +76,7 @@ async def test_the_last_word_of_a_call_counts(autojump_clock: Clock) -> None:
         for seconds in (10, 20):
             await callbacks.add(PROSPECT, at(seconds), "", prospect=BOB, call_id="w0-1")
         await callbacks.add(PROSPECT, at(5), "", prospect=BOB, call_id="w0-2")
-        assert [c.at_s - 1e9 for c in await callbacks.open()] == [5, 20]
+        assert [c.at_s - 1e9 for c in await callbacks.list("waiting")] == [5, 20]
         assert [c.state for c in await callbacks.list()] == ["waiting", "cancelled", "waiting"]
 
 
@@ -85,15 +89,18 @@ async def test_a_wish_is_taken_up_once_by_whoever_comes_first(tmp_path: Path) ->
         taken: list[str] = []
 
         async def take_all(callbacks: Callbacks) -> None:
-            for callback in await callbacks.open():
-                if await callbacks.taken(callback):
+            wishes = OwnWishes(callbacks, f"{id(callbacks)}")
+            for callback in await wishes.open():
+                if await wishes.take(callback):
                     taken.append(callback.id)
+            mine = [callback.id for callback in await wishes.mine()]
+            assert set(mine) <= set(taken)
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(take_all, one)
             nursery.start_soon(take_all, other)
         assert sorted(taken) == sorted(f"c{n}" for n in range(1, 21))
-        assert not await one.open()
+        assert not await one.list("waiting")
 
 
 async def test_what_is_called_off_is_not_taken_up(autojump_clock: Clock) -> None:
@@ -101,9 +108,43 @@ async def test_what_is_called_off_is_not_taken_up(autojump_clock: Clock) -> None
         callback = await callbacks.add(PROSPECT, at(1), "", prospect=BOB)
         assert await callbacks.cancel(callback.id)
         assert not await callbacks.cancel(callback.id)
-        assert not await callbacks.taken(callback)
-        assert not await callbacks.give_back(callback)
+        assert not await callbacks.take(callback.id, "a")
+        assert not await callbacks.give_back(callback.id, "a")
         assert not await callbacks.cancel("another")
+
+
+async def test_who_has_taken_one_up_may_say_it_twice(autojump_clock: Clock) -> None:
+    """And nobody else gives back what is not his."""
+    async with wishes() as callbacks:
+        callback = await callbacks.add(PROSPECT, at(1), "", prospect=BOB)
+        assert [await callbacks.take(callback.id, by) for by in "aab"] == [True, True, False]
+        (taken,) = await callbacks.list()
+        assert (taken.state, taken.taken_by) == ("taken", "a")
+        assert not await callbacks.cancel(callback.id)
+        assert [await callbacks.give_back(callback.id, by) for by in "baa"] == [False, True, False]
+        (waiting,) = await callbacks.list()
+        assert (waiting.state, waiting.taken_by) == ("waiting", "")
+        # Taken up before there were names, nobody can claim it.
+        await callbacks.take(callback.id, "")
+        assert not await callbacks.take(callback.id, "a")
+
+
+async def test_some_of_them(autojump_clock: Clock) -> None:
+    async with wishes() as callbacks:
+        for number, seconds, campaign in ((PROSPECT, 30, "k"), (OTHER, 10, ""), (OTHER, 20, "k")):
+            await callbacks.add(number, at(seconds), "", prospect=BOB, campaign_id=campaign)
+        await callbacks.take("c3", "a")
+
+        async def ids(*states: CallbackState, **which: Any) -> list[str]:
+            return [callback.id for callback in await callbacks.list(*states, **which)]
+
+        assert await ids() == ["c2", "c3", "c1"]
+        assert await ids("waiting") == ["c2", "c1"]
+        assert await ids("waiting", "taken", number=OTHER) == ["c2", "c3"]
+        assert await ids(campaign_id="k", due_s=1e9 + 25) == ["c3"]
+        assert await ids(taken_by="a") == ["c3"]
+        assert await ids(limit=2) == ["c2", "c3"]
+        assert await ids(limit=2, after=await callbacks.get("c3")) == ["c1"]
 
 
 # ---------------------------------------------------------------- in a call
@@ -188,6 +229,13 @@ class Phones:
         return CallRecord(call_id, "outbound", "", PROSPECT, 0.0, outcome="talked")
 
 
+async def called_back(
+    callbacks: Callbacks, phones: Phones, said: list[str], *, watch: bool = False
+) -> None:
+    wishes = OwnWishes(callbacks, "somebody")
+    await call_back(wishes, phones, now_s=callbacks.now_s, say=said.append, watch=watch)
+
+
 async def test_who_is_due_is_called_once(autojump_clock: Clock) -> None:
     async with wishes() as callbacks:
         phones, said = Phones(), list[str]()
@@ -195,13 +243,13 @@ async def test_who_is_due_is_called_once(autojump_clock: Clock) -> None:
         await callbacks.add(PROSPECT, at(now_s - 10), "fifty seats", prospect=BOB, campaign_id="k")
         await callbacks.add("+12125550144", at(now_s + 3600), "", prospect=BOB)
         for _ in range(2):
-            await call_back(callbacks, phones, say=said.append)
+            await called_back(callbacks, phones, said)
         ((_, order, key),) = phones.placed
         assert (order.to, order.campaign_id) == (PROSPECT, "k")
         assert key.startswith("callback-c1-")
         assert order.prospect.extra == {"city": "Oslo", "callback_note": "fifty seats"}
         assert said[-1].endswith(": talked")
-        assert [c.id for c in await callbacks.open()] == ["c2"]
+        assert [c.id for c in await callbacks.list("waiting")] == ["c2"]
 
 
 async def test_who_calls_back_knows_what_it_is_about(autojump_clock: Clock) -> None:
@@ -234,10 +282,10 @@ async def test_who_may_not_be_called_now_waits_until_he_may(autojump_clock: Cloc
         await callbacks.add(PROSPECT, at(began_s), "", prospect=BOB)
         said: list[str] = []
         with trio.move_on_after(4000):
-            await call_back(callbacks, phones, say=said.append, watch=True)
+            await called_back(callbacks, phones, said, watch=True)
         assert [round(at_s - began_s) for at_s, _, _ in phones.placed] == [0, 3000, 3020]
         assert "it waits on" in said[0]
-        assert not await callbacks.open()
+        assert not await callbacks.list("waiting")
 
 
 @pytest.mark.parametrize("error", [refused(None), CarrierError("invalid_number", "no such number")])
@@ -248,30 +296,133 @@ async def test_who_may_never_be_called_is_not_tried_again(
         await callbacks.add(PROSPECT, at(trio.current_time()), "", prospect=BOB)
         phones, said = Phones([error]), list[str]()
         with trio.move_on_after(100):
-            await call_back(callbacks, phones, say=said.append, watch=True)
+            await called_back(callbacks, phones, said, watch=True)
         assert len(phones.placed) == 1
         assert len(said) == 1
         assert "not called" in said[0]
 
 
-async def test_a_running_server_calls_them(autojump_clock: Clock) -> None:
+@asynccontextmanager
+async def a_server(
+    script: TwilioScript | None = None, gate: Callable[[httpx2.Request], None] = lambda _: None
+) -> AsyncIterator[tuple[Office, RemoteDialler, RemoteWishes]]:
+    """A server that is reached by its HTTP API. `gate` sees each request that was answered, and may
+    lose the answer."""
+    async with an_office(script) as office:
+        served = httpx2.ASGITransport(build_app(office.server, office.desk.phone.routes))
+
+        class Gate(httpx2.AsyncBaseTransport):
+            async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+                answer = await served.handle_async_request(request)
+                gate(request)
+                return answer
+
+        async with open_remote("http://server.test", API_TOKEN, transport=Gate()) as dialler:
+            yield office, dialler, RemoteWishes(dialler.http, "somebody")
+
+
+async def promise(office: Office, number: str, seconds: float) -> Callback:
+    assert office.desk.abilities is not None
+    callbacks = office.desk.abilities.callbacks
+    when = datetime.fromtimestamp(callbacks.now_s()).astimezone() + timedelta(seconds=seconds)
+    return await callbacks.add(number, when, "", prospect=BOB)
+
+
+async def test_a_running_server_calls_its_own(autojump_clock: Clock) -> None:
     """By its HTTP API, as `vantum-actors callbacks run` does; a busy one is called later."""
     script = TwilioScript(answers=Person((Pause(12), HangUp()), rings_s=3))
-    async with an_office(script) as office:
-        assert office.desk.abilities is not None
-        callbacks = office.desk.abilities.callbacks
-        now = datetime.fromtimestamp(callbacks.now_s()).astimezone()
+    async with a_server(script) as (office, dialler, theirs):
         for number, seconds in ((PROSPECT, -5), (OTHER, 60)):
-            await callbacks.add(number, now + timedelta(seconds=seconds), "", prospect=BOB)
-        app = build_app(office.server, office.desk.phone.routes)
-        transport = httpx2.ASGITransport(app)
+            await promise(office, number, seconds)
         said: list[str] = []
-        async with open_remote("http://server.test", API_TOKEN, transport=transport) as dialler:
-            with trio.move_on_after(300):
-                await call_back(callbacks, dialler, say=said.append, watch=True)
+        now_s = office.calls.means.now_s
+        with trio.move_on_after(300):
+            await call_back(theirs, dialler, now_s=now_s, say=said.append, watch=True)
         assert [call.to_number for call in office.twilio.calls] == [PROSPECT, OTHER]
         assert [line.rsplit(": ")[-1] for line in said] == ["calling …", "talked"] * 2
-        assert [c.state for c in await callbacks.list()] == ["taken", "taken"]
+        assert [c.state for c in await wanted(office)] == ["taken", "taken"]
+
+
+async def test_those_of_a_server(autojump_clock: Clock) -> None:
+    async with a_server() as (office, dialler, theirs):
+        added = [await promise(office, PROSPECT, seconds) for seconds in range(450)]
+        now_s = office.calls.means.now_s()
+        assert await theirs.open() == added
+        assert len(await theirs.open(now_s)) == 1
+        other = RemoteWishes(dialler.http, "somebody else")
+        assert await theirs.take(added[0])
+        assert await theirs.take(added[0])
+        assert not await other.take(added[0])
+        assert [wish.id for wish in await theirs.mine()] == [added[0].id]
+        assert not await other.mine()
+        await other.give_back(added[0])
+        assert await theirs.mine()
+        for _ in range(2):
+            await theirs.give_back(added[0])
+        assert len(await other.open()) == 450
+        assert not await theirs.take(attrs.evolve(added[0], id="gone/?x"))
+
+
+async def test_one_whose_answer_was_lost_is_asked_for_again(autojump_clock: Clock) -> None:
+    lost = 0
+
+    def gate(request: httpx2.Request) -> None:
+        nonlocal lost
+        if request.method == "PATCH" and lost < 3:
+            lost += 1
+            raise httpx2.ReadError("the connection broke")
+
+    async with a_server(gate=gate) as (office, _, theirs):
+        assert await theirs.take(await promise(office, PROSPECT, 0))
+        assert lost == 3
+
+
+async def test_a_server_that_does_not_answer(autojump_clock: Clock) -> None:
+    is_down = False
+
+    def gate(request: httpx2.Request) -> None:
+        if is_down:
+            raise httpx2.ReadError("the connection broke")
+
+    script = TwilioScript(answers=Person((Pause(12), HangUp()), rings_s=3))
+    async with a_server(script, gate) as (office, dialler, theirs):
+        wish = await promise(office, PROSPECT, 0)
+        is_down = True
+        with pytest.raises(CallbacksUnknown, match="does not tell of its callbacks: the answer wa"):
+            await theirs.open()
+        with trio.fail_after(70), pytest.raises(CallbacksUnknown):
+            await theirs.take(wish)
+        now_s, said = office.calls.means.now_s, list[str]()
+        with pytest.raises(CallbacksUnknown):
+            await call_back(theirs, dialler, now_s=now_s, say=said.append)
+        async with trio.open_nursery() as nursery:
+
+            async def watch() -> None:
+                await call_back(theirs, dialler, now_s=now_s, say=said.append, watch=True)
+
+            nursery.start_soon(watch)
+            await trio.sleep(30)
+            is_down = False
+            second = await promise(office, OTHER, 0)
+            await trio.sleep(120)
+            nursery.cancel_scope.cancel()
+        assert "does not tell of its callbacks" in said[0]
+        assert said[0].endswith("; again in 20 s")
+        assert said[-1].endswith(": talked")
+        assert [call.to_number for call in office.twilio.calls] == [second.number]
+
+
+@pytest.mark.parametrize(
+    ("routes", "why"),
+    [(False, "has no /v1/callbacks: it is older"), (True, "does not tell of its callbacks: bring")],
+)
+async def test_a_server_that_cannot_tell(autojump_clock: Clock, routes: bool, why: str) -> None:
+    async with an_office() as office:
+        own = office.desk.phone.routes if routes else ()
+        transport = httpx2.ASGITransport(build_app(office.server, own))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://server.test") as http:
+            with pytest.raises(ConfigError, match=why):
+                await RemoteWishes(http, "somebody").open()
 
 
 # ---------------------------------------------------------------- commands
@@ -313,14 +464,6 @@ def test_wishes_are_listed_and_called_off(tmp_path: Path) -> None:
     assert rows == [("cancelled",)]
 
 
-def test_a_server_that_cannot_be_reached_takes_nothing_up(tmp_path: Path) -> None:
-    path = tmp_path / "vantum.sqlite3"
-
-    async def add() -> None:
-        async with wishes(str(path)) as callbacks:
-            await callbacks.add(PROSPECT, at(0), "", prospect=BOB)
-
-    trio.run(add)
-    code, _ = run(path, "run", "--url", "http://127.0.0.1:1")
-    assert code == 1
-    assert "waiting" in run(path, "list")[1]
+def test_a_server_that_cannot_be_reached(tmp_path: Path) -> None:
+    code, output = run(tmp_path / "vantum.sqlite3", "run", "--url", "http://127.0.0.1:1")
+    assert (code, "http://127.0.0.1:1: nobody answers" in output) == (1, True)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import Protocol
 
 from attrs import frozen
 
-from vantum.telephony.callbacks import Callback
 from vantum.telephony.orders import CallOrder, NoSuchCall, NotOurs
 from vantum.telephony.record import CallRecord
 
@@ -109,26 +107,3 @@ class OwnDialler:
     async def goes_on(self, record: CallRecord) -> bool:
         """Whether it is a call of this very process."""
         return self.calls.live(record.id) is not None
-
-
-class Callbacks(Protocol):
-    """Who wants to be called back: `vantum.telephony.callbacks.Callbacks`."""
-
-    async def open(self) -> Iterable[Callback]:
-        """The wishes that nobody has taken up yet."""
-
-    async def taken(self, callback: Callback) -> bool:
-        """Take a wish up; False: somebody else was faster."""
-
-
-@frozen
-class NoCallbacks:
-    """Nobody wants to be called back."""
-
-    async def open(self) -> Iterable[Callback]:
-        """None."""
-        return ()
-
-    async def taken(self, callback: Callback) -> bool:
-        """There is none to take."""
-        return False

@@ -7,7 +7,7 @@ next one takes them up.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
@@ -15,6 +15,7 @@ import attrs
 import trio
 from attrs import define
 
+from vantum.campaigns.asking import AGAIN_S, PASSING, REQUEST_S, TRY_S, Failed, Unanswered, ask
 from vantum.core.refusals import Reason, ReasonCode, Refusal
 from vantum.errors import ConfigError
 from vantum.telephony.carrier import CarrierError, CarrierErrorKind
@@ -30,36 +31,11 @@ T = TypeVar("T")
 _PATH: Final = "/v1/calls"
 #: A call is minutes long: that it is over may be known so much later.
 _POLL_S: Final = 2.0
-#: So long it is tried to get an answer to a request that dials.
-_PLACE_S: Final = 60.0
-_AGAIN_S: Final = 2.0
-#: One request; placing a call takes the telephone company's seconds.
-_REQUEST_S: Final = 30.0
 #: A server that does not answer for so long has lost the call.
 _LOST_S: Final = 600.0
 _PAGE: Final = 200
 #: Clocks of two machines differ.
 _CLOCKS_S: Final = 60.0
-#: Another answer to the same request may be better.
-_PASSING: Final = ("key_pending", "storage_failed", "internal_error", "")
-
-
-class _Failed(Exception):
-    """An answer that is an error: its status, its code ("" if it is not the API's) and its body."""
-
-    def __init__(self, status: int, error: Mapping[str, Any]) -> None:
-        self.status, self.error = status, error
-        self.code = str(error.get("code", ""))
-        self.message = str(error.get("message", f"the server answered {status}"))
-        super().__init__(self.message)
-
-
-class _Unanswered(Exception):
-    """There was no answer; `sent`: the request may have been carried out."""
-
-    def __init__(self, why: str, *, sent: bool) -> None:
-        super().__init__(why)
-        self.sent = sent
 
 
 @define(eq=False)
@@ -77,18 +53,19 @@ class RemoteDialler:
         """See `Dialler`; the key makes the request one that may be sent again."""
         body, was_sent = self._body(order), False
         why = "no answer came"
-        with trio.move_on_after(_PLACE_S):
+        with trio.move_on_after(TRY_S):
             while True:
                 try:
                     headers = {"Idempotency-Key": key}
-                    return str((await self._ask("POST", _PATH, json=body, headers=headers))["id"])
-                except _Unanswered as error:
+                    placed = await ask(self.http, "POST", _PATH, json=body, headers=headers)
+                    return str(placed["id"])
+                except Unanswered as error:
                     was_sent, why = was_sent or error.sent, str(error)
-                except _Failed as error:
-                    if error.code not in _PASSING:
+                except Failed as error:
+                    if error.code not in PASSING:
                         raise _understood(error) from None
                     was_sent, why = True, error.message
-                await trio.sleep(_AGAIN_S)
+                await trio.sleep(AGAIN_S)
         raise CarrierError("unknown" if was_sent else "network", f"through the server: {why}")
 
     async def wait(self, call_id: str) -> CallRecord:
@@ -97,9 +74,9 @@ class RemoteDialler:
         while trio.current_time() - answered_s < _LOST_S:
             try:
                 record = await self._get(call_id)
-            except _Unanswered:
+            except Unanswered:
                 pass
-            except _Failed as error:
+            except Failed as error:
                 if error.status == 404:
                     break
             else:
@@ -112,8 +89,8 @@ class RemoteDialler:
     async def hang_up(self, call_id: str) -> None:
         """See `Dialler`. A server that does not answer ends it by itself."""
         try:
-            await self._ask("DELETE", f"{_PATH}/{call_id}")
-        except (_Unanswered, _Failed):
+            await ask(self.http, "DELETE", f"{_PATH}/{call_id}")
+        except (Unanswered, Failed):
             return
 
     async def look_up(self, call_id: str, order: CallOrder, since_s: float) -> CallRecord | None:
@@ -126,11 +103,11 @@ class RemoteDialler:
             if call_id:
                 return await self._get(call_id)
             return await self._find(order, since_s - _CLOCKS_S)
-        except _Failed as error:
+        except Failed as error:
             if error.status == 404:
                 return None
             raise ConfigError(f"the server does not tell of its calls: {error}") from None
-        except _Unanswered as error:
+        except Unanswered as error:
             raise ConfigError(f"the server cannot be asked: {error}") from None
 
     async def goes_on(self, record: CallRecord) -> bool:
@@ -141,7 +118,7 @@ class RemoteDialler:
         before = ""
         while True:
             query = {"limit": str(_PAGE)} | ({"before": before} if before else {})
-            page = await self._ask("GET", _PATH, params=query)
+            page = await ask(self.http, "GET", _PATH, params=query)
             for body in page["calls"]:
                 record = CallRecord.from_json({"turns": [], **body})
                 if record.created_s < since_s:
@@ -153,7 +130,7 @@ class RemoteDialler:
                 return None
 
     async def _get(self, call_id: str) -> CallRecord:
-        return CallRecord.from_json(await self._ask("GET", f"{_PATH}/{call_id}"))
+        return CallRecord.from_json(await ask(self.http, "GET", f"{_PATH}/{call_id}"))
 
     def _body(self, order: CallOrder) -> dict[str, Any]:
         prospect = {k: v for k, v in attrs.asdict(order.prospect).items() if v}
@@ -170,27 +147,8 @@ class RemoteDialler:
         }
         return {name: value for name, value in body.items() if value}
 
-    async def _ask(self, method: str, path: str, **about: Any) -> Any:
-        import httpx2
 
-        try:
-            with trio.fail_after(_REQUEST_S):
-                answer = await self.http.request(method, path, **about)
-        except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
-            raise _Unanswered(f"no connection ({type(error).__name__})", sent=False) from None
-        except (httpx2.HTTPError, trio.TooSlowError) as error:
-            raise _Unanswered(f"the answer was lost ({type(error).__name__})", sent=True) from None
-        try:
-            body = answer.json()
-        except ValueError:
-            raise _Failed(answer.status_code, {}) from None
-        if answer.status_code >= 400 or not isinstance(body, dict):
-            told = body.get("error") if isinstance(body, dict) else None
-            raise _Failed(answer.status_code, told if isinstance(told, dict) else {})
-        return body
-
-
-def _understood(failed: _Failed) -> Exception:
+def _understood(failed: Failed) -> Exception:
     """The error as the server's own campaign would have met it."""
     error, code = failed.error, failed.code
     if code == "refused":
@@ -239,16 +197,16 @@ async def open_remote(
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         client = httpx2.AsyncClient(
-            base_url=base, headers=headers, transport=transport, timeout=_REQUEST_S
+            base_url=base, headers=headers, transport=transport, timeout=REQUEST_S
         )
     except (httpx2.InvalidURL, ValueError) as error:
         raise ConfigError(f"--url {url}: is no address: {error}") from None
     async with client:
         dialler = RemoteDialler(client, script)
         try:
-            await dialler._ask("GET", _PATH, params={"limit": "1"})
-        except _Unanswered as error:
+            await ask(client, "GET", _PATH, params={"limit": "1"})
+        except Unanswered as error:
             raise ConfigError(f"{base}: nobody answers: {error}") from None
-        except _Failed as error:
+        except Failed as error:
             raise ConfigError(f"{base}: {error}") from None
         yield dialler

@@ -6,15 +6,16 @@ of its own. To stop is to ask no more; the calls that are there end as calls do.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final
 
 import trio
-from attrs import define, field, frozen
+from attrs import define, field
 
-from vantum.campaigns.dialling import Callbacks, Dialler, NoCallbacks
+from vantum.campaigns.dialling import Dialler
+from vantum.campaigns.news import Dialled, Ended, Held, News, NotAllowed, Paused, Waiting
 from vantum.campaigns.plan import Plan
+from vantum.campaigns.promised import Promised
 from vantum.campaigns.store import INTERRUPTED, Calling, CampaignStore, Pending
 from vantum.core.campaign import Finished, Wait
 from vantum.core.events import Prospect
@@ -34,8 +35,6 @@ _HOLD_S: Final = 5.0
 _MAX_HOLD_S: Final = 300.0
 #: So long calls may take to end that are hung up on; who is still there is found by the next run.
 _HANG_UP_S: Final = 30.0
-#: So often it is looked whether somebody wants to be called back.
-_CALLBACKS_S: Final = 20.0
 _LEAST_S: Final = 0.001
 #: Such a number cannot be called, or not from this account.
 UNREACHABLE: Final = "unreachable"
@@ -51,66 +50,6 @@ class CampaignStopped(VantumError):
     """Nobody can be called as things are; says why. Nobody's turn is lost."""
 
 
-# ---------------------------------------------------------------- news
-
-
-@frozen
-class Dialled:
-    """A phone rings."""
-
-    number: str
-    attempt: int
-
-
-@frozen
-class Ended:
-    """A call is over. `next_s`: when the prospect is called again; None: it is not."""
-
-    number: str
-    attempt: int
-    outcome: str
-    record: CallRecord | None
-    next_s: float | None
-
-
-@frozen
-class NotAllowed:
-    """The compliance check refused. `next_s` as in `Ended`."""
-
-    number: str
-    refusal: Refusal
-    next_s: float | None
-
-
-@frozen
-class Paused:
-    """Somebody wants a pause, or (`False`) that it goes on."""
-
-    is_paused: bool
-
-
-@frozen
-class Held:
-    """No line, or no telephone company, for so long."""
-
-    why: str
-    for_s: float
-
-
-@frozen
-class Waiting:
-    """Nothing to do until then; None: until a call ends. `active`: calls that go on."""
-
-    until_s: float | None
-    active: int
-
-
-News: TypeAlias = Dialled | Ended | NotAllowed | Paused | Held | Waiting
-
-
-# ---------------------------------------------------------------- the run
-
-
 @define(eq=False)
 class CampaignRun:
     """One run of a campaign; `run` is its life.
@@ -119,6 +58,7 @@ class CampaignRun:
         store: owned by this process, and loaded.
         now_s: the time of day, in seconds since 1970.
         tell: is told what happens.
+        promised: where it is known who wants to be called back.
         poll_s: at the most so long it sleeps.
     """
 
@@ -127,7 +67,7 @@ class CampaignRun:
     dialler: Dialler
     now_s: Callable[[], float]
     tell: Callable[[News], None]
-    callbacks: Callbacks = NoCallbacks()
+    promised: Promised
     poll_s: float = POLL_S
     stopping: bool = field(default=False, init=False)
     _is_paused: bool = field(default=False, init=False)
@@ -137,11 +77,11 @@ class CampaignRun:
     _held_until_s: float = field(default=0.0, init=False)
     _failures: int = field(default=0, init=False)
     _stopped_by: CampaignStopped | None = field(default=None, init=False)
-    _callbacks_at_s: float = field(default=-math.inf, init=False)
 
     def stop(self) -> None:
         """Dial nobody any more; what goes on may end by itself."""
         self.stopping = True
+        self.promised.stop()
         self._changed.set()
 
     def hang_up(self) -> None:
@@ -183,7 +123,8 @@ class CampaignRun:
     async def _dial_all(self, nursery: trio.Nursery) -> bool:
         while not self.stopping:
             self._look_again()
-            await self._take_callbacks()
+            if not await self._took_up_callbacks():
+                break
             may_dial = self.now_s() >= self._held_until_s
             step = await self.store.step(may_dial=may_dial, call_id=self.dialler.new_id())
             if self._is_paused != (step.wanted == "pause"):
@@ -193,7 +134,7 @@ class CampaignRun:
                 case Calling() as calling:
                     self._calls[calling.standing.number] = ""
                     nursery.start_soon(self._call, calling)
-                case Finished() if not self._calls:
+                case Finished() if not self._calls and self.promised.is_settled:
                     return True
                 case Finished():
                     await self._sleep(None)
@@ -203,6 +144,14 @@ class CampaignRun:
                     self.tell(Waiting(None if self._is_paused else until_s, self.active))
                     await self._sleep(until_s)
         return False
+
+    async def _took_up_callbacks(self) -> bool:
+        """Whether it goes on after that: it may take a while, and may fail."""
+        try:
+            await self.promised.take_up()
+        except ConfigError as error:
+            self._fail(str(error))
+        return not self.stopping
 
     def _look_again(self) -> None:
         """What changes from here on ends the next sleep."""
@@ -332,8 +281,7 @@ class CampaignRun:
             conversion=self.plan.converted,
         )
         if outcome == "callback":
-            self._callbacks_at_s = -math.inf
-            await self._take_callbacks()
+            self.promised.is_due = True
         next_s = after.due_s if after.status == "waiting" else None
         self.tell(Ended(number, attempt, outcome, record, next_s))
 
@@ -359,19 +307,6 @@ class CampaignRun:
         finally:
             del self._calls[pending.number]
             self._changed.set()
-
-    async def _take_callbacks(self) -> None:
-        """Put those into the queue who have asked to be called."""
-        if self.now_s() < self._callbacks_at_s + _CALLBACKS_S:
-            return
-        self._callbacks_at_s = self.now_s()
-        for wish in await self.callbacks.open():
-            if wish.campaign_id not in ("", self.plan.name):
-                continue
-            # Who is on the phone may still change the time.
-            may_call = await self.store.may_call_back(wish.number)
-            if may_call and await self.callbacks.taken(wish):
-                await self.store.call_back(wish.number, wish.at_s, wish.note)
 
     async def _end_calls(self) -> None:
         async with trio.open_nursery() as nursery:

@@ -11,8 +11,8 @@ from typing import Any, Final
 from attrs import define, field
 
 from vantum.campaigns.loading import Duplicate, Loaded
+from vantum.campaigns.news import Dialled, Ended, Held, News, NotAllowed, Paused, Unread, Waiting
 from vantum.campaigns.report import Report, Share
-from vantum.campaigns.run import Dialled, Ended, Held, News, NotAllowed, Paused, Waiting
 from vantum.screen import StatusLine, one_line
 
 _NAMES: Final = {
@@ -79,6 +79,8 @@ class CampaignScreen:
                 self._line(
                     f"Nobody can be called just now: {one_line(why)}; again in {for_s:.0f} s"
                 )
+            case Unread(why):
+                self._line(f"Callbacks cannot be read just now: {one_line(why)}")
             case Waiting(until_s, active):
                 is_long = until_s is not None and until_s - self.now_s() > _LONG_S
                 until = f"next {self._clock(until_s)}" if until_s and is_long else ""

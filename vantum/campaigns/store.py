@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 from attrs import define, evolve, frozen
 
@@ -47,12 +47,17 @@ from vantum.core.campaign import (
 from vantum.core.events import Prospect
 from vantum.core.refusals import Refusal
 from vantum.storage.database import Database
+from vantum.telephony.callbacks import Callback
 from vantum.telephony.record import CallRecord
 
 T = TypeVar("T")
 
 #: What became of an attempt whose process was ended, and that no record tells of.
 INTERRUPTED = "interrupted"
+
+#: Of a callback: this campaign is to make it; another, or nobody, or it is in the queue already;
+#: it is not known before the call that goes on has ended.
+WishIs: TypeAlias = Literal["ours", "not ours", "not yet"]
 
 
 @frozen
@@ -165,14 +170,14 @@ class CampaignStore:
         """The attempts that have not ended."""
         return await self._run(_pending)
 
-    async def may_call_back(self, number: str) -> bool:
-        """Whether that is one of the prospects, and would be called back if it wants to be."""
-        return await self._run(partial(_called_back, number=number, at_s=0.0)) is not None
+    async def is_ours(self, wish: Callback) -> WishIs:
+        """Whether this campaign is to call back."""
+        return await self._run(partial(_is_ours, wish=wish))
 
-    async def call_back(self, number: str, at_s: float, note: str) -> None:
-        """A prospect wants to be called then. `note`: what it is about; from then on it is with
-        what is known of them, until another callback has another."""
-        await self._run(partial(_call_back, number=number, at_s=at_s, note=note))
+    async def call_back(self, wish: Callback) -> None:
+        """Put one that `is_ours` into the queue. Its note is with what is known of the prospect
+        from then on, until another callback has another."""
+        await self._run(partial(_call_back, wish=wish))
 
     async def counts(self) -> dict[str, int]:
         """How many prospects there are of each status."""
@@ -353,26 +358,32 @@ def _pending(c: sqlite3.Connection, store: CampaignStore) -> tuple[Pending, ...]
     return tuple(Pending(prospect_of(c, store.name, row[0]), *row) for row in rows)
 
 
-def _called_back(
-    c: sqlite3.Connection, store: CampaignStore, number: str, at_s: float
-) -> Standing | None:
-    standing = standing_of(c, store.name, number)
-    after = None if standing is None else called_back(standing, at_s)
-    is_waiting = after is not None and (after.status, after.rank) == ("waiting", CALLBACK)
-    return after if is_waiting else None
+def _is_ours(c: sqlite3.Connection, store: CampaignStore, wish: Callback) -> WishIs:
+    known = c.execute(
+        "SELECT 1 FROM campaign_callbacks WHERE campaign = ? AND callback = ?",
+        (store.name, wish.id),
+    ).fetchone()
+    standing = standing_of(c, store.name, wish.number)
+    if known or standing is None or wish.campaign_id not in ("", store.name):
+        return "not ours"
+    if standing.status == "dialling":
+        return "not yet"
+    after = called_back(standing, wish.at_s)
+    return "ours" if (after.status, after.rank) == ("waiting", CALLBACK) else "not ours"
 
 
-def _call_back(
-    c: sqlite3.Connection, store: CampaignStore, number: str, at_s: float, note: str
-) -> None:
-    after = _called_back(c, store, number, at_s)
-    if after is not None:
-        write_standing(c, store.name, after)
-        c.execute(
-            "INSERT INTO campaign_notes (campaign, number, note) VALUES (?, ?, ?) "
-            "ON CONFLICT DO UPDATE SET note = excluded.note",
-            (store.name, number, note),
-        )
+def _call_back(c: sqlite3.Connection, store: CampaignStore, wish: Callback) -> None:
+    if _is_ours(c, store, wish) != "ours":
+        return
+    standing = standing_of(c, store.name, wish.number)
+    assert standing is not None
+    write_standing(c, store.name, called_back(standing, wish.at_s))
+    c.execute("INSERT INTO campaign_callbacks VALUES (?, ?)", (store.name, wish.id))
+    c.execute(
+        "INSERT INTO campaign_notes (campaign, number, note) VALUES (?, ?, ?) "
+        "ON CONFLICT DO UPDATE SET note = excluded.note",
+        (store.name, wish.number, wish.note),
+    )
 
 
 def _counts(c: sqlite3.Connection, store: CampaignStore) -> dict[str, int]:

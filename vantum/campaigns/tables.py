@@ -93,7 +93,17 @@ _VERSION_1: Final[Migration] = (
     ) WITHOUT ROWID
     """,
 )
-SCHEMA: Final = Schema("campaigns", (_VERSION_1,))
+#: The callbacks that are in the queue, or were: each is there once, however often it is told of.
+_VERSION_2: Final[Migration] = (
+    """
+    CREATE TABLE campaign_callbacks (
+        campaign TEXT NOT NULL REFERENCES campaigns(name),
+        callback TEXT NOT NULL,
+        PRIMARY KEY (campaign, callback)
+    ) WITHOUT ROWID
+    """,
+)
+SCHEMA: Final = Schema("campaigns", (_VERSION_1, _VERSION_2))
 
 _STANDING: Final = (
     "SELECT number, position, zones, status, rank, due_s, attempts, granted, day, "
@@ -110,6 +120,7 @@ class Saved:
     timezone: str
     digest: str
     columns: tuple[str, ...]
+    created_s: float
     wanted: str
     owner: str
     host: str
@@ -123,8 +134,8 @@ class Saved:
 def campaign_of(c: sqlite3.Connection, name: str) -> Saved | None:
     """The campaign of that name."""
     row = c.execute(
-        "SELECT name, source, timezone, digest, columns, wanted, owner, host, pid, lease_until_s, "
-        "last_dial_s, day, calls_that_day FROM campaigns WHERE name = ?",
+        "SELECT name, source, timezone, digest, columns, created_s, wanted, owner, host, pid, "
+        "lease_until_s, last_dial_s, day, calls_that_day FROM campaigns WHERE name = ?",
         (name,),
     ).fetchone()
     if row is None:

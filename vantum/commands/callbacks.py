@@ -53,7 +53,7 @@ def callbacks_list(config: Path | None, everything: bool) -> None:
     """Print the wishes, soonest first: id, time, number, state, who, what about."""
 
     async def work(found: Callbacks) -> None:
-        for callback in await (found.list() if everything else found.open()):
+        for callback in await found.list(*(() if everything else ("waiting",))):
             click.echo(_line(callback))
 
     _with_callbacks(config, work)
@@ -92,13 +92,15 @@ def callbacks_cancel(config: Path | None, callback_id: str) -> None:
     help="The calls' script, in TOML; else the server's.",
 )
 @click.option("--watch", is_flag=True, help="Go on, and call whoever becomes due, until Ctrl-C.")
-@config_option
 @one_line_errors
-def callbacks_run(
-    config: Path | None, url: str, token: str, script: Path | None, watch: bool
-) -> None:
-    """Call those whose time has come, one after the other, each once, whoever else looks."""
+def callbacks_run(url: str, token: str, script: Path | None, watch: bool) -> None:
+    """Call the server's callbacks whose time has come, one after the other, each once, whoever else
+    looks."""
+    import time
+    from uuid import uuid4
+
     from vantum.campaigns.remote import open_remote
+    from vantum.campaigns.remote_wishes import RemoteWishes
     from vantum.config.prompts import read_script, read_text
     from vantum.telephony.calling_back import call_back
 
@@ -109,8 +111,9 @@ def callbacks_run(
     def say(line: str) -> None:
         click.echo(one_line(line))
 
-    async def work(found: Callbacks) -> None:
+    async def run() -> None:
         async with open_remote(url, token, text) as dialler:
-            await call_back(found, dialler, say=say, watch=watch)
+            wishes = RemoteWishes(dialler.http, f"callbacks run {uuid4()}")
+            await call_back(wishes, dialler, now_s=time.time, say=say, watch=watch)
 
-    _with_callbacks(config, work)
+    trio.run(run)

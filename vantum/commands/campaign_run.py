@@ -20,11 +20,13 @@ from vantum.campaigns.files import Numbers
 from vantum.campaigns.lease import Owner
 from vantum.campaigns.loading import load_list
 from vantum.campaigns.plan import Plan, read_plan
-from vantum.campaigns.remote import open_remote
+from vantum.campaigns.promised import Promised
+from vantum.campaigns.remote import RemoteDialler, open_remote
+from vantum.campaigns.remote_wishes import RemoteWishes
 from vantum.campaigns.run import CampaignRun
 from vantum.campaigns.screen import CampaignScreen, loaded_line, problem_line
 from vantum.campaigns.store import CampaignStore
-from vantum.campaigns.tables import SCHEMA
+from vantum.campaigns.tables import SCHEMA, Saved
 from vantum.compliance.numbers import check_installed, place_of, to_e164
 from vantum.config import Settings
 from vantum.config.load import Loaded
@@ -34,6 +36,7 @@ from vantum.observe.logs import configure_logs
 from vantum.storage.database import Database, open_database
 from vantum.telephony import callbacks
 from vantum.telephony.callbacks import Callbacks
+from vantum.telephony.wishes import OwnWishes, Wishes
 
 Say = Callable[[str], Any]
 
@@ -119,8 +122,9 @@ async def run_campaign(
                 beating.start_soon(_beat, store, screen)
                 opening = _open_dialler(settings, plan, through, say)
                 dialler = await stack.enter_async_context(opening)
-                wishes = Callbacks(database, time.time, new_id=lambda: str(uuid_utils.uuid7()))
-                run = CampaignRun(plan, store, dialler, time.time, screen.show, wishes)
+                wishes = _wishes(database, dialler, saved)
+                promised = Promised(wishes, store, time.time, screen.show)
+                run = CampaignRun(plan, store, dialler, time.time, screen.show, promised)
                 code = await _until_done(run, screen)
                 beating.cancel_scope.cancel()
         finally:
@@ -131,6 +135,18 @@ async def run_campaign(
     else:
         say(f"Stopped; to go on: vantum-actors campaign run {path}")
     return code
+
+
+def _wishes(database: Database, dialler: Dialler, saved: Saved) -> tuple[Wishes, ...]:
+    """Where callbacks are promised: in our database, and in calls through a server in its."""
+    by = f"campaign {saved.name} of {saved.created_s:.6f}"
+    callbacks = Callbacks(database, time.time, new_id=lambda: str(uuid_utils.uuid7()))
+    own = OwnWishes(callbacks, by)
+    match dialler:
+        case RemoteDialler(http):
+            return RemoteWishes(http, by), own
+        case _:
+            return (own,)
 
 
 def _tell(plan: Plan, complain: Say, what: object) -> None:

@@ -1,17 +1,18 @@
 """Who wants to be called back, and when: a table of the server's database.
 
 A wish is taken up once, by whoever comes first: a campaign whose list has the number, or
-`vantum-actors callbacks run`. Whether the call may be made is asked when it is dialled, by the
-permit; the wish itself permits nothing.
+`vantum-actors callbacks run`, through the HTTP API (`telephony.callbacks_api`) or in the file
+itself. Whether the call may be made is asked when it is dialled, by the permit; the wish itself
+permits nothing.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 from attrs import define, field, frozen
@@ -23,6 +24,7 @@ from vantum.storage.migrations import Migration, Schema
 
 #: `waiting`: nobody has taken it up. `taken`: somebody has, and will call or has called.
 CallbackState: TypeAlias = Literal["waiting", "taken", "cancelled"]
+STATES: Final[tuple[CallbackState, ...]] = ("waiting", "taken", "cancelled")
 
 _VERSION_1: Final[Migration] = (
     """CREATE TABLE IF NOT EXISTS callbacks (
@@ -41,9 +43,20 @@ _VERSION_1: Final[Migration] = (
     ) STRICT""",
     "CREATE INDEX IF NOT EXISTS callbacks_waiting ON callbacks (at_s) WHERE state = 'waiting'",
 )
-SCHEMA: Final = Schema("callbacks", (_VERSION_1,))
+#: Who has taken a wish up, so that he can ask again whether it was he.
+_VERSION_2: Final[Migration] = (
+    "ALTER TABLE callbacks ADD COLUMN taken_by TEXT NOT NULL DEFAULT ''",
+    "CREATE INDEX callbacks_taken ON callbacks (taken_by) WHERE state = 'taken'",
+)
+SCHEMA: Final = Schema("callbacks", (_VERSION_1, _VERSION_2))
 _COLUMNS: Final = (
-    "id, number, at_s, wanted, note, prospect, call_id, campaign_id, script, state, created_s"
+    *("id", "number", "at_s", "wanted", "note", "prospect", "call_id", "campaign_id"),
+    *("script", "state", "taken_by", "created_s"),
+)
+_SELECT: Final = f"SELECT {', '.join(_COLUMNS)} FROM callbacks "  # noqa: S608 (ours)
+_INSERT: Final = (
+    f"INSERT INTO callbacks ({', '.join(_COLUMNS)}, changed_s) "  # noqa: S608 (ours)
+    f"VALUES ({', '.join('?' * (len(_COLUMNS) + 1))})"
 )
 
 
@@ -56,6 +69,7 @@ class Callback:
             UTC, such as 2026-03-31T14:30:00-05:00.
         note: what it is about, for who calls.
         call_id: the call in which it was agreed upon; `campaign_id` and `script` are that call's.
+        taken_by: who has taken it up, as he calls himself.
     """
 
     id: str
@@ -68,7 +82,44 @@ class Callback:
     campaign_id: str = ""
     script: str = ""
     state: CallbackState = "waiting"
+    taken_by: str = ""
     created_s: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """For JSON: the names above in camelCase, times as seconds since 1970 without their unit's
+        suffix."""
+        return {
+            "id": self.id,
+            "number": self.number,
+            "at": self.at_s,
+            "wanted": self.wanted,
+            "note": self.note,
+            "prospect": _about(self.prospect),
+            "callId": self.call_id or None,
+            "campaignId": self.campaign_id or None,
+            "script": self.script or None,
+            "state": self.state,
+            "takenBy": self.taken_by or None,
+            "createdAt": self.created_s,
+        }
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Callback:
+        """What `to_json` made; fields that a later version added are passed over."""
+        return cls(
+            id=body["id"],
+            number=body["number"],
+            at_s=body["at"],
+            wanted=body["wanted"],
+            note=body["note"],
+            prospect=Prospect(**body["prospect"]),
+            call_id=body["callId"] or "",
+            campaign_id=body["campaignId"] or "",
+            script=body["script"] or "",
+            state=body["state"],
+            taken_by=body["takenBy"] or "",
+            created_s=body["createdAt"],
+        )
 
 
 def with_note(prospect: Prospect, note: str) -> Prospect:
@@ -82,28 +133,20 @@ def with_note(prospect: Prospect, note: str) -> Prospect:
     return attrs.evolve(prospect, extra={**extra, CALLBACK_NOTE: note})
 
 
+def _about(prospect: Prospect) -> dict[str, Any]:
+    return {k: v for k, v in attrs.asdict(prospect).items() if v}
+
+
 def _row(callback: Callback, now_s: float) -> tuple[object, ...]:
-    about = {k: v for k, v in attrs.asdict(callback.prospect).items() if v}
-    return (
-        callback.id,
-        callback.number,
-        callback.at_s,
-        callback.wanted,
-        callback.note,
-        json.dumps(about),
-        callback.call_id,
-        callback.campaign_id,
-        callback.script,
-        callback.state,
-        now_s,
-        now_s,
-    )
+    values = {name: getattr(callback, name) for name in _COLUMNS}
+    values["prospect"] = json.dumps(_about(callback.prospect))
+    return (*values.values(), now_s)
 
 
-def _read(row: Sequence[object]) -> Callback:
-    values = dict(zip((name.strip() for name in _COLUMNS.split(",")), row, strict=True))
-    values["prospect"] = Prospect(**json.loads(str(values["prospect"])))
-    return Callback(**values)  # type: ignore[arg-type]
+def _read(row: Sequence[Any]) -> Callback:
+    values = dict(zip(_COLUMNS, row, strict=True))
+    values["prospect"] = Prospect(**json.loads(values["prospect"]))
+    return Callback(**values)
 
 
 @define(eq=False)
@@ -142,49 +185,85 @@ class Callbacks:
                     "WHERE call_id = ? AND state = 'waiting'",
                     (now_s, callback.call_id),
                 )
-            marks = ", ".join("?" * 12)
-            connection.execute(f"INSERT INTO callbacks VALUES ({marks})", _row(callback, now_s))  # noqa: S608 (ours)
+            connection.execute(_INSERT, _row(callback, now_s))
 
         await self.database.run(work)
         return callback
 
+    async def get(self, callback_id: str) -> Callback | None:
+        """The wish of that id."""
+        row = await self.database.run(
+            lambda c: c.execute(_SELECT + "WHERE id = ?", (callback_id,)).fetchone()
+        )
+        return None if row is None else _read(row)
+
     async def list(
-        self, *states: CallbackState, due_s: float | None = None
+        self,
+        *states: CallbackState,
+        number: str = "",
+        campaign_id: str = "",
+        taken_by: str = "",
+        due_s: float | None = None,
+        limit: int = -1,
+        after: Callback | None = None,
     ) -> tuple[Callback, ...]:
-        """Wishes in these states (none: all), soonest first; `due_s`: only those due by then."""
-        where = [f"state IN ({', '.join('?' * len(states))})"] if states else []
-        values: list[object] = list(states)
+        """Wishes, soonest first.
+
+        Args:
+            states: only those in one of them; none: any.
+            number, campaign_id, taken_by: only those with the same; empty: any.
+            due_s: only those due by then.
+            limit: at most so many; -1: all.
+            after: only those behind this one.
+        """
+        where, values = ["1"], list[object]()
+        if states:
+            where.append(f"state IN ({', '.join('?' * len(states))})")
+            values += states
+        same = {"number": number, "campaign_id": campaign_id, "taken_by": taken_by}
+        for column, value in same.items():
+            if value:
+                where.append(f"{column} = ?")
+                values.append(value)
         if due_s is not None:
             where.append("at_s <= ?")
             values.append(due_s)
-        query = f"SELECT {_COLUMNS} FROM callbacks WHERE {' AND '.join(where) or '1'} "  # noqa: S608 (ours)
-        rows = await self.database.run(
-            lambda c: c.execute(query + "ORDER BY at_s, id", values).fetchall()
-        )
+        if after is not None:
+            where.append("(at_s, id) > (?, ?)")
+            values += [after.at_s, after.id]
+        query = f"{_SELECT} WHERE {' AND '.join(where)} ORDER BY at_s, id LIMIT ?"
+        rows = await self.database.run(lambda c: c.execute(query, (*values, limit)).fetchall())
         return tuple(map(_read, rows))
 
-    async def open(self) -> tuple[Callback, ...]:
-        """The wishes that nobody has taken up yet, soonest first."""
-        return await self.list("waiting")
+    async def take(self, callback_id: str, by: str) -> bool:
+        """Take a wish up, in this name; to do it again does nothing. False: somebody else was
+        faster, or it was called off."""
+        return await self._move(
+            callback_id, "taken", by, "state = 'waiting' OR (state = 'taken' AND taken_by = :by)"
+        )
 
-    async def taken(self, callback: Callback) -> bool:
-        """Take a wish up; False: somebody else was faster, or it was called off."""
-        return await self._move(callback.id, "waiting", "taken")
-
-    async def give_back(self, callback: Callback) -> bool:
-        """It could not be called after all: whoever comes next may try."""
-        return await self._move(callback.id, "taken", "waiting")
+    async def give_back(self, callback_id: str, by: str) -> bool:
+        """It could not be called after all: whoever comes next may try. False: it was not taken up
+        in this name."""
+        return await self._move(callback_id, "waiting", by, "state = 'taken' AND taken_by = :by")
 
     async def cancel(self, callback_id: str) -> bool:
         """Call a wish off; False: there is none of that id that waits."""
-        return await self._move(callback_id, "waiting", "cancelled")
+        return await self._move(callback_id, "cancelled", "", "state = 'waiting'")
 
-    async def _move(self, callback_id: str, before: CallbackState, after: CallbackState) -> bool:
-        values = (after, self.now_s(), callback_id, before)
+    async def _move(self, callback_id: str, state: CallbackState, by: str, condition: str) -> bool:
+        values = {
+            "id": callback_id,
+            "state": state,
+            "by": by,
+            "now_s": self.now_s(),
+            "taken_by": by if state == "taken" else "",
+        }
         changed: int = await self.database.run(
             lambda c: (
                 c.execute(
-                    "UPDATE callbacks SET state = ?, changed_s = ? WHERE id = ? AND state = ?",
+                    "UPDATE callbacks SET state = :state, taken_by = :taken_by, "  # noqa: S608 (ours)
+                    f"changed_s = :now_s WHERE id = :id AND ({condition})",
                     values,
                 ).rowcount
             )

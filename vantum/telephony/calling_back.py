@@ -6,13 +6,15 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 import trio
+from attrs import define, field
 
 from vantum.errors import ConfigError
-from vantum.telephony.callbacks import Callback, Callbacks, with_note
+from vantum.telephony.callbacks import Callback, with_note
 from vantum.telephony.carrier import CarrierError
 from vantum.telephony.lines import NoLine
-from vantum.telephony.orders import CallOrder, CallRefused, OrderError
+from vantum.telephony.orders import CallOrder, CallRefused, NoSuchCall, OrderError
 from vantum.telephony.record import CallRecord
+from vantum.telephony.wishes import CallbacksUnknown, Wishes
 
 #: How often it is looked whose time has come.
 LOOK_S: Final = 20.0
@@ -32,54 +34,78 @@ class Dialler(Protocol):
 
 
 async def call_back(
-    callbacks: Callbacks, dialler: Dialler, *, say: Callable[[str], object], watch: bool = False
+    wishes: Wishes,
+    dialler: Dialler,
+    *,
+    now_s: Callable[[], float],
+    say: Callable[[str], object],
+    watch: bool = False,
 ) -> None:
     """Call whoever is due; with `watch` for ever.
 
     Args:
+        now_s: the time of day, in seconds since 1970.
         say: what is to be printed, a line at a time.
 
     Raises:
-        StorageError: the wishes cannot be read.
+        CallbacksUnknown: the wishes cannot be read; while watching it is said, and tried again.
         ConfigError: nobody can be called at all; says why.
     """
-    not_before: dict[str, float] = {}
+    calling = _CallingBack(wishes, dialler, now_s, say)
     while True:
-        for callback in await callbacks.list("waiting", due_s=callbacks.now_s()):
-            if not_before.get(callback.id, 0.0) <= callbacks.now_s():
-                # Whoever cannot be called now holds nobody else up.
-                retry_at_s = await _call(callbacks, callback, dialler, say)
-                not_before[callback.id] = retry_at_s or 0.0
+        try:
+            await calling.call_all()
+        except CallbacksUnknown as error:
+            if not watch:
+                raise
+            say(f"{error}; again in {LOOK_S:.0f} s")
         if not watch:
             return
         await trio.sleep(LOOK_S)
 
 
-async def _call(
-    callbacks: Callbacks, callback: Callback, dialler: Dialler, say: Callable[[str], object]
-) -> float | None:
-    """Call one of them; gives when to try again, if it may help and nobody was called."""
-    who = f"{callback.number} ({callback.wanted})"
-    if not await callbacks.taken(callback):
-        return None  # somebody else was faster
-    # One key for each attempt: the answer to a key is remembered, be it a refusal.
-    key = f"callback-{callback.id}-{callbacks.now_s():.0f}"
-    try:
-        call_id = await dialler.place(order_of(callback), dialler.new_id(), key)
-    except ConfigError:
-        await callbacks.give_back(callback)
-        raise
-    except (CallRefused, NoLine, CarrierError, OrderError) as error:
-        retry_at_s = _retry_at_s(error, callbacks.now_s())
-        if retry_at_s is not None:
-            await callbacks.give_back(callback)
-        later = "" if retry_at_s is None else "; it waits on"
-        say(f"{who}: not called: {error}{later}")
-        return retry_at_s
-    say(f"{who}: calling …")
-    record = await dialler.wait(call_id)
-    say(f"{who}: {record.outcome}")
-    return None
+@define
+class _CallingBack:
+    wishes: Wishes
+    dialler: Dialler
+    now_s: Callable[[], float]
+    say: Callable[[str], object]
+    _not_before: dict[str, float] = field(factory=dict, init=False)
+
+    async def call_all(self) -> None:
+        """Whoever is due."""
+        for callback in await self.wishes.open(self.now_s()):
+            if self._not_before.get(callback.id, 0.0) <= self.now_s():
+                # Whoever cannot be called now holds nobody else up.
+                self._not_before[callback.id] = await self._call(callback) or 0.0
+
+    async def _call(self, callback: Callback) -> float | None:
+        """Call one of them; gives when to try again, if it may help and nobody was called."""
+        who = f"{callback.number} ({callback.wanted})"
+        if not await self.wishes.take(callback):
+            return None  # somebody else was faster
+        # One key for each attempt: the answer to a key is remembered, be it a refusal.
+        key = f"callback-{callback.id}-{self.now_s():.0f}"
+        try:
+            call_id = await self.dialler.place(order_of(callback), self.dialler.new_id(), key)
+        except ConfigError:
+            await self.wishes.give_back(callback)
+            raise
+        except (CallRefused, NoLine, CarrierError, OrderError) as error:
+            retry_at_s = _retry_at_s(error, self.now_s())
+            if retry_at_s is not None:
+                await self.wishes.give_back(callback)
+            later = "" if retry_at_s is None else "; it waits on"
+            self.say(f"{who}: not called: {error}{later}")
+            return retry_at_s
+        self.say(f"{who}: calling …")
+        try:
+            record = await self.dialler.wait(call_id)
+        except NoSuchCall as error:
+            self.say(f"{who}: {error}")
+        else:
+            self.say(f"{who}: {record.outcome}")
+        return None
 
 
 def _retry_at_s(error: Exception, now_s: float) -> float | None:

@@ -13,6 +13,7 @@ from vantum.config import Settings
 from vantum.errors import ConfigError
 from vantum.telephony.abilities import Abilities
 from vantum.telephony.api import CallsApi
+from vantum.telephony.callbacks_api import CallbacksApi
 from vantum.telephony.calls import Calls
 from vantum.telephony.invitations import STREAM_PATH, Invitations
 from vantum.telephony.streams import Streams
@@ -86,9 +87,10 @@ def new_phone(
     twilio = settings.twilio
     webhooks = Webhooks(twilio, invitations, calls)
     streams = Streams(twilio, invitations.tokens, calls, abilities.equip)
+    wishes = CallbacksApi(abilities.callbacks, settings.server.api_tokens)
     where = twilio.public_url.rstrip("/") or "http(s)://where-Twilio-reaches-this"
     return Phone(
-        (*webhooks.routes, *abilities.routes, *CallsApi(calls).routes),
+        (*webhooks.routes, *abilities.routes, *CallsApi(calls).routes, *wishes.routes),
         {STREAM_PATH: streams.serve, invitations.stream_path: streams.serve},
         f"  phone rings at POST {where}{VOICE_PATH}",
     )
