@@ -145,6 +145,16 @@ async def test_without_a_line_it_is_tried_again(tmp_path: Path, autojump_clock: 
         assert [n.for_s for n in desk.news if isinstance(n, Held)] == [5, 5, 10, 20]
 
 
+async def test_it_waits_as_long_as_is_asked_and_a_call_that_is_taken_makes_it_trust_again(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    down, slow = CarrierError("server", "503"), CarrierError("rate_limit", "429", retry_after_s=90)
+    said: list[Said] = [down, down, Answer("talked"), down, slow, Answer("talked")]
+    async with open_desk(tmp_path, lambda number, attempt: said.pop(0)) as desk:
+        assert await desk.run(desk.plan("[pace]\nmax_concurrent = 1\n", [ANN, BOB]))
+        assert [n.for_s for n in desk.news if isinstance(n, Held)] == [5, 10, 5, 90]
+
+
 async def test_a_number_that_cannot_be_called_is_done(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:

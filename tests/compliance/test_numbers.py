@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vantum.compliance import numbers
 from vantum.compliance.numbers import place_of, to_e164, zone_named
 
 SUMMER = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -45,6 +47,16 @@ def test_a_zone_of_another_country_is_not_trusted_alone() -> None:
     kaliningrad = zone_named("Europe/Kaliningrad")
     assert kaliningrad is not None
     assert kaliningrad.utcoffset(SUMMER) in offsets
+
+
+def test_a_zone_that_the_timezone_database_lacks_makes_all_unknown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def lacking(name: str) -> ZoneInfo | None:
+        return None if name == "Europe/Busingen" else ZoneInfo(name)
+
+    monkeypatch.setattr(numbers, "zone_named", lacking)
+    assert place_of("+4915123456789").zones == (), "it may be night where nobody can tell"
 
 
 @pytest.mark.parametrize(

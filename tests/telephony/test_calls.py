@@ -217,7 +217,36 @@ async def test_a_late_verdict_does_not_cut_off_a_call_that_a_colleague_has(
         assert office.is_idle()
 
 
+async def test_who_answers_a_call_that_is_being_given_up_is_told_to_hang_up(
+    autojump_clock: Clock,
+) -> None:
+    script = TwilioScript(answers=STAYS)
+    async with an_office(script) as office:
+        placed = await office.place()
+        await trio.sleep(1)  # it rings, until the third second
+        office.twilio.faults.append(RestFault("hang"))  # the request to end it comes to nothing
+        with trio.fail_after(20):
+            record = await office.calls.hang_up(placed.id)
+        assert record.ended_because == "hung up by request"
+        await only(office).over.wait()
+        assert only(office).answered_s is not None
+        assert not only(office).streams
+
+
 # ---------------------------------------------------------------- what is not dialled
+
+
+async def test_where_the_person_is_comes_from_the_order_or_the_prospect(
+    autojump_clock: Clock,
+) -> None:
+    async with an_office(TwilioScript(answers=Busy())) as office:
+        abroad = Prospect(timezone="Asia/Tokyo")
+        for about in ({"prospect": abroad}, {"timezone": "Asia/Tokyo"}):
+            with pytest.raises(CallRefused) as refused:
+                await office.place(**about)
+            assert refused.value.refusal.codes == ("timezone_contradicts",)
+        # What is said of this call counts more than what is known of the person.
+        assert (await office.call(prospect=abroad, timezone="America/New_York")).outcome == "busy"
 
 
 async def test_a_refused_permit_dials_nothing(autojump_clock: Clock) -> None:
@@ -496,8 +525,11 @@ async def test_a_server_that_goes_down_gives_up_what_rings(autojump_clock: Clock
         office.desk.drain()
         with pytest.raises(NoLine, match="going down"):
             await office.place("+12125550144")
+        live = office.calls.live(talking.id)
+        assert live is not None
+        assert not live.is_ending, "its session says goodbye first"
         assert (await office.calls.wait(ringing.id)).outcome == "canceled"
-        assert office.calls.live(talking.id) is not None
+        assert office.calls.live(talking.id) is live
         await office.server.drain()
         assert (await office.calls.wait(talking.id)).ended_because.startswith("the server is going")
         assert office.is_idle()

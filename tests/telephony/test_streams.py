@@ -69,6 +69,17 @@ async def test_another_accounts_stream_is_refused(autojump_clock: Clock, configu
         await refused(exchange, stream)
 
 
+async def test_the_stream_of_a_call_that_is_being_ended_is_refused(autojump_clock: Clock) -> None:
+    async with an_exchange() as exchange:
+        form, parameters = await exchange.ring()
+        stream = await exchange.open(form["CallSid"], parameters)
+        (live,) = exchange.calls.all_live
+        live.hang_up("a test")
+        await stream.start()
+        assert not live.over.is_set()
+        await refused(exchange, stream)
+
+
 async def test_an_expired_token_is_refused(autojump_clock: Clock) -> None:
     async with an_exchange() as exchange:
         form, parameters = await exchange.ring()

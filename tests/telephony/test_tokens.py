@@ -111,6 +111,7 @@ def test_memory_is_bounded_but_no_token_that_could_be_shown_again_is_forgotten(
     tokens = some_tokens(clock)
     calls = [attrs.evolve(CALL, call_sid=f"CA{n}") for n in range(6)]
     for call in calls[:5]:
+        clock.now_s += 10
         tokens.redeem(tokens.issue(call), call)
     assert all(tokens.was_opened(call.call_sid) for call in calls[:5])
     clock.now_s += 61

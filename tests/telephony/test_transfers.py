@@ -17,6 +17,7 @@ from vantum.core.cost import price_per_minute
 from vantum.http import build_app
 from vantum.telephony import transfer_twiml
 from vantum.telephony.record import CallRecord
+from vantum.telephony.records import ABANDONED_S, CallRecords
 from vantum.testing import CallTool, DeepgramScript, OpenAIScript, Reply
 from vantum.testing.calls import CallSetup
 from vantum.testing.openai_wire import Messages
@@ -193,6 +194,21 @@ async def test_a_caller_who_leaves_the_conference_ends_it(autojump_clock: Clock)
         await trio.sleep(8)
         assert all(call.is_over for call in office.twilio.calls)
         assert office.is_idle()
+
+
+async def test_a_call_that_a_colleague_has_is_known_to_be_alive(autojump_clock: Clock) -> None:
+    """Nothing of it changes here any more, and still nobody takes it for a dead process's."""
+    stays = Person((Pause(6), Press("1"), Pause(900)), rings_s=3)
+    async with office_with(stays, callee=Person(rings_s=3)) as office:
+        placed = await office.place()
+        await trio.sleep(60 + ABANDONED_S + 60)
+        live = office.calls.live(placed.id)
+        assert live is not None
+        assert live.session_is_over
+        means = office.calls.means
+        another = CallRecords(means.records.database, "w1")
+        assert await another.close_abandoned(means.now_s()) == 0
+        await office.calls.hang_up(placed.id)
 
 
 async def test_a_colleague_whom_nobody_joins_is_not_kept(autojump_clock: Clock) -> None:

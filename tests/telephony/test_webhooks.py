@@ -233,6 +233,18 @@ async def test_a_status_is_logged(autojump_clock: Clock) -> None:
         assert "+1555" not in str(logs)  # nobody's number
 
 
+@pytest.mark.parametrize(("status", "because"), [("failed", "SIP 487"), ("completed", "")])
+async def test_the_networks_answer_is_why_a_call_failed_and_not_why_one_ended(
+    autojump_clock: Clock, status: str, because: str
+) -> None:
+    async with an_exchange() as exchange:
+        form, _ = await exchange.ring()
+        (live,) = exchange.calls.all_live
+        told = {"CallStatus": status, "SipResponseCode": "487" if status == "failed" else "200"}
+        await exchange.post(form | told, path="/twilio/status")
+        assert (await exchange.calls.wait(live.id)).ended_because == because
+
+
 async def test_what_is_told_of_a_call_that_is_not_here_is_told_to_the_others(
     autojump_clock: Clock,
 ) -> None:
