@@ -156,11 +156,16 @@ def test_a_vocabulary_accepts_these_names_and_no_others() -> None:
         ("{}", "text frame"),
         (b"", "not one whole MessagePack value"),
         (b"\xc1", "not one whole MessagePack value"),
-        (b"\x80\x80", "not one whole MessagePack value"),
-        (b"\x81\xa1\xff\x01", "not one whole MessagePack value"),
-        (b"\x81\x90\x01", "not one whole MessagePack value"),
-        (b"\x91" * 5000 + b"\x90", "not one whole MessagePack value"),
-        (b"\xdc\x20\x00" + b"\x90" * 0x2000, "not one whole MessagePack value"),
+        (b"\x80\x80", "bytes after the MessagePack value"),
+        (b"\x81\xa1\xff\x01", "a str in it is not UTF-8"),
+        (b"\x81\x90\x01", "a key in it is a map or an array"),
+        (b"\x81\x80\x01", "a key in it is a map or an array"),
+        (b"\x91" * 5000 + b"\x90", "more than 64 maps and arrays"),
+        (b"\x91" * 100 + b"\x90", "more than 64 maps and arrays"),
+        (b"\xdc\x20\x00" + b"\x90" * 0x2000, "more than 256 entries in a map or an array"),
+        (b"\xdf\xff\xff\xff\xff", "more than 256 entries in a map or an array"),
+        (b"\xc6\xff\xff\xff\xff", "not one whole MessagePack value"),
+        (b"\xdb\xff\xff\xff\xff", "not one whole MessagePack value"),
         (b"\xc7\x0c\xff" + b"\xff" * 12, "not one whole MessagePack value"),
         (b"\x93\x01\x02\x03", "message is an array, not a map"),
         (b"\xc0", "message is None, not a map"),
@@ -212,8 +217,24 @@ def test_many_small_things_in_a_message_are_bounded() -> None:
     extra: list[object] = [[] for _ in range(61)]
     within = frame("user.action.mute", extra=extra)
     assert isinstance(decode(within, U).message, ev.Mute)
-    for beyond in ([*extra, []], [0] * 257, dict.fromkeys(map(str, range(257)))):
-        assert "not one whole" in refused(frame("user.action.mute", extra=beyond)).message
+    too_many: tuple[tuple[object, str], ...] = (
+        ([*extra, []], "more than 64 maps and arrays"),
+        ([0] * 257, "more than 256 entries"),
+        (dict.fromkeys(map(str, range(257))), "more than 256 entries"),
+    )
+    for beyond, words in too_many:
+        assert words in refused(frame("user.action.mute", extra=beyond)).message
+
+
+def test_audio_as_numbers_is_told_what_audio_is() -> None:
+    error = refused(frame("audio.input.chunk", payload={"audio": [0] * 320}))
+    assert "audio is bin: bytes, not an array of numbers" in error.message
+
+
+@pytest.mark.parametrize("key", [1, None, b"x", 1.5, (), msgpack.ExtType(5, b"x")])
+def test_a_key_that_is_no_text_is_a_field_that_nobody_declared(key: object) -> None:
+    data = frame("user.action.mute", payload={key: 1} if key != () else {"x": {2: 3}})
+    assert isinstance(decode(data, U).message, ev.Mute)
 
 
 def test_an_event_id_need_not_be_a_uuid_and_may_repeat() -> None:

@@ -132,9 +132,8 @@ def read_frame(data: bytes | str) -> tuple[Request, dict[object, Any]]:
         )
     try:
         frame = _unpack(data)
-    except (ValueError, msgpack.UnpackException, RecursionError):
-        # The library's texts name its own limits and offsets, which help nobody on the other side.
-        raise ProtocolError("malformed", "not one whole MessagePack value", _UNREADABLE) from None
+    except (ValueError, TypeError, msgpack.UnpackException, RecursionError) as error:
+        raise ProtocolError("malformed", _unreadable(error), _UNREADABLE) from None
     if not isinstance(frame, dict):
         raise ProtocolError("malformed", f"message is {shown(frame)}, not a map", _UNREADABLE)
     event_type = frame.get("eventType")
@@ -154,6 +153,30 @@ def read_frame(data: bytes | str) -> tuple[Request, dict[object, Any]]:
     return request, frame
 
 
+class _TooMany(ValueError):
+    """More maps and arrays than a message may have."""
+
+
+def _unreadable(error: Exception) -> str:
+    """Why a frame could not be read; the library's own texts name its limits and offsets."""
+    match error:
+        case msgpack.ExtraData():
+            return "bytes after the MessagePack value; a message is one frame"
+        case UnicodeDecodeError():
+            return "a str in it is not UTF-8"
+        case TypeError():
+            return "a key in it is a map or an array; keys are str"
+        case _TooMany() | msgpack.StackError() | RecursionError():
+            return f"more than {_MAX_CONTAINERS} maps and arrays in a message"
+        case _ if any(name in str(error) for name in ("max_array_len", "max_map_len")):
+            return (
+                f"more than {_MAX_ENTRIES} entries in a map or an array (audio is bin: bytes, not "
+                "an array of numbers)"
+            )
+        case _:
+            return "not one whole MessagePack value"
+
+
 def _unpack(data: bytes) -> object:
     """The value of a frame, within the bounds."""
     left = _MAX_CONTAINERS
@@ -162,13 +185,15 @@ def _unpack(data: bytes) -> object:
         nonlocal left
         left -= 1
         if left < 0:
-            raise ValueError("too many maps and arrays")
+            raise _TooMany
         return container
 
-    # timestamp=0 keeps timestamps as plain values: no date is too large for them.
+    # timestamp=0 keeps timestamps as plain values: no date is too large for them. A key that is no
+    # str is one that is not declared; with so few entries none can be chosen to collide for long.
     value: object = msgpack.unpackb(
         data,
         timestamp=0,
+        strict_map_key=False,
         max_array_len=_MAX_ENTRIES,
         max_map_len=_MAX_ENTRIES,
         list_hook=count,
