@@ -367,9 +367,9 @@ WORDS = st.sampled_from(
         "-" * 12,
     ]
 )
-SPACES = st.sampled_from([" ", " ", " ", " ", "", "\n", "\n\n", "  \n ", "\u00a0"])
+SPACES = st.sampled_from([" ", " ", " ", " ", "", "\n", "\n\n", "  \n ", "\u00a0", "\r\n"])
 SPOKEN = st.lists(st.tuples(WORDS, SPACES), max_size=25).map(lambda p: "".join(w + s for w, s in p))
-NOISE = st.text(alphabet="|BREAKbreak .!?\n。”a1-", max_size=60)
+NOISE = st.text(alphabet="|BREAKbreak .!?\r\n。”a1-", max_size=60)
 TEXTS = st.one_of(SPOKEN, NOISE, st.text(max_size=60))
 OPTIONS = st.builds(
     ChunkingOptions,
@@ -392,6 +392,7 @@ def split(text: str, borders: list[int]) -> list[str]:
 @given(TEXTS, OPTIONS, st.lists(st.integers(0, 10_000), max_size=12))
 @example("Hi ||BREAK|| you", DEFAULT, [5])
 @example("We sell in the U.S. We do", DEFAULT, [20, 21])
+@example("Oh。\r\n”I go on", DEFAULT, [4])
 def test_the_pieces_do_not_depend_on_the_tokens(
     text: str, options: ChunkingOptions, borders: list[int]
 ) -> None:

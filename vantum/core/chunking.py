@@ -142,6 +142,7 @@ class Chunker:
             self._take_space()
         elif run in (BREAK, NEWLINE):
             self._settle_starter()
+            self._after_wide_end = False
             self._verdict = SentenceEnd.NO
             self._gap = True
             self._end_sentence(len(self._text), by_marker=run == BREAK)
