@@ -108,6 +108,7 @@ def test_version_and_help(vantum_actors: Vantum) -> None:
         (["run", "--port"], "Option '--port' requires an argument (see: vantum-actors"),
         (["replay"], "Missing argument 'FILE.wav…' (see: vantum-actors replay --help)"),
         (["replay", "a.wav", "--speed", "0"], "Invalid value for '--speed': 0"),
+        (["replay", "a.wav", "--speed", "nan"], "Invalid value for '--speed': nan is not a number"),
         (["replay", "a.wav", "--events", "x"], "Invalid value for '--events': 'x' is not one of"),
         (["models", "fetch", "x"], "Got unexpected extra argument (x) (see: vantum-actors models"),
     ],
@@ -143,11 +144,11 @@ def test_config_masks_secrets(vantum_actors: Vantum, monkeypatch: pytest.MonkeyP
 
 WRONG: list[tuple[dict[str, str], list[str], str]] = [
     ({"LLM_TEMPERATURE": "5"}, [], "LLM_TEMPERATURE=5: must be a number from 0 to 2"),
-    ({}, ["--port", "abc"], "server.port=abc: must be a whole number from 0 to 65535"),
-    ({}, ["--port", "70000"], "server.port=70000: must be a whole number from 0 to 65535"),
-    ({}, ["--tts", "deepgram"], "tts.provider=deepgram: must be auto, cartesia or local"),
+    ({}, ["--port", "abc"], "--port=abc: must be a whole number from 0 to 65535"),
+    ({}, ["--port", "70000"], "--port=70000: must be a whole number from 0 to 65535"),
+    ({}, ["--tts", "deepgram"], "--tts=deepgram: must be auto, cartesia or local"),
     ({}, ["--stt", "deepgram"], "stt.provider=deepgram needs a key: set DEEPGRAM_API_KEY"),
-    ({}, ["--log-level", "loud"], "log.level=loud: must be debug, info, warning or error"),
+    ({}, ["--log-level", "loud"], "--log-level=loud: must be debug, info, warning or error"),
     ({}, ["--config", "none.toml"], "none.toml: cannot be read: No such file or directory"),
     ({}, ["--config", "."], ".: cannot be read: Is a directory"),
     ({}, ["--config", "bad.toml"], "bad.toml: is not TOML: "),

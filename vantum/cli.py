@@ -18,6 +18,7 @@ from vantum.commands.calls import call
 from vantum.commands.campaigns import campaign
 from vantum.commands.common import (
     NAME,
+    a_number,
     complain,
     config_option,
     load,
@@ -186,6 +187,7 @@ def models_fetch(config: Path | None) -> None:
 @click.option(
     "--speed",
     type=click.FloatRange(0.1, 20),
+    callback=a_number,
     metavar="NUMBER",
     default=1.0,
     show_default=True,

@@ -184,6 +184,7 @@ async def connect(
         with trio.fail_after(timeout_s) as opening:
             stream = await _open_stream(there)
             try:
+                await _secure(stream, there)
                 async with trio.open_nursery() as nursery:
                     connection = await _upgrade(nursery, stream, there, vocabulary, token)
                     session_id = await _welcome(connection, vocabulary)
@@ -268,8 +269,10 @@ def _address(url: str) -> _Address:
     plain = text.isascii() and text.isprintable() and " " not in text
     if not host or not plain or port == 0 or parts.scheme not in known or "@" in parts.netloc:
         # What stands before an @ may be a password.
+        without = ", without user name and password" if "@" in shown else ""
         raise ClientError(
-            f"{shown.rpartition('@')[2]!a} is no address of a server; one is ws://HOST:PORT/ws"
+            f"{shown.rpartition('@')[2]!a} is no address of a server; "
+            f"one is ws://HOST:PORT/ws{without}"
         )
     secure = known[parts.scheme]
     path = parts.path if parts.path.strip("/") else "/ws"
@@ -292,6 +295,17 @@ async def _open_stream(there: _Address) -> trio.SocketStream | trio.SSLStream[tr
     return stream
 
 
+async def _secure(
+    stream: trio.SocketStream | trio.SSLStream[trio.SocketStream], there: _Address
+) -> None:
+    """Shake hands, if that is TLS: behind the library, a failure could not be told from silence."""
+    if isinstance(stream, trio.SSLStream):
+        try:
+            await stream.do_handshake()
+        except trio.BrokenResourceError as error:
+            _no_server(there, error)
+
+
 def _words(error: BaseException) -> str:
     """The system's own word for what happened, without the libraries' around it."""
     while isinstance(cause := error.__cause__, Exception):
@@ -302,10 +316,13 @@ def _words(error: BaseException) -> str:
         return "it speaks another protocol"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not accepted: {error.verify_message}"
+    if isinstance(error, SSLError):
+        return f"TLS with it fails: {(error.reason or str(error)).replace('_', ' ').lower()}"
     if isinstance(error, OSError) and error.errno is not None:
-        # Trio puts the address into the text; TLS and name lookup number their errors differently.
-        known = error.errno in errorcode and not isinstance(error, SSLError)
-        return os.strerror(error.errno) if known else error.strerror or str(error)
+        # Trio puts the address into the text; name lookup numbers its errors differently.
+        return (
+            os.strerror(error.errno) if error.errno in errorcode else error.strerror or str(error)
+        )
     return (str(error) or type(error).__name__).replace("\n", " ")
 
 

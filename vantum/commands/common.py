@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,19 @@ from vantum.errors import VantumError
 NAME = "vantum-actors"
 #: What ends a command without being a bug; a broken pipe is `| head`.
 _EXPECTED = (VantumError, KeyboardInterrupt, BrokenPipeError)
+
+#: Which option sets what, as an error line names it.
+_OPTIONS = {
+    "server.host": "--host",
+    "server.port": "--port",
+    "server.workers": "--workers",
+    "stt.provider": "--stt",
+    "llm.provider": "--llm",
+    "tts.provider": "--tts",
+    "prompts.script_file": "--script",
+    "tools.load": "--tools",
+    "log.level": "--log-level",
+}
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -52,6 +66,13 @@ def _explain(causes: Sequence[BaseException]) -> int:
     return 1
 
 
+def a_number(_context: click.Context, _option: click.Parameter, value: float) -> float:
+    """The value, which click's ranges take to be within them if it is "nan"."""
+    if math.isnan(value):
+        raise click.BadParameter("nan is not a number.")
+    return value
+
+
 def complain(text: str) -> None:
     """One line on standard error."""
     from vantum.screen import one_line
@@ -74,7 +95,7 @@ def load(config: Path | None, overrides: Mapping[str, object] | None = None) -> 
         ConfigError: see `load_settings`.
     """
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
-    loaded = load_settings(os.environ, config, given)
+    loaded = load_settings(os.environ, config, given, _OPTIONS)
     for warning in loaded.warnings:
         complain(warning)
     return loaded

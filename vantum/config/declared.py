@@ -76,7 +76,7 @@ class Declared:
                 return what if self.low is None else f"{what} of at least {self.low}"
             case "bool":
                 return "true or false"
-            case "secret":
+            case "secret" | "str" if self.kind == "secret" or self.form == "header":
                 return "one line of printable ASCII characters"
             case "str" if self.form == "url":
                 return (

@@ -84,7 +84,10 @@ class _Given:
 
 
 def load_settings(
-    env: Mapping[str, str], file: Path | None, overrides: Mapping[str, object] | None = None
+    env: Mapping[str, str],
+    file: Path | None,
+    overrides: Mapping[str, object] | None = None,
+    options: Mapping[str, str] | None = None,
 ) -> Loaded:
     """Read and check everything.
 
@@ -93,6 +96,7 @@ def load_settings(
         file: a TOML file whose tables are those of `Settings`; keys in snake_case, or in camelCase
             with or without the unit at their end.
         overrides: the command line: dotted names → values; None counts as not given.
+        options: dotted names → the options that set them, such as `--port`, for error lines.
 
     Raises:
         ConfigError: a value is not allowed, the file cannot be read, or it holds what there is not.
@@ -101,7 +105,7 @@ def load_settings(
     variants = _take_variants(content, file)
     given = _from_file(content, file) if file is not None else {}
     given |= _from_environment(env)
-    given |= _from_command_line(overrides or {})
+    given |= _from_command_line(overrides or {}, options or {})
     values: dict[str, object] = {}
     for name, one in given.items():
         values[name] = _parsed(declared()[name], one)
@@ -197,13 +201,15 @@ def _from_environment(env: Mapping[str, str]) -> dict[str, _Given]:
     return found
 
 
-def _from_command_line(overrides: Mapping[str, object]) -> dict[str, _Given]:
+def _from_command_line(
+    overrides: Mapping[str, object], options: Mapping[str, str]
+) -> dict[str, _Given]:
     found: dict[str, _Given] = {}
     for name, value in overrides.items():
         if name not in declared():
             raise ConfigError(f"{name}: no such setting{_meant(name, list(declared()))}")
         if value is not None:
-            found[name] = _Given(value, "command line", name)
+            found[name] = _Given(value, "command line", options.get(name, name))
     return found
 
 

@@ -66,7 +66,7 @@ class OpenAISettings:
     """OpenAI, or any server that speaks its chat completions."""
 
     api_key: Secret = setting(Secret(""), "Key.", env="OPENAI_API_KEY")
-    organization: str = setting("", "Organization id.", env="OPENAI_ORGANIZATION")
+    organization: str = setting("", "Organization id.", env="OPENAI_ORGANIZATION", form="header")
     base_url: str = setting(
         "https://api.openai.com/v1", "Address with its `/v1`.", env="OPENAI_BASE_URL", form="url"
     )

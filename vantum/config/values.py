@@ -25,6 +25,8 @@ _SHOWN_CHARS: Final = 60
 _SHOWN_BITS: Final = 256
 _USER_NAME: Final = re.compile(r".*@", re.DOTALL)
 _QUERY: Final = re.compile(r"[?#].*", re.DOTALL)
+#: In a text that is no address but holds one.
+_LOGIN: Final = re.compile(r"(?<=://)\S*@")
 _NUMBER: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
@@ -36,7 +38,8 @@ class WrongValue(Exception):
 
     def __init__(self, row: Declared, value: object) -> None:
         self.shown = None if row.kind == "secret" else shown(row, value)
-        super().__init__(f"must be {row.allowed}")
+        in_utf8 = ", in UTF-8" if isinstance(value, str) and not _is_text(value) else ""
+        super().__init__(f"must be {row.allowed}{in_utf8}")
 
 
 def parse(row: Declared, value: object) -> object:
@@ -61,7 +64,7 @@ def parse(row: Declared, value: object) -> object:
             parsed = value
         case "secret", str() if _plain(value.strip()):
             parsed = Secret(value.strip())
-        case "str", str():
+        case "str", str() if _is_text(value):
             parsed = _text(row, value)
         case _:
             parsed = None
@@ -85,6 +88,7 @@ def shown(row: Declared, value: object) -> str:
             text = type(value).__name__ if isinstance(value, list | dict) else str(value)
     if row.form == "url":
         text = _QUERY.sub("***", _USER_NAME.sub("***@", text))
+    text = _LOGIN.sub("***@", text)
     text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
     return text if len(text) <= _SHOWN_CHARS else f"{text[: _SHOWN_CHARS - 1]}…"
 
@@ -94,6 +98,8 @@ def _from_text(row: Declared, text: str) -> object:
     if row.kind == "bool":
         word = text.lower()
         return word in _TRUE if word in _TRUE | _FALSE else None
+    if not text.isascii():  # Python reads the digits of all scripts
+        return None
     try:
         return int(text) if row.kind == "int" else _finite(float(text))
     except ValueError:
@@ -119,6 +125,8 @@ def _text(row: Declared, value: str) -> str | None:
             return text if text == row.default or _is_address(text) else None
         case "nonempty":
             return value if value.strip() else None
+        case "header":
+            return value.strip() if _plain(value.strip()) else None
         case "marker":
             return value if _is_marker(value) else None
         case "spoken":
@@ -181,7 +189,7 @@ def _is_address(value: str) -> bool:
 
 
 def _is_marker(value: str) -> bool:
-    if len(value) > MARKER_CHARS:
+    if len(value) > MARKER_CHARS or not value.isprintable():
         return False
     try:
         marker_grammar(value)
@@ -196,6 +204,11 @@ def _are_rates(value: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_text(value: str) -> bool:
+    """Whether it can be sent: bytes of the environment that are no UTF-8 are half characters."""
+    return value.isascii() or not any("\ud800" <= char <= "\udfff" for char in value)
 
 
 def _plain(text: str) -> bool:

@@ -20,9 +20,10 @@ def configure_logs(level: str = "info", fmt: str = "auto") -> None:
     """
     if fmt == "auto":
         fmt = "console" if sys.stderr.isatty() else "json"
-    renderer: structlog.types.Processor = (
-        structlog.dev.ConsoleRenderer() if fmt == "console" else structlog.processors.JSONRenderer()
-    )
+    renderer: structlog.types.Processor = structlog.processors.JSONRenderer()
+    if fmt == "console":
+        # Its own choice depends on what else is installed, and may print local variables.
+        renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
