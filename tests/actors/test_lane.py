@@ -53,6 +53,21 @@ async def test_in_order_and_waiting(autojump_clock: object) -> None:
     assert got == items
 
 
+async def test_audio_that_trickles_in_does_not_put_off_what_waits(autojump_clock: object) -> None:
+    lane = AudioLane(1.0)
+    began_s = trio.current_time()
+    async with trio.open_nursery() as nursery:
+
+        async def trickle() -> None:
+            for number in range(8):
+                lane.put(frame(number))
+                await trio.sleep(0.15)
+
+        nursery.start_soon(trickle)
+        await lane.get_batch()
+        assert trio.current_time() - began_s == pytest.approx(0.2)
+
+
 @pytest.mark.parametrize(("listen", "batch_ms"), [(False, 200), (True, 40)])
 async def test_audio_comes_in_batches_and_waits_no_longer(
     autojump_clock: object, listen: bool, batch_ms: int

@@ -27,10 +27,11 @@ from vantum.errors import ConfigError, VantumError
 from vantum.telephony.callbacks import Callback
 from vantum.telephony.carrier import CarrierError
 from vantum.telephony.lines import NoLine
+from vantum.telephony.orders import CallOrder
 from vantum.telephony.record import CallRecord
 from vantum.telephony.records import STOPPED
 from vantum.telephony.wishes import CallbacksUnknown
-from vantum.testing.network import Answer, Persona
+from vantum.testing.network import Answer, Persona, SimulatedNetwork
 
 ANN, BOB, CAT = "+12125550101", "+12125550102", "+12125550103"
 Said: TypeAlias = Answer | Refusal | VantumError
@@ -240,6 +241,30 @@ async def test_the_second_stop_hangs_up(tmp_path: Path, autojump_clock: MockCloc
         assert await desk.outcomes() == [(ANN, 1, "talked"), (BOB, 1, "canceled")]
         assert (await desk.standing(ANN)).status == "done"
         assert (await desk.standing(BOB)).status == "waiting"
+
+
+async def test_who_is_dialled_while_the_others_are_hung_up_is_hung_up_too(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = SimulatedNetwork.place
+
+    async def slowly(self: SimulatedNetwork, order: CallOrder, call_id: str = "") -> CallRecord:
+        await trio.sleep(2)
+        return await place(self, order, call_id)
+
+    monkeypatch.setattr(SimulatedNetwork, "place", slowly)
+    async with open_desk(tmp_path) as desk:
+        run = await desk.start(desk.plan("", [ANN]))
+
+        async def stop() -> None:
+            await trio.sleep(1)
+            run.hang_up()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stop)
+            assert not await run.run()
+        assert desk.now_s() - BEGIN == pytest.approx(2)
+        assert await desk.outcomes() == [(ANN, 1, "canceled")]
 
 
 async def test_pause_and_resume_from_elsewhere(tmp_path: Path, autojump_clock: MockClock) -> None:
