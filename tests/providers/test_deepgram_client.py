@@ -8,7 +8,7 @@ import attrs
 import pytest
 import trio
 import trio.testing
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.patience import HANG_S, patient_settings
@@ -34,6 +34,7 @@ from vantum.testing.deepgram import (
     IgnoresFinalize,
     RefusesConnection,
     Rejects,
+    Repeats,
     SendsMalformed,
     SimulatedDeepgram,
     Stalls,
@@ -256,6 +257,61 @@ def test_no_word_is_lost_and_none_comes_twice(
             if not cut:
                 assert len(call.of(UtteranceEnded)) == 3
                 assert len(call.of(SpeechStarted)) == 3
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+@st.composite
+def a_fault(draw: st.DrawFn, connection: int) -> Fault:
+    """What becomes of this connection: it breaks, is closed, or is half dead; a second one is not
+    half dead too, or the end of a turn would be given up, and its words come in the next."""
+    only, after_s = frozenset({connection}), draw(st.floats(0.02, 4.0))
+    kinds: list[Fault] = [
+        Disconnects(after_s=after_s, connections=only),
+        Disconnects(after_messages=1 + int(after_s * 10), connections=only),
+        ClosesWith(1011, "NET-0000", after_s, only),
+        ClosesWith(1000, "", after_s, only),
+    ]
+    if connection:
+        kinds += [RefusesConnection(only), Rejects(503, only), HangsInHandshake(only)]
+    else:
+        kinds.append(Stalls(after_s, only))
+    return draw(st.sampled_from(kinds))
+
+
+# A log of what happened tells more than a smaller example, which takes minutes to find.
+@settings(max_examples=10, deadline=None, phases=(Phase.generate,))
+@given(
+    faults=st.tuples(a_fault(0), a_fault(1)) | st.tuples(a_fault(0)),
+    manner=st.sampled_from([Drips(61, 1.0), Repeats(), SendsMalformed(), None]),
+    flush_at_s=st.none() | st.floats(0.3, 5.0),
+)
+def test_whatever_goes_wrong_each_word_comes_once(
+    faults: tuple[Fault, ...], manner: Fault | None, flush_at_s: float | None
+) -> None:
+    """Any two connections that fail, each in its own way, and a peer with a manner of its own."""
+    script = DeepgramScript(
+        ("one two three four five six", "seven eight", "nine ten eleven"),
+        speech="in_audio",
+        final_every_s=1.0,
+        pause_s=0.7,
+    )
+
+    async def main() -> None:
+        given_faults = (*faults, manner) if manner else faults
+        # A ring for the longest of it: one that says nothing until it is given up.
+        async with line(peer(*given_faults, script=script), ring_s=40.0) as call:
+            audio = spoken_audio(script)
+            cut = round((flush_at_s or 0) * 50) * 640
+            await call.speak(audio[:cut])
+            if cut:
+                await call.flush(1)
+            await call.speak(audio[cut:] + NOISE * 200)
+            await call.flush(2)
+            assert call.words() == " ".join(map(str, script.sentences)).split()
+            assert [e.flush_id for e in call.of(SttFlushed)] == ([1, 2] if cut else [2])
+            assert call.recogniser.lost_s == 0
+            assert call.failure is None
 
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
 

@@ -137,6 +137,7 @@ def test_a_new_connection_hears_what_no_final_result_covers_and_a_run_up() -> No
 
 
 def test_silence_is_known() -> None:
+    assert type(timeline(1.0).is_silent()) is bool  # it reaches events, and no type of numpy's may
     line = timeline()
     assert line.is_silent()
     line.hear(pcm(1, 20))
@@ -205,6 +206,36 @@ def test_a_stretch_without_word_times_is_old_or_new_as_a_whole() -> None:
     assert line.results(Results(0.0, 0.5, "of it", 0.9, (), True, False, False)) == []
     new = Results(0.5, 2.0, "and more", 0.9, (), True, False, False)
     assert texts(line.results(new)) == ["and more"]
+
+
+def test_results_that_come_again_or_late_say_nothing_new() -> None:
+    line = timeline(6.0)
+    early = results(("one", 0.1, 0.4), end_s=0.9, is_final=False)
+    first = results(("one", 0.1, 0.4), ("two", 1.0, 1.4), end_s=2.0)
+    second = results(("two", 2.1, 2.4), start_s=2.0, end_s=3.0)
+    assert texts(line.results(first)) == ["one two"]
+    assert line.results(first) == []
+    assert line.results(early) == []
+    assert line.promote_interim() == []
+    assert texts(line.results(second)) == ["two"]  # the same word, said again
+    assert line.results(first) == line.results(second) == []
+    assert line.covered == 3 * RATE
+    # Of silence, however often, and on a new connection that counts from 0 again.
+    assert line.results(results(start_s=3.0, end_s=3.0)) == []
+    assert texts(line.results(results(("so", 3.1, 3.4), start_s=3.0, end_s=3.0))) == ["so"]
+    line.connect()
+    hear(line, 0.0)
+    offset_s = line.position(0.0) / RATE
+    words = ("four", 3.6 - offset_s, 3.9 - offset_s)
+    assert texts(line.results(results(words, end_s=2.0))) == ["four"]
+
+
+def test_final_results_out_of_order_lose_no_word() -> None:
+    line = timeline(6.0)
+    later = results(("two", 2.1, 2.4), start_s=2.0, end_s=3.0)
+    assert texts(line.results(later)) == ["two"]
+    assert texts(line.results(results(("one", 0.1, 0.4), end_s=2.0))) == ["one"]
+    assert line.covered == 3 * RATE
 
 
 def test_short_words_next_to_each_other_are_not_doubles() -> None:

@@ -41,6 +41,7 @@ from vantum.testing.deepgram_faults import (
     IgnoresFinalize,
     RefusesConnection,
     Rejects,
+    Repeats,
     SendsMalformed,
     Stalls,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "IgnoresFinalize",
     "RefusesConnection",
     "Rejects",
+    "Repeats",
     "ScriptWord",
     "SendsMalformed",
     "SimulatedDeepgram",
@@ -230,6 +232,7 @@ class _Talk:
         self._disconnects = peer.fault(Disconnects, index)
         self._closes = peer.fault(ClosesWith, index)
         self._malformed = peer.fault(SendsMalformed, index) is not None
+        self._times = 2 if peer.fault(Repeats, index) else 1
         self._ignores_finalize = peer.fault(IgnoresFinalize, index) is not None
         self._heard_at = self._audio_at = trio.current_time()
         self._out_tx, self._out_rx = trio.open_memory_channel[tuple[float, list[str]]](10_000)
@@ -329,7 +332,7 @@ class _Talk:
         await self._socket.aclose(1011, f"{reason} See https://dpgr.am/net0001")
 
     async def _say(self, bodies: list[Body]) -> None:
-        await self._send([json.dumps(body) for body in bodies])
+        await self._send([json.dumps(body) for body in bodies for _ in range(self._times)])
 
     async def _send(self, texts: list[str]) -> None:
         if self._script.latency_ms:

@@ -72,6 +72,13 @@ class SendsMalformed:
 
 
 @frozen
+class Repeats:
+    """It sends each message twice."""
+
+    connections: frozenset[int] | None = None
+
+
+@frozen
 class Drips:
     """What it sends trickles: so many bytes at a time."""
 
@@ -95,6 +102,7 @@ Fault: TypeAlias = (
     | Disconnects
     | ClosesWith
     | SendsMalformed
+    | Repeats
     | Drips
     | IgnoresFinalize
 )

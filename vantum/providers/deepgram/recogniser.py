@@ -19,9 +19,9 @@ in audio sent: with `interim_results` Deepgram speaks every few seconds even in 
 this point the ring can still replay everything. Should that ever be wrong about a healthy peer,
 the patience doubles each time, so that it costs a reconnect or two and not one every eight seconds.
 
-A turn's end is a third way: a Finalize without an answer, of a turn that was not silent and of
-which not a word is known, after a second and a half (or all of a shorter turn) without any message.
-Then the turn is heard and asked for once more, on a new connection.
+A turn's end is a third way: a Finalize without an answer, of a turn that was not silent, after a
+second and a half (or all of a shorter turn) without any message; after three if words of it are
+known. Then the turn is heard and asked for once more, on a new connection.
 """
 
 from __future__ import annotations
@@ -386,9 +386,11 @@ class DeepgramRecogniser:
 
     def _turn_went_unheard(self, now: float) -> bool:
         turn = self._flushes.unanswered_turn(now)
-        if turn is None or self._timeline.has_words_since(turn[0]):
+        if turn is None:
             return False
         unanswered = self._timeline.connection_samples - self._answered
+        if self._timeline.has_words_since(turn[0]):
+            return unanswered >= 2 * _QUIET
         return unanswered >= min(_QUIET, turn[1] - turn[0])
 
     def _give_up_flushes(self, now: float) -> None:

@@ -8,12 +8,14 @@ everything that is not covered, with a short run-up so that its first word is he
 None twice: at the border between two connections (and where an interim text had to be promoted
 to a final one), a word is dropped if its middle lies before the end of the last word reported.
 The middle, because both borders of a word wobble by tens of milliseconds from one recognition to
-the next. Beyond that border words are never dropped.
+the next. Beyond that border words are never dropped. A result that comes a second time, or an
+interim one that comes behind the final one of its stretch, says nothing new.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Sequence
 
 import attrs
@@ -33,6 +35,8 @@ _LONGEST_WORD_S = 1.0
 _WOBBLE_S = 0.02
 #: Behind the end of an utterance no word fits into so much audio: the shortest last longer.
 _AFTERMATH = STT_RATE_HZ * 15 // 100
+#: So many final results of a connection are remembered, to know one that comes again.
+_REMEMBERED = 16
 #: Muted and comfort-noise audio stays within this amplitude (-60 dBFS), speech never does.
 _SILENCE = 32
 
@@ -70,6 +74,8 @@ class Timeline:
     _counted: int = 0  # losses before it are already in `lost`
     _connection: int = 0  # samples sent on the current connection, padding included
     _segments: list[_Segment] = Factory(list)
+    _finals: deque[tuple[float, float]] = Factory(lambda: deque(maxlen=_REMEMBERED))
+    _final_s: float = 0.0  # of the current connection: so far its final results go
     _replay_until: int = 0
     _interim: Transcript | None = None
     _last_word: Word | None = None  # last one reported in a final transcript
@@ -113,6 +119,8 @@ class Timeline:
         self.sent = start
         self._connection = 0
         self._segments.clear()
+        self._finals.clear()
+        self._final_s = 0.0
         return (self.heard - start) / STT_RATE_HZ
 
     def _replay_from(self) -> int:
@@ -159,7 +167,7 @@ class Timeline:
         if self._interim is not None:
             return False
         samples = to_int16(self._ring.read(max(self.covered, self._ring.base), self.heard))
-        return not samples.size or (samples.max() <= _SILENCE and samples.min() >= -_SILENCE)
+        return not samples.size or bool(samples.max() <= _SILENCE and samples.min() >= -_SILENCE)
 
     # ------------------------------------------------------------ one axis
 
@@ -194,18 +202,10 @@ class Timeline:
 
     def results(self, results: Results) -> list[SttEvent]:
         """A transcript arrived: what of it is new, in the session's time."""
-        start_s, end_s = self._at(results.start_s), self._at(results.end_s)
-        words = self._words(results.words)
-        text = results.text
-        if len(words) < len(results.words):
-            text = " ".join(word.text for word in words)
-        elif not words and self._border and (start_s + end_s) / 2 <= self._border.end_s:
-            text = ""  # without word times the stretch as a whole is old or new
-        transcript = Transcript(text, results.is_final, results.confidence, start_s, end_s, words)
         if not results.is_final:
-            return self._fresh_interim(transcript)
-        events = self._final(transcript)
-        end = min(round(end_s * STT_RATE_HZ), self.sent)
+            return [] if self._is_stale(results) else self._fresh_interim(self._placed(results))
+        events = self._final(self._placed(results)) if self._note_final(results) else []
+        end = min(self.position(results.end_s), self.sent)
         if end > self.covered:
             self.covered = end
         self._over = results.speech_final and not results.from_finalize
@@ -215,6 +215,30 @@ class Timeline:
             events.append(self._end_utterance())
         self._ring.forget_until(self._replay_from())
         return events
+
+    def _is_stale(self, results: Results) -> bool:
+        return bool(results.text) and results.end_s <= self._final_s
+
+    def _note_final(self, results: Results) -> bool:
+        """Whether this stretch has not been final on this connection before, with its words."""
+        stretch = results.start_s, results.duration_s
+        if stretch in self._finals:
+            return False
+        if results.text:
+            self._finals.append(stretch)
+        self._final_s = max(self._final_s, results.end_s)
+        return True
+
+    def _placed(self, results: Results) -> Transcript:
+        """In the session's time, without the words that have been reported."""
+        start_s, end_s = self._at(results.start_s), self._at(results.end_s)
+        words = self._words(results.words)
+        text = results.text
+        if len(words) < len(results.words):
+            text = " ".join(word.text for word in words)
+        elif not words and self._border and (start_s + end_s) / 2 <= self._border.end_s:
+            text = ""  # without word times the stretch as a whole is old or new
+        return Transcript(text, results.is_final, results.confidence, start_s, end_s, words)
 
     def _fresh_interim(self, transcript: Transcript) -> list[SttEvent]:
         shown = self._interim.text if self._interim else ""
