@@ -46,7 +46,7 @@ def write(messages: Messages) -> str:
 
 model_faults = st.one_of(
     st.none(),
-    st.sampled_from([*PASSING, *NOTHING_SAID, *STAYING, *HARMLESS]).map(Fault),
+    st.builds(Fault, st.sampled_from([*PASSING, *NOTHING_SAID, *STAYING, *HARMLESS])),
     st.sampled_from([0.2, 1.7]).map(lambda s: Fault("rate_limit", retry_after_s=s)),
     st.builds(
         Fault,

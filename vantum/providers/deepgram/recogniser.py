@@ -33,7 +33,7 @@ from typing import Final, TypeAlias
 import trio
 
 from vantum.channels import Each, put
-from vantum.core.backoff import FIRST_CONNECT, MID_CALL_RECONNECT, Schedule, pause_s
+from vantum.core.backoff import FIRST_CONNECT, MID_CALL_RECONNECT
 from vantum.core.messages import SttAudio, SttEvent, SttFlush, SttFlushed, SttInput
 from vantum.errors import ProviderError
 from vantum.observe.logs import get_log
@@ -53,8 +53,8 @@ from vantum.providers.deepgram.protocol import (
     VoiceStarted,
     address,
     parse,
-    schedule_after,
 )
+from vantum.providers.deepgram.retries import Retries
 from vantum.providers.deepgram.timeline import Timeline
 
 _log = get_log(NAME)
@@ -76,24 +76,6 @@ _PROVEN_S = 1.0
 _SILENCE: Final = bytes(2 * STT_RATE_HZ // 50)
 
 _ConnectionTask: TypeAlias = Callable[[Connection], Awaitable[None]]
-
-
-class _Retries:
-    """Counts attempts, separately for each schedule that an error may ask for."""
-
-    def __init__(self, usual: Schedule) -> None:
-        self._usual = usual
-        self._used: dict[Schedule, int] = {}
-
-    def delay_s(self, error: ProviderError | None) -> float | None:
-        """How long to wait before the next attempt, after `error`; None: give up."""
-        if error is not None and not error.retryable:
-            return None
-        schedule = schedule_after(error, self._usual) if error else self._usual
-        attempt = self._used.get(schedule, 0)
-        self._used[schedule] = attempt + 1
-        delay_s = schedule.delay_s(attempt)
-        return None if delay_s is None else pause_s(delay_s, error)
 
 
 class DeepgramRecogniser:
@@ -194,7 +176,7 @@ class DeepgramRecogniser:
     async def _keep_connected(
         self, nursery: trio.Nursery, task_status: trio.TaskStatus[None]
     ) -> None:
-        retries, error, first = _Retries(FIRST_CONNECT), None, True
+        retries, error, first = Retries(FIRST_CONNECT), None, True
         while not self._input_over:
             connection = await self._connect(nursery, retries, error)
             if connection is None:
@@ -214,11 +196,11 @@ class DeepgramRecogniser:
                 trio.current_time() - opened_at >= _PROVEN_S or self._timeline.covered > covered
             )
             if first or proven:
-                retries = _Retries(MID_CALL_RECONNECT)
+                retries = Retries(MID_CALL_RECONNECT)
             first = False
 
     async def _connect(
-        self, nursery: trio.Nursery, retries: _Retries, error: ProviderError | None
+        self, nursery: trio.Nursery, retries: Retries, error: ProviderError | None
     ) -> Connection | None:
         """An open connection; None if the input ended meanwhile. ProviderError: given up."""
         with trio.CancelScope() as self._connecting:
