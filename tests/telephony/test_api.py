@@ -26,6 +26,7 @@ from tests.telephony.office import (
 from vantum.config import ComplianceSettings, Secret, ServerSettings
 from vantum.telephony import api, api_answers, callbacks_api
 from vantum.telephony.carrier import CarrierErrorKind
+from vantum.telephony.record import CallRecord
 from vantum.testing.twilio import Busy, Person, RestFault, TwilioScript
 from vantum.testing.twilio.script import FROM_NUMBER
 
@@ -86,12 +87,35 @@ async def test_records_newest_first_and_page_by_page(autojump_clock: Clock) -> N
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=201", "limit=x", "limit=-1", "status=gone", "page=2", "limit=²"]
+    "query",
+    [
+        "limit=0",
+        "limit=201",
+        "limit=x",
+        "limit=-1",
+        "status=gone",
+        "page=2",
+        "limit=²",
+        f"limit={'9' * 5000}",
+        "limit=5&limit=5",
+        "status=busy&limit=2&status=completed",
+    ],
 )
 async def test_a_query_that_is_none(autojump_clock: Clock, query: str) -> None:
     async with an_office() as office:
         answer = await office.api("GET", f"/v1/calls?{query}")
         assert (answer.status, answer.code) == (400, "wrong_query")
+
+
+async def test_what_a_model_wrote_can_be_sent_whatever_it_is(autojump_clock: Clock) -> None:
+    """Half of a surrogate pair is a character to JSON, and to nobody else."""
+    async with an_office() as office:
+        record = CallRecord("w0-1", "inbound", PROSPECT, OTHER, 0.0, facts={"likes": "\ud83d"})
+        await office.calls.means.records.save(record, 0.0)
+        one = await office.api("GET", "/v1/calls/w0-1")
+        assert (one.status, one.body["facts"]) == (200, {"likes": "\ud83d"})
+        page = await office.api("GET", "/v1/calls")
+        assert (page.status, page.body["calls"][0]["facts"]) == (200, {"likes": "\ud83d"})
 
 
 # ---------------------------------------------------------------- who may
@@ -148,7 +172,9 @@ async def test_a_refused_permit_says_why_and_when(autojump_clock: Clock) -> None
 # ---------------------------------------------------------------- what is wrong
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '"x"', "null", "\x00", "[" * 100_000])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '"x"', "null", "\x00", "[" * 100_000, '{"to": "+1", "to": "+2"}']
+)
 async def test_a_body_that_is_no_object(autojump_clock: Clock, content: str) -> None:
     async with an_office() as office:
         answer = await office.api("POST", content=content)

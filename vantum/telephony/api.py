@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from attrs import frozen
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from vantum.core.call_status import STATUSES, CallStatus
@@ -21,6 +21,7 @@ from vantum.errors import ConfigError
 from vantum.telephony.api_answers import (
     RETRY_AFTER_S,
     ApiError,
+    answer,
     guarded,
     json_of,
     limit_of,
@@ -86,7 +87,7 @@ class CallsApi:
             message = "the first request with this Idempotency-Key is still under way"
             raise ApiError(409, "key_pending", message, retry_after_s=RETRY_AFTER_S)
         record = await self.calls.get(taken.record.id)
-        return JSONResponse(record.to_json(), headers={"Idempotent-Replayed": "true"})
+        return answer(record.to_json(), headers={"Idempotent-Replayed": "true"})
 
     async def list(self, request: Request) -> Response:
         """GET: records, newest first."""
@@ -96,7 +97,7 @@ class CallsApi:
             raise ApiError(400, "wrong_query", f"status must be one of {', '.join(STATUSES)}")
         wanted: CallStatus | None = next((s for s in STATUSES if s == status), None)
         found = await self.calls.list(status=wanted, limit=limit, before=query.get("before", ""))
-        return JSONResponse(
+        return answer(
             {
                 "calls": [_without_turns(record) for record in found],
                 "next": found[-1].id if len(found) == limit else None,
@@ -106,13 +107,13 @@ class CallsApi:
     async def get(self, request: Request) -> Response:
         """GET: one record, as it is now."""
         query_of(request)
-        return JSONResponse((await self.calls.get(request.path_params["call_id"])).to_json())
+        return answer((await self.calls.get(request.path_params["call_id"])).to_json())
 
     async def hang_up(self, request: Request) -> Response:
         """DELETE: end it, and give its record when it is over."""
         query_of(request)
         record = await self.calls.hang_up(request.path_params["call_id"])
-        return JSONResponse(record.to_json())
+        return answer(record.to_json())
 
 
 def _digest(*values: object) -> str:
@@ -121,7 +122,7 @@ def _digest(*values: object) -> str:
 
 def _created(record: CallRecord) -> Response:
     location = {"Location": f"{PATH}/{record.id}"}
-    return JSONResponse(record.to_json(), status_code=201, headers=location)
+    return answer(record.to_json(), status_code=201, headers=location)
 
 
 def _without_turns(record: CallRecord) -> dict[str, Any]:

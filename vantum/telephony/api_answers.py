@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from vantum.admission import is_listed, listed_tokens
 from vantum.config import Secret
@@ -27,6 +27,7 @@ Answer: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 _MAX_BODY_BYTES: Final = 131_072
 _MAX_LIMIT: Final = 200
+_MAX_LIMIT_DIGITS: Final = 9
 #: When a line may be free again, nobody knows.
 RETRY_AFTER_S: Final = 5
 
@@ -79,7 +80,7 @@ async def json_of(request: Request) -> Mapping[str, Any]:
     """The object that is the request's body."""
     body = await body_of(request, _MAX_BODY_BYTES)
     try:
-        found = json.loads(body)
+        found = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_object)
     except (ValueError, RecursionError):
         raise ApiError(400, "not_json", "the body is not JSON") from None
     if not isinstance(found, dict):
@@ -87,26 +88,53 @@ async def json_of(request: Request) -> Mapping[str, Any]:
     return found
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, in which each name is there once: of two, which one was meant?"""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ApiError(400, "not_json", f"the body has {_shown(twice)} twice")
+    return found
+
+
 def query_of(request: Request, *known: str) -> dict[str, str]:
-    """The query, which has no other names than these."""
-    for name in request.query_params:
+    """The query, which has no other names than these, and each once."""
+    given = request.query_params.multi_items()
+    for name, _ in given:
         if name not in known:
             there_are = f"; there are: {', '.join(known)}" if known else ""
-            shown = "".join(c if c.isprintable() else "?" for c in name[:60])
-            message = f"the query's {shown} is not known{there_are}"
+            message = f"the query's {_shown(name)} is not known{there_are}"
             raise ApiError(400, "wrong_query", message)
-    return dict(request.query_params)
+    found = dict(given)
+    if len(found) < len(given):
+        raise ApiError(400, "wrong_query", "the query has a name twice")
+    return found
+
+
+def _shown(name: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in name[:60])
 
 
 def limit_of(query: Mapping[str, str]) -> int:
     """How many are wanted at most."""
     limit = query.get("limit", "50")
-    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit) <= _MAX_LIMIT):
+    is_number = limit.isascii() and limit.isdigit() and len(limit) <= _MAX_LIMIT_DIGITS
+    if not (is_number and 1 <= int(limit) <= _MAX_LIMIT):
         raise ApiError(400, "wrong_query", f"limit must be 1 to {_MAX_LIMIT}")
     return int(limit)
 
 
 # ---------------------------------------------------------------- what goes out
+
+
+def answer(
+    content: Mapping[str, Any], status_code: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """A JSON answer. It is ASCII, so it can be sent whatever stands in a text: a model may write
+    half of a surrogate pair, and what it wrote is in the records."""
+    body = json.dumps(content, allow_nan=False)
+    return Response(body, status_code, headers, media_type="application/json")
 
 
 def _failed(error: ApiError) -> Response:
@@ -116,7 +144,7 @@ def _failed(error: ApiError) -> Response:
     headers = {} if wait_s is None else {"Retry-After": str(wait_s)}
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    return JSONResponse({"error": about | more}, status_code=error.status, headers=headers)
+    return answer({"error": about | more}, status_code=error.status, headers=headers)
 
 
 def _understood(error: Exception) -> ApiError:

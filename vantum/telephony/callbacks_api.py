@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from attrs import frozen
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from vantum.config import Secret
-from vantum.telephony.api_answers import ApiError, guarded, json_of, limit_of, query_of
+from vantum.telephony.api_answers import ApiError, answer, guarded, json_of, limit_of, query_of
 from vantum.telephony.callbacks import STATES, Callback, Callbacks
 from vantum.telephony.order_fields import WrongField, WrongFields
 
@@ -60,7 +60,7 @@ class CallbacksApi:
             limit=limit,
             after=after,
         )
-        return JSONResponse(
+        return answer(
             {
                 "callbacks": [callback.to_json() for callback in found],
                 "next": found[-1].id if len(found) == limit else None,
@@ -70,7 +70,7 @@ class CallbacksApi:
     async def get(self, request: Request) -> Response:
         """GET: one of them."""
         query_of(request)
-        return JSONResponse((await self._of(request.path_params["callback_id"])).to_json())
+        return answer((await self._of(request.path_params["callback_id"])).to_json())
 
     async def change(self, request: Request) -> Response:
         """PATCH: take it up, give it back, or call it off."""
@@ -88,7 +88,7 @@ class CallbacksApi:
         if not is_done and not (now.state == state != "taken"):
             who = f" by {now.taken_by}" if now.taken_by else ""
             raise ApiError(409, "callback_state", f"the callback is {now.state}{who}")
-        return JSONResponse(now.to_json())
+        return answer(now.to_json())
 
     async def _of(self, callback_id: str) -> Callback:
         found = await self.callbacks.get(callback_id)
