@@ -26,7 +26,7 @@ from vantum.testing.twilio import (
     SimulatedTwilio,
     TwilioScript,
 )
-from vantum.testing.twilio.call import CallOptions, Source
+from vantum.testing.twilio.call import Amd, CallOptions, Source
 from vantum.testing.twilio.script import ACCOUNT, FROM_NUMBER
 from vantum.websocket import WebSocket
 
@@ -141,6 +141,13 @@ async def test_the_stream_carries_both_sides(autojump_clock: Clock) -> None:
         assert [g["mark"]["name"] for g in got if g["event"] == "mark"] == ["said"]  # type: ignore[index]
         assert call.stream.played_s == pytest.approx(0.15)
         assert call.ended_because == "the person hangs up"
+
+
+async def test_nobody_is_told_who_answered(autojump_clock: Clock) -> None:
+    async with a_twilio(TwilioScript(answers=Person(rings_s=0)), voice=HANGUP) as (twilio, _):
+        call = place(twilio, amd=Amd(is_async=True))
+        await ended(call)
+        assert [problem.code for problem in call.problems] == [21262]
 
 
 async def test_a_machine_greets_beeps_and_records(autojump_clock: Clock) -> None:

@@ -263,6 +263,30 @@ async def test_a_party_that_cannot_be_had(autojump_clock: Clock) -> None:
         assert "DialCallDuration" not in told
 
 
+@pytest.mark.parametrize(
+    ("dial", "code"),
+    [
+        ("<Dial action='/dialled' callerId='+15559990000'>+15557654321</Dial>", 13214),
+        ("<Dial action='/dialled'>555-7654</Dial>", 13223),
+        ("<Dial action='/dialled'><Number>+1555765432x</Number></Dial>", 13223),
+    ],
+)
+async def test_a_dial_that_twilio_does_not_make(
+    autojump_clock: Clock, dial: str, code: int
+) -> None:
+    async with a_twilio(TwilioScript(answers=AT_ONCE), voice=doc(dial), dialled=HANGUP) as (
+        twilio,
+        server,
+    ):
+        call = place(twilio)
+        await ended(call)
+        assert [problem.code for problem in call.problems] == [code]
+        (told,) = server.of("/dialled")
+        assert told["DialCallStatus"] == "failed"
+        assert "DialCallSid" not in told
+        assert len(twilio.calls) == 1
+
+
 async def test_of_several_the_first_to_pick_up(autojump_clock: Clock) -> None:
     voice = doc(f"<Dial><Number>{COLLEAGUE}</Number><Number>{SECOND}</Number></Dial>")
     script = TwilioScript(

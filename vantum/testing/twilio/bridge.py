@@ -2,14 +2,16 @@
 
 Sources: "TwiML Voice: <Dial>", https://www.twilio.com/docs/voice/twiml/dial; "<Number>",
 https://www.twilio.com/docs/voice/twiml/number; "<Conference>",
-https://www.twilio.com/docs/voice/twiml/conference.
+https://www.twilio.com/docs/voice/twiml/conference; errors 13214 and 13223 of
+https://www.twilio.com/docs/api/errors.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin
 
 import trio
@@ -23,6 +25,8 @@ from vantum.testing.twilio.webhooks import WebhookFailed
 
 if TYPE_CHECKING:
     from vantum.testing.twilio.exchange import Exchange
+
+_E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
 async def dial(exchange: Exchange, call: PhoneCall, verb: t.Dial, base_url: str) -> Source | None:
@@ -48,6 +52,14 @@ async def _ring_all(
     base_url: str,
 ) -> tuple[tuple[str, str], ...]:
     """Ring all; the first who picks up is connected. Gives what the action is told."""
+    may_show = (*exchange.account_of(call).numbers, call.from_number, call.to_number)
+    if verb.caller_id and verb.caller_id not in may_show:
+        call.problem(13214, f"Dial: Invalid callerId value {verb.caller_id!r}")
+        return (("DialCallStatus", "failed"),)
+    for number in numbers:
+        if not _E164.fullmatch(number.number):
+            call.problem(13223, f"Dial: Invalid phone number format {number.number!r}")
+            return (("DialCallStatus", "failed"),)
     children = [_child(exchange, call, verb, number, base_url) for number in numbers]
 
     async def serve(child: PhoneCall, number: t.Number) -> None:

@@ -33,6 +33,8 @@ async def detect(call: PhoneCall, amd: Amd) -> None:
 
 async def detect_aside(exchange: Exchange, call: PhoneCall, amd: Amd) -> None:
     """The same while the call goes on; the server is told by a callback."""
+    if not amd.url:
+        call.problem(21262, "No AMD status callback URL provided: nobody is told who answered")
     await detect(call, amd)
     fields = {
         "CallSid": call.sid,
