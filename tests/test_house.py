@@ -47,6 +47,7 @@ ALLOWED = {
         "websocket",
     },
     "telephony": {
+        "backlog",
         "storage",
         "compliance",
         "admission",

@@ -26,6 +26,7 @@ from vantum.telephony.calls import Calls, prospect_of
 from vantum.telephony.live import LiveCall
 from vantum.telephony.put_through import remember_return
 from vantum.telephony.tokens import CallData, StreamTokens, TokenRefused
+from vantum.telephony.waking import wake_for_two
 from vantum.websocket import WebSocket, accept
 from vantum.wire.fields import ProtocolError
 from vantum.wire.phone import PhoneCodec
@@ -77,7 +78,10 @@ class Streams:
             _log.info("no stream began in time")
             return
         if start is not None:
-            await self._begin(server, socket, start)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(wake_for_two, stream)
+                await self._begin(server, socket, start)
+                nursery.cancel_scope.cancel()
 
     async def _begin(self, server: Server, socket: WebSocket, start: Start) -> None:
         said = start.parameters
