@@ -28,7 +28,7 @@ from vantum.providers.openai_tools import (
     read_call_deltas,
     tools_body,
 )
-from vantum.providers.openai_wire import chat_parameters
+from vantum.providers.openai_wire import chat_body
 from vantum.testing import CallTool, OpenAIScript, Reply, simulated_openai
 
 SPEC = ToolSpec("book", "Book it.", {"type": "object", "properties": {}})
@@ -57,7 +57,7 @@ def test_messages_with_calls_and_results() -> None:
 def test_tools_are_offered_if_there_are_any() -> None:
     assert tools_body(ChatRequest(())) == {}
     request = ChatRequest((ChatMessage("user", "Hi."),), tools=(SPEC,), tool_choice="none")
-    body = chat_parameters(request, LlmSettings(), is_openai=True)["extra_body"]
+    body = chat_body(request, LlmSettings(), is_openai=True)
     assert body["tool_choice"] == "none"
     assert body["tools"] == [
         {

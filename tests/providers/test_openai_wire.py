@@ -18,7 +18,7 @@ from vantum.providers.openai_tools import CallDelta
 from vantum.providers.openai_wire import (
     Delta,
     EventStreamReader,
-    chat_parameters,
+    chat_body,
     http_url,
     read_chunk,
     status_error,
@@ -240,17 +240,14 @@ REQUEST = ChatRequest(
 )
 
 
-def test_parameters_for_any_compatible_server() -> None:
+def test_body_for_any_compatible_server() -> None:
     llm = LlmSettings(model="m", temperature=0.5, top_p=0.9, max_tokens=70)
-    assert chat_parameters(REQUEST, llm, is_openai=False) == {
+    assert chat_body(REQUEST, llm, is_openai=False) == {
         "model": "m",
-        "messages": (),
-        "extra_body": {
-            "messages": [
-                {"role": "system", "content": "Be short."},
-                {"role": "user", "content": "Hi"},
-            ]
-        },
+        "messages": [
+            {"role": "system", "content": "Be short."},
+            {"role": "user", "content": "Hi"},
+        ],
         "temperature": 0.5,
         "top_p": 0.9,
         "max_tokens": 70,
@@ -258,17 +255,17 @@ def test_parameters_for_any_compatible_server() -> None:
     }
 
 
-def test_parameters_for_openai_itself() -> None:
+def test_body_for_openai_itself() -> None:
     llm = LlmSettings(frequency_penalty=0.1, presence_penalty=-0.2)
-    parameters = chat_parameters(REQUEST, llm, is_openai=True)
-    assert parameters["model"] == "gpt-4.1-2025-04-14"
-    assert parameters["max_completion_tokens"] == 500
-    assert "max_tokens" not in parameters
-    assert parameters["frequency_penalty"] == 0.1
-    assert parameters["presence_penalty"] == -0.2
-    assert parameters["prompt_cache_key"] == "call-1"
+    body = chat_body(REQUEST, llm, is_openai=True)
+    assert body["model"] == "gpt-4.1-2025-04-14"
+    assert body["max_completion_tokens"] == 500
+    assert "max_tokens" not in body
+    assert body["frequency_penalty"] == 0.1
+    assert body["presence_penalty"] == -0.2
+    assert body["prompt_cache_key"] == "call-1"
     anonymous = ChatRequest(REQUEST.messages)
-    assert "prompt_cache_key" not in chat_parameters(anonymous, llm, is_openai=True)
+    assert "prompt_cache_key" not in chat_body(anonymous, llm, is_openai=True)
 
 
 @pytest.mark.parametrize(

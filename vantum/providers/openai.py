@@ -1,7 +1,7 @@
 """OpenAI chat completions, streamed, through the official package on trio.
 
-The package does what it is good at: keys, headers, addresses, request bodies, connections and the
-classes of failure. Two things are done here instead, on the response it hands over:
+The package does what it is good at: keys, headers, addresses, connections and the classes of
+failure. Two things are done here instead, on the response it hands over:
 
 - **Reading the events.** Its `AsyncStream` stacks async generators and leaves them suspended at
   `[DONE]` (and whenever a caller stops early). On trio each is reported as a leak and finalised
@@ -26,7 +26,7 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Self
 
 import trio
 from attrs import define, field, frozen
@@ -50,16 +50,13 @@ from vantum.providers.openai_wire import (
     NAME,
     Delta,
     EventStreamReader,
-    chat_parameters,
+    chat_body,
     http_url,
     read_chunk,
 )
 
 if TYPE_CHECKING:
     import httpx2
-    from openai import AsyncAPIResponse
-
-    _Response: TypeAlias = AsyncAPIResponse[Any]
 
 #: A turn of the caller may take minutes; whether a kept connection is still open is checked.
 _KEEP_IDLE_S = 300.0
@@ -99,6 +96,7 @@ class OpenAIProvider:
     ) -> None:
         import httpx2
         import openai
+        from openai.types.chat import ChatCompletionChunk
 
         base_url = http_url(settings_openai.base_url)
         if http_client is None:
@@ -121,7 +119,9 @@ class OpenAIProvider:
             http_client=http_client,
         )
         # Both are imported when first touched, which would take 0.1 s of the first answer.
-        self._create = self._client.chat.completions.with_streaming_response.create
+        self._post = self._client.post
+        self._chunk_class = ChatCompletionChunk
+        self._stream_class = openai.AsyncStream[ChatCompletionChunk]
         self._describe = self._client.models.retrieve
         self._settings = settings_llm
         self._is_openai = is_openai(base_url)
@@ -173,7 +173,7 @@ class OpenAIProvider:
         with trio.move_on_after(1, shield=True):
             await self._client.close()
 
-    async def open(self, request: ChatRequest) -> _Response:
+    async def open(self, request: ChatRequest) -> httpx2.Response:
         """Send the request and wait for the response's head.
 
         A kept connection may have been closed by the server at the very moment it was used again.
@@ -184,17 +184,25 @@ class OpenAIProvider:
         """
         import openai
 
-        parameters = chat_parameters(request, self._settings, is_openai=self._is_openai)
+        body = chat_body(request, self._settings, is_openai=self._is_openai)
         for last in (False, True):
             try:
-                response: _Response = await self._create(**parameters).__aenter__()
+                # Its own `create` first checks the body against its types, which takes as long as
+                # all the rest of the request.
+                stream = await self._post(
+                    "/chat/completions",
+                    cast_to=self._chunk_class,
+                    body=body,
+                    stream=True,
+                    stream_cls=self._stream_class,
+                )
             except openai.OpenAIError as error:
                 if not last and was_stale(error):
                     continue
                 raise self.failed(translate(error)) from None
             except broken_stream() as error:  # while it read the body of an error status
                 raise self.failed(broken(error)) from None
-            return response
+            return stream.response
         raise AssertionError("the second attempt either returns or raises")
 
     def failed(self, error: ProviderError) -> ProviderError:
@@ -251,7 +259,7 @@ class _Answer:
 
     _provider: OpenAIProvider
     _request: ChatRequest
-    _response: _Response | None = field(default=None, init=False)
+    _response: httpx2.Response | None = field(default=None, init=False)
     _pieces: AsyncGenerator[bytes, None] | None = field(default=None, init=False)
     _reader: EventStreamReader = field(factory=EventStreamReader, init=False)
     _events: deque[bytes] = field(factory=deque, init=False)
@@ -269,7 +277,7 @@ class _Answer:
         except trio.Cancelled:
             self._close()
             raise
-        self._pieces = self._response.http_response.aiter_bytes()
+        self._pieces = self._response.aiter_bytes()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -286,7 +294,7 @@ class _Answer:
                     async for _piece in self._pieces:
                         pass
             await self._pieces.aclose()
-            await self._response.close()
+            await self._response.aclose()
         self._close()
 
     def _close(self) -> None:

@@ -55,38 +55,29 @@ def http_url(url: str) -> str:
     return urlunsplit(parts._replace(scheme=scheme))
 
 
-def chat_parameters(
-    request: ChatRequest, settings: LlmSettings, *, is_openai: bool
-) -> dict[str, Any]:
-    """Arguments of the package's `chat.completions.create`.
-
-    Messages and tools travel as `extra_body`, which the package merges into the body as it is:
-    checking each message against its types would take 0.25 ms a message, more than all else
-    together.
+def chat_body(request: ChatRequest, settings: LlmSettings, *, is_openai: bool) -> dict[str, Any]:
+    """The body of a request for a chat completion that is streamed.
 
     OpenAI has replaced `max_tokens` by `max_completion_tokens` and refuses the old name for its
     reasoning models; other servers may know the old one only. `prompt_cache_key` brings the
     requests of one call to the same cache.
     """
-    parameters: dict[str, Any] = {
+    body: dict[str, Any] = {
         "model": settings.model,
-        "messages": (),
-        "extra_body": {
-            "messages": [message_body(m) for m in request.messages],
-            **tools_body(request),
-        },
+        "messages": [message_body(m) for m in request.messages],
+        **tools_body(request),
         "temperature": settings.temperature,
         "top_p": settings.top_p,
         "max_completion_tokens" if is_openai else "max_tokens": settings.max_tokens,
         "stream": True,
     }
     if settings.frequency_penalty:
-        parameters["frequency_penalty"] = settings.frequency_penalty
+        body["frequency_penalty"] = settings.frequency_penalty
     if settings.presence_penalty:
-        parameters["presence_penalty"] = settings.presence_penalty
+        body["presence_penalty"] = settings.presence_penalty
     if is_openai and request.session_id:
-        parameters["prompt_cache_key"] = request.session_id
-    return parameters
+        body["prompt_cache_key"] = request.session_id
+    return body
 
 
 @frozen
