@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import trio
 from trio.testing import MockClock
 
 from tests.campaigns.desk import open_desk
 from vantum.campaigns.loading import Loaded
-from vantum.campaigns.plan import PlanError
+from vantum.campaigns.plan import Plan, PlanError
 from vantum.campaigns.tables import prospect_of
 from vantum.campaigns.texts import ListError
+from vantum.core.campaign import RETRY
 from vantum.core.events import Prospect
 from vantum.testing.network import Answer
 
@@ -46,19 +48,48 @@ async def test_a_changed_list_is_merged(tmp_path: Path, autojump_clock: MockCloc
         assert await desk.run(desk.plan(text, [head, f"{ANN},Ann", f"{BOB},Bob"]))
         more = "[limits]\nattempts = 2\n"
         plan = desk.plan(more, [head, f"{CAT},Cat", f"{ANN},Anna", f"{DAN},Dan"])
-        assert await desk.load(plan) == Loaded(rows=3, added=2, changed=1, is_first=False)
-        # Who is done stays done, and who is off the list is called no more.
-        assert (await desk.standing(ANN)).status == "done"
-        assert (await desk.standing(BOB)).result == "busy"
+        loaded = Loaded(rows=3, added=2, changed=1, is_first=False, reopened=1)
+        assert await desk.load(plan) == loaded
+        # Who is done only by the old limit is called again, but not who is off the list.
+        assert (await desk.standing(ANN)).status == "waiting"
+        assert (await desk.standing(BOB)).status == "done"
         plan = desk.plan(more, [head, f"{ANN},Anna", f"{DAN},Dan"])
         assert await desk.load(plan) == Loaded(rows=2, removed=1, is_first=False)
         assert (await desk.standing(CAT)).result == "removed"
         assert await desk.load(plan) == Loaded(is_first=False, is_known=True)
         plan = desk.plan(more, [head, f"{CAT},Cat", f"{DAN},Dan"])
-        assert await desk.load(plan) == Loaded(rows=2, returned=1, is_first=False)
+        assert await desk.load(plan) == Loaded(rows=2, removed=1, returned=1, is_first=False)
         assert (await desk.standing(CAT)).status == "waiting"
         # Those who wait are in the order of the list.
         assert (await desk.standing(CAT)).position < (await desk.standing(DAN)).position
+
+
+async def test_rules_that_were_changed(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """More attempts are made, fewer end it, and a pause counts from the end of the call."""
+
+    def limit(attempts: int, retry: str = "") -> Plan:
+        text = f"[limits]\nattempts = {attempts}\nattempts_per_day = 0\n[retry]\n{retry}"
+        return desk.plan(text, [ANN, BOB])
+
+    async with open_desk(tmp_path, lambda n, _: Answer("busy" if n == ANN else "talked")) as desk:
+        assert await desk.run(limit(1))
+        first = len(await desk.outcomes())
+        await trio.sleep(1000)
+        assert await desk.load(limit(2)) == Loaded(is_first=False, is_known=True, reopened=1)
+        standing = await desk.standing(ANN)
+        assert (standing.status, standing.rank) == ("waiting", RETRY)
+        ((begin_s, _), _) = desk.network.dialled
+        assert standing.due_s == pytest.approx(begin_s + 1800, abs=60)
+        # The same rules change nothing more.
+        assert await desk.load(limit(2)) == Loaded(is_first=False, is_known=True)
+        assert await desk.load(limit(1)) == Loaded(is_first=False, is_known=True, closed=1)
+        assert (await desk.standing(ANN)).result == "busy"
+        assert await desk.run(limit(1))
+        assert len(await desk.outcomes()) == first
+        never = limit(2, 'busy = "never"')
+        assert await desk.load(never) == Loaded(is_first=False, is_known=True)
+        assert await desk.run(limit(3))
+        assert await desk.outcomes() == [(ANN, n, "busy") for n in (1, 2, 3)] + [(BOB, 1, "talked")]
 
 
 async def test_texts_need_their_columns(tmp_path: Path) -> None:

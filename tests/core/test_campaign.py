@@ -30,6 +30,7 @@ from vantum.core.campaign import (
     head,
     next_due_s,
     next_move,
+    reconsidered,
     refused,
     removed,
     reopened,
@@ -295,6 +296,79 @@ class Model:
 
 
 ZONES = st.sampled_from([(), ("UTC",), ("Asia/Tokyo",), ("America/New_York", "America/Chicago")])
+BUSY = evolve(ONE, status="done", rank=RETRY, attempts=3, result="busy", due_s=1.0)
+
+
+def by_other_rules(rules: Rules, standing: Standing, last: str = "busy") -> Standing:
+    return reconsidered(rules, standing, last, NOON - 600, NOON)
+
+
+@pytest.mark.parametrize(
+    ("rules", "standing", "status"),
+    [
+        (Rules(max_attempts=3), BUSY, "done"),
+        (Rules(max_attempts=4), BUSY, "waiting"),
+        (Rules(max_attempts=4, retry_s={}), BUSY, "done"),
+        (Rules(max_attempts=3), evolve(BUSY, granted=1), "waiting"),
+        (Rules(max_attempts=3), evolve(BUSY, status="waiting"), "done"),
+        (Rules(max_attempts=4), evolve(BUSY, status="waiting"), "waiting"),
+        (Rules(max_attempts=4, retry_s={}), evolve(BUSY, status="waiting"), "done"),
+        (Rules(max_attempts=1), evolve(BUSY, status="dialling"), "dialling"),
+        # The latest call was another; what ended it was no limit.
+        (Rules(max_attempts=9), evolve(BUSY, result="refused: do_not_call"), "done"),
+        (Rules(max_attempts=9), evolve(BUSY, result="removed"), "done"),
+        # Refused for now: it stays so, unless that was its last attempt.
+        (Rules(max_attempts=4), evolve(BUSY, status="waiting", result="refused: x"), "waiting"),
+        (Rules(max_attempts=3), evolve(BUSY, status="waiting", result="refused: x"), "done"),
+    ],
+)
+def test_other_rules_open_and_close(rules: Rules, standing: Standing, status: str) -> None:
+    after = by_other_rules(rules, standing)
+    assert after.status == status
+    assert by_other_rules(rules, after) == after
+
+
+def test_the_pause_of_other_rules_counts_from_the_call() -> None:
+    later = Rules(max_attempts=9, retry_s={"busy": 3600})
+    for status in ("waiting", "done"):
+        after = by_other_rules(later, evolve(BUSY, status=status))
+        assert (after.due_s, after.rank) == (NOON + 3000, RETRY)
+    refused_now = evolve(BUSY, status="waiting", result="refused: x")
+    assert by_other_rules(later, refused_now) == refused_now
+
+
+@pytest.mark.parametrize("result", ["talked", "opted_out", "unreachable", "voicemail_left"])
+def test_no_rules_open_what_is_final(result: str) -> None:
+    done = evolve(BUSY, result=result)
+    assert by_other_rules(Rules(max_attempts=9), done, last=result) == done
+
+
+def test_other_hours() -> None:
+    over = Rules(hours=Hours(last=date(2026, 11, 30)))
+    longer = Rules(max_attempts=9, hours=Hours(last=date(2026, 12, 31)))
+    fresh = evolve(ONE, status="done", result="expired")
+    assert reconsidered(over, fresh, "", 0.0, NOON) == fresh
+    again = reconsidered(longer, fresh, "", 0.0, NOON)
+    assert (again.status, again.rank, again.due_s) == ("waiting", FRESH, 0.0)
+    retry = by_other_rules(longer, evolve(BUSY, result="expired"))
+    assert (retry.status, retry.rank, retry.due_s) == ("waiting", RETRY, NOON + 1200)
+    assert by_other_rules(Rules(max_attempts=3), evolve(BUSY, result="expired")).status == "done"
+    # What the old hours had postponed; the compliance check's word is another thing.
+    assert reconsidered(longer, evolve(ONE, due_s=NOON + 9), "", 0.0, NOON) == ONE
+    refused_now = evolve(ONE, due_s=NOON + 9, result="refused: outside_hours")
+    assert reconsidered(longer, refused_now, "", 0.0, NOON) == refused_now
+
+
+def test_a_promise_is_kept_by_any_rules() -> None:
+    promised = called_back(BUSY, NOON + 9)
+    assert by_other_rules(Rules(max_attempts=1, retry_s={}), promised, "callback") == promised
+    expired = evolve(promised, status="done", result="expired")
+    after = by_other_rules(Rules(max_attempts=1), expired, "callback")
+    assert (after.status, after.rank, after.due_s) == ("waiting", CALLBACK, NOON + 9)
+    back = reopened(removed(promised))
+    assert (back.status, back.rank, back.due_s) == ("waiting", CALLBACK, NOON + 9)
+
+
 RULES = st.builds(
     Rules,
     max_concurrent=st.integers(1, 4),

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 import trio
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from vantum.campaigns.files import Numbers, Problem, ProspectList, Row, both
 from vantum.campaigns.plan import Plan, PlanError
 from vantum.campaigns.store import CampaignStore
 from vantum.campaigns.tables import about_text, standing_of, write_standing, zones_text
 from vantum.campaigns.texts import ListError
-from vantum.core.campaign import FRESH, REMOVED, removed, reopened
+from vantum.core.campaign import FRESH, REMOVED, Rules, reconsidered, removed, reopened
 from vantum.core.events import Prospect
 
 T = TypeVar("T")
@@ -54,7 +54,11 @@ class Duplicate:
 
 @frozen
 class Loaded:
-    """What a list changed. `is_known`: it is the list of the last time, and was not read again."""
+    """What a list changed. `is_known`: it is the list of the last time, and was not read again.
+
+    `reopened` and `closed`: who was done by the rules of the last time and waits again by these, or
+    the other way round.
+    """
 
     rows: int = 0
     duplicates: int = 0
@@ -64,13 +68,15 @@ class Loaded:
     returned: int = 0
     is_first: bool = True
     is_known: bool = False
+    reopened: int = 0
+    closed: int = 0
 
 
 Tell = Callable[[Problem | Duplicate], None]
 
 
 async def load_list(store: CampaignStore, plan: Plan, numbers: Numbers, tell: Tell) -> Loaded:
-    """Bring the campaign's prospects up to its list.
+    """Bring the campaign's prospects up to its list and its rules.
 
     Args:
         store: of the campaign, owned.
@@ -80,7 +86,10 @@ async def load_list(store: CampaignStore, plan: Plan, numbers: Numbers, tell: Te
         PlanError: rows are wrong, or texts use columns that there are not. Nothing was changed.
         ListError: the list cannot be read.
     """
-    return await _Loading(store, plan, numbers, tell).run()
+    loading = _Loading(store, plan, numbers, tell)
+    loaded = await loading.run()
+    by_rules = await loading.reconsider()
+    return evolve(loaded, reopened=by_rules.reopened, closed=by_rules.closed)
 
 
 @define
@@ -140,6 +149,10 @@ class _Loading:
             merged.returned,
             not saved.digest,
         )
+
+    async def reconsider(self) -> _Merged:
+        """Who waits and who is done by the rules as they are now."""
+        return await self._all(partial(_reconsider, self.plan.rules, self.store.now_s()))
 
     async def _all(self, work: Callable[[sqlite3.Connection, str, str], _Merged]) -> _Merged:
         """All pieces of a work, one transaction each."""
@@ -238,6 +251,8 @@ class _Merged:
     changed: int = 0
     removed: int = 0
     returned: int = 0
+    reopened: int = 0
+    closed: int = 0
 
     def plus(self, other: _Merged) -> _Merged:
         return _Merged(
@@ -246,6 +261,8 @@ class _Merged:
             self.changed + other.changed,
             self.removed + other.removed,
             self.returned + other.returned,
+            self.reopened + other.reopened,
+            self.closed + other.closed,
         )
 
 
@@ -273,7 +290,7 @@ def _merge(c: sqlite3.Connection, campaign: str, after: str) -> _Merged:
             continue
         changed += known != (zones, about)
         c.execute(
-            "UPDATE campaign_prospects SET position = ?, zones = ?, about = ? "
+            "UPDATE campaign_prospects SET position = ?, zones = ?, about = ?, listed = 1 "
             "WHERE campaign = ? AND number = ?",
             (line, zones, about, campaign, number),
         )
@@ -286,19 +303,49 @@ def _merge(c: sqlite3.Connection, campaign: str, after: str) -> _Merged:
 
 
 def _remove(c: sqlite3.Connection, campaign: str, after: str) -> _Merged:
-    """Of the next numbers of the campaign, those that wait and are not in the list any more."""
+    """Of the next numbers of the campaign, those that are not in the list any more."""
     rows = c.execute(
-        "SELECT p.number, p.status = 'waiting' AND s.number IS NULL FROM campaign_prospects AS p "
+        "SELECT p.number, s.number IS NULL FROM campaign_prospects AS p "
         "LEFT JOIN staged_prospects AS s USING (number) "
         "WHERE p.campaign = ? AND p.number > ? ORDER BY p.number LIMIT ?",
         (campaign, after, _PIECE_ROWS),
     ).fetchall()
-    gone = [number for number, is_gone in rows if is_gone]
-    for number in gone:
+    gone = 0
+    for number in (number for number, is_gone in rows if is_gone):
+        c.execute(
+            "UPDATE campaign_prospects SET listed = 0 WHERE campaign = ? AND number = ?",
+            (campaign, number),
+        )
         standing = standing_of(c, campaign, number)
         assert standing is not None
-        write_standing(c, campaign, removed(standing))
-    return _Merged(rows[-1][0] if rows else "", removed=len(gone))
+        if standing.status == "waiting":
+            gone += 1
+            write_standing(c, campaign, removed(standing))
+    return _Merged(rows[-1][0] if rows else "", removed=gone)
+
+
+def _reconsider(
+    rules: Rules, now_s: float, c: sqlite3.Connection, campaign: str, after: str
+) -> _Merged:
+    """Of the next numbers of the campaign, those that other rules may change."""
+    rows = c.execute(
+        "SELECT p.number, coalesce(a.outcome, ''), coalesce(a.ended_s, 0) "
+        "FROM campaign_prospects AS p LEFT JOIN campaign_attempts AS a "
+        "ON a.campaign = p.campaign AND a.number = p.number AND a.attempt = p.attempts "
+        "WHERE p.campaign = ? AND p.number > ? AND p.status <> 'dialling' AND p.listed "
+        "ORDER BY p.number LIMIT ?",
+        (campaign, after, _PIECE_ROWS),
+    ).fetchall()
+    opened = closed = 0
+    for number, last, ended_s in rows:
+        standing = standing_of(c, campaign, number)
+        assert standing is not None
+        now = reconsidered(rules, standing, last, ended_s, now_s)
+        if now != standing:
+            write_standing(c, campaign, now)
+            opened += (standing.status, now.status) == ("done", "waiting")
+            closed += (standing.status, now.status) == ("waiting", "done")
+    return _Merged(rows[-1][0] if rows else "", reopened=opened, closed=closed)
 
 
 def _finish(c: sqlite3.Connection, campaign: str, digest: str, columns: str) -> None:

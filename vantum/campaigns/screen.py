@@ -120,23 +120,27 @@ def _name(outcome: str) -> str:
 
 
 def loaded_line(loaded: Loaded, listed: str) -> str:
-    """What a list changed, in a line."""
-    if loaded.is_known:
-        return f"{listed}: as the last time"
-    counts = [
+    """What a list and the rules changed, in a line."""
+    by_list = _counted(
         (loaded.rows - loaded.duplicates if loaded.is_first else 0, "prospect(s)"),
         (0 if loaded.is_first else loaded.added, "added"),
         (loaded.changed, "changed"),
         (loaded.removed, "removed"),
         (loaded.returned, "back again"),
         (loaded.duplicates, "duplicate(s)"),
-    ]
-    found = ", ".join(
+    )
+    same = "as the last time" if loaded.is_known else "no prospect added or removed"
+    by_rules = _counted((loaded.reopened, "waiting again"), (loaded.closed, "done"))
+    then = f"; by the rules as they are now: {by_rules}" if by_rules else ""
+    return f"{listed}: {by_list or same}{then}"
+
+
+def _counted(*counts: tuple[int, str]) -> str:
+    return ", ".join(
         f"{count} {what.replace('(s)', '' if count == 1 else 's')}"
         for count, what in counts
         if count
     )
-    return f"{listed}: {found or 'no prospect added or removed'}"
 
 
 def problem_line(path: object, problem: object) -> str:

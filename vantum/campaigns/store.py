@@ -42,7 +42,6 @@ from vantum.core.campaign import (
     ended,
     next_move,
     refused,
-    reopened,
 )
 from vantum.core.events import Prospect
 from vantum.core.refusals import Refusal
@@ -106,7 +105,7 @@ class CampaignStore:
     began_s: float
 
     async def open(self, source: str) -> Saved:
-        """Own the campaign. Who expired waits again: the hours may be others now.
+        """Own the campaign.
 
         Raises:
             CampaignBusy: another process runs it.
@@ -203,17 +202,7 @@ def is_converted(record: CallRecord, outcome: str, conversion: Conversion) -> bo
 
 
 def _open(c: sqlite3.Connection, store: CampaignStore, source: str) -> Saved:
-    saved = take_lease(c, store.name, source, store.rules.timezone, store.owner, store.now_s())
-    rows = c.execute(
-        "SELECT number FROM campaign_prospects WHERE campaign = ? AND status = 'done' AND "
-        "result = ?",
-        (store.name, EXPIRED),
-    ).fetchall()
-    for (number,) in rows:
-        standing = standing_of(c, store.name, number)
-        assert standing is not None
-        write_standing(c, store.name, reopened(standing))
-    return saved
+    return take_lease(c, store.name, source, store.rules.timezone, store.owner, store.now_s())
 
 
 def _step(c: sqlite3.Connection, store: CampaignStore, may_dial: bool, call_id: str) -> Step:

@@ -103,7 +103,13 @@ _VERSION_2: Final[Migration] = (
     ) WITHOUT ROWID
     """,
 )
-SCHEMA: Final = Schema("campaigns", (_VERSION_1, _VERSION_2))
+#: Whether the list still has the prospect. For those that are done it was not kept before, so lists
+#: are read once more.
+_VERSION_3: Final[Migration] = (
+    "ALTER TABLE campaign_prospects ADD COLUMN listed INTEGER NOT NULL DEFAULT 1",
+    "UPDATE campaigns SET digest = 'to be read again' WHERE digest <> ''",
+)
+SCHEMA: Final = Schema("campaigns", (_VERSION_1, _VERSION_2, _VERSION_3))
 
 _STANDING: Final = (
     "SELECT number, position, zones, status, rank, due_s, attempts, granted, day, "

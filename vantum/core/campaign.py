@@ -302,5 +302,37 @@ def removed(standing: Standing) -> Standing:
 
 def reopened(standing: Standing) -> Standing:
     """It waits again: the list has it again, or the hours have changed."""
+    if standing.rank == CALLBACK:
+        return evolve(standing, status="waiting")  # it is still promised, for that time
     rank = RETRY if standing.attempts else FRESH
     return evolve(standing, status="waiting", rank=rank, due_s=0.0)
+
+
+def reconsidered(
+    rules: Rules, standing: Standing, last: str, ended_s: float, now_s: float
+) -> Standing:
+    """Where it stands by these rules, which may be others than those it was called by: done only
+    by an old limit it waits again, and waiting only by an old one it is done. A callback that was
+    promised is kept, and who has not been called waits for nothing but the hours.
+
+    Args:
+        last: the outcome of its latest attempt, which ended at `ended_s`; empty: there was none.
+    """
+    result, is_waiting = standing.result, standing.status == "waiting"
+    if standing.status == "dialling" or (is_waiting and standing.rank == CALLBACK):
+        return standing
+    if not is_waiting and result == EXPIRED:
+        if rules.hours.opens_s(standing.zones or (rules.timezone,), now_s) is None:
+            return standing
+        standing, is_waiting = reopened(standing), True
+        if standing.rank == CALLBACK:
+            return standing
+    if not last:
+        # What postponed it were the hours as they were then.
+        return evolve(standing, due_s=0.0) if is_waiting and not result else standing
+    pause_s = rules.retry_s.get(last)
+    if pause_s is None or standing.attempts >= rules.max_attempts + standing.granted:
+        return evolve(standing, status="done", result=last) if is_waiting else standing
+    if result == last or (is_waiting and result in (EXPIRED, REMOVED)):
+        return evolve(standing, status="waiting", rank=RETRY, due_s=ended_s + pause_s)
+    return standing
