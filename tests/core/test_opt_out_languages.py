@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vantum.core.opt_out import LANGUAGES, opt_out_phrase, parse_languages
-from vantum.core.opt_out_table import folded
+from vantum.core.opt_out_table import any_of, folded, starting_a_word
 
 SAID = Path(__file__).with_name("said")
 
@@ -110,3 +110,10 @@ def test_a_hostile_text_takes_no_more_than_its_length(text: str) -> None:
     began_s = time.process_time()
     opt_out_phrase(text * 3000)
     assert time.process_time() - began_s < 10  # what explodes takes hours
+
+
+@given(st.text(alphabet="abc' .", max_size=12))
+def test_the_quick_look_finds_what_any_pattern_finds(text: str) -> None:
+    patterns = [starting_a_word(each) for each in ("ab", "b|c c", r"ca(?= |$)", "(?:a|bb)+b")]
+    found = any(pattern.search(text) for pattern in patterns)
+    assert (any_of(patterns).search(text) is not None) == found

@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from vantum.core.opt_out_table import any_of, starting_a_word
+
 _CALL: Final = r"(?:call|phone|ring|contact|dial|bother|disturb|harass|text)"
 _CALLING: Final = r"(?:calling|phoning|ringing|contacting|dialing|dialling|bothering|harassing)"
 _WHOM: Final = (
@@ -240,7 +242,7 @@ _YOU_STATED: Final = re.compile(
 )
 
 _REQUESTS: Final = tuple(
-    (re.compile(rf"(?<![\w']){pattern}"), kind)
+    (starting_a_word(pattern), kind)
     for kind, patterns in (
         ("stop", (*_STOP, *_ALONE)),
         ("dont", _DONT),
@@ -250,6 +252,7 @@ _REQUESTS: Final = tuple(
     )
     for pattern in patterns
 )
+_ANY_REQUEST: Final = any_of(pattern for pattern, _ in _REQUESTS)
 
 
 def english_opt_out(transcript: str) -> str | None:
@@ -262,6 +265,8 @@ def english_opt_out(transcript: str) -> str | None:
         The words as they were matched: small letters, without punctuation.
     """
     said = normal(transcript)
+    if _ANY_REQUEST.search(said) is None:
+        return None
     for pattern, kind in _REQUESTS:
         for found in pattern.finditer(said):
             if _is_meant(kind, found[0], said[: found.start()]):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from attrs import field, frozen
@@ -32,8 +32,24 @@ def folded(text: str) -> str:
     return " ".join(_NOTHING.sub(" ", plain).split())
 
 
+#: Nothing of a word stands before it.
+_NO_WORD: Final = r"(?<![\w'])"
+
+
+def starting_a_word(pattern: str) -> re.Pattern[str]:
+    """What begins where a word does."""
+    return re.compile(f"{_NO_WORD}(?:{pattern})")
+
+
+def any_of(patterns: Iterable[re.Pattern[str]]) -> re.Pattern[str]:
+    """One pattern that is found where any of these `starting_a_word` is, in a fraction of the time:
+    nearly nobody asks, and everything that anybody says is looked through."""
+    inner = (pattern.pattern.removeprefix(_NO_WORD) for pattern in patterns)
+    return re.compile(f"{_NO_WORD}(?:{'|'.join(inner)})")
+
+
 def _compiled(patterns: Sequence[str]) -> tuple[re.Pattern[str], ...]:
-    return tuple(re.compile(rf"(?<![\w']){pattern}") for pattern in patterns)
+    return tuple(map(starting_a_word, patterns))
 
 
 def _right_before(words: str) -> re.Pattern[str]:
@@ -58,10 +74,17 @@ class Table:
     requests: tuple[re.Pattern[str], ...] = field(converter=_compiled)
     unless_before: re.Pattern[str] = field(converter=_right_before)
     unless_after: re.Pattern[str] = field(converter=_right_after)
+    _any: re.Pattern[str] = field(init=False)
+
+    @_any.default
+    def _any_request(self) -> re.Pattern[str]:
+        return any_of(self.requests)
 
     def find(self, transcript: str) -> str | None:
         """The words of the first request, as they were matched; None: there is none."""
         said = folded(transcript)
+        if self._any.search(said) is None:
+            return None
         for request in self.requests:
             for found in request.finditer(said):
                 before = said[: found.start()].rsplit(". ", 1)[-1]
