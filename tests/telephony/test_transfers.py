@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import xml.etree.ElementTree as ET
 from typing import Any
 
 import attrs
@@ -18,6 +19,7 @@ from vantum.http import build_app
 from vantum.telephony import transfer_twiml
 from vantum.telephony.record import CallRecord
 from vantum.telephony.records import ABANDONED_S, CallRecords
+from vantum.telephony.transfers import Transfers
 from vantum.testing import CallTool, DeepgramScript, OpenAIScript, Reply
 from vantum.testing.calls import CallSetup
 from vantum.testing.openai_wire import Messages
@@ -239,6 +241,29 @@ async def test_a_redirect_that_fails_lets_the_colleague_go(autojump_clock: Clock
         assert "did not put them through" in heard(record)[-1]
         assert colleague.is_over
         assert caller.cut_s is not None
+
+
+async def test_a_bug_in_one_transfer_is_the_end_of_no_call(
+    autojump_clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> None:
+        raise ZeroDivisionError("of the test")
+
+    monkeypatch.setattr(Transfers, "_dial", fails)
+    async with office_with(COLLEAGUE) as office:
+        record = await office.call()
+        assert record.outcome == "talked"
+        assert "sales cannot be reached" in heard(record)[-1]
+        assert not office.desk.abilities.transfers._asked
+        assert office.is_idle()
+
+
+def test_a_summary_is_xml_whatever_the_model_wrote() -> None:
+    twiml = transfer_twiml.question(
+        TRANSFER, "en-GB", "Bob\x00 & \ud83d\x0b🙂 <3\n", "https://x/key"
+    )
+    summary = ET.fromstring(twiml).findtext("Gather/Say")
+    assert summary == "Bob  &   🙂 <3\n"
 
 
 async def test_a_name_that_is_not_in_the_settings_is_nobody(autojump_clock: Clock) -> None:

@@ -86,4 +86,8 @@ class OptOuts:
         except VantumError as error:
             _log.error("an opt-out is not written down yet", call=live.id, error=str(error))
             return False
+        except Exception:
+            # Whatever it is, it stops neither this wish nor the calls that run beside it.
+            _log.exception("an opt-out is not written down yet", call=live.id)
+            return False
         return True

@@ -8,9 +8,15 @@ https://www.twilio.com/docs/voice/twiml/conference.
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from vantum.compliance.permit import DialPermit
 from vantum.config.transfer import TransferSettings
 from vantum.telephony.calls import Permits
+
+#: What a model can write and XML cannot (XML 1.0, "Char"): Twilio would read nothing of it.
+_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 async def dial(
@@ -51,7 +57,7 @@ def question(settings: TransferSettings, language: str, summary: str, action: st
         action=action,
         method="POST",
     )
-    gather.say(summary, language=language)
+    gather.say(_NOT_XML.sub(" ", summary), language=language)
     gather.say(settings.accept_text, language=language)
     response.hangup()
     return str(response)

@@ -163,7 +163,9 @@ class Transfers:
                         await self._end(asked)
         except VantumError as error:
             _log.warning("a colleague could not be called", to=asked.name, error=str(error))
-            asked.decide("failed")
+        except Exception:
+            # One transfer's failure goes no further: all calls of the process run beside it.
+            _log.exception("a transfer failed", to=asked.name)
         finally:
             asked.decide("failed")
             asked.over.set()
