@@ -6,7 +6,7 @@ import trio
 
 from vantum.actors.call import Call, ClientSocket, Inbox, Outgoing
 from vantum.actors.conductor import Conductor, Orders
-from vantum.actors.lane import AudioLane
+from vantum.actors.lane import AudioLane, listening_batch_s
 from vantum.actors.reader import read
 from vantum.actors.resampler import Ear, resample
 from vantum.actors.stt import recognise
@@ -37,7 +37,8 @@ async def run_session(
     # Orders: a language is taken at once, whatever runs; an open synthesiser needs no further one.
     language_tx, language_rx = trio.open_memory_channel[str](float("inf"))
     synthesiser_tx, synthesiser_rx = trio.open_memory_channel[None](1)
-    lane, ear = AudioLane(call.settings.session.input_buffer_ms / 1000), Ear.of(call)
+    at_once_s, ear = listening_batch_s(has_ear=call.activity is not None), Ear.of(call)
+    lane = AudioLane(call.settings.session.input_buffer_ms / 1000, at_once_s)
     delivery = Delivery(socket)
 
     async with trio.open_nursery() as nursery:

@@ -1,4 +1,4 @@
-"""The reader of a phone call's stream is woken for two frames, and for less if nothing follows."""
+"""A phone call's reader is woken for several frames, and for less if nothing follows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import trio
 import trio.testing
 
 from vantum.backlog import unacknowledged, unread, wake_at
-from vantum.telephony.waking import TWO_FRAMES, wake_for_two
+from vantum.telephony.waking import FRAME_S, bytes_of, wake_for
 
 
 @asynccontextmanager
@@ -67,7 +67,7 @@ async def test_the_end_of_the_connection_wakes_at_once() -> None:
 
 async def test_what_has_no_audio_behind_it_is_found(autojump_clock: trio.testing.MockClock) -> None:
     async with a_connection() as (ours, theirs), read(ours) as got, trio.open_nursery() as nursery:
-        nursery.start_soon(wake_for_two, ours)
+        nursery.start_soon(wake_for, 0.04, ours)
         await trio.sleep(0.01)
         await theirs.send_all(b"a mark")
         await trio.sleep(0.1)
@@ -77,9 +77,9 @@ async def test_what_has_no_audio_behind_it_is_found(autojump_clock: trio.testing
         await theirs.send_all(b"another")
         await trio.sleep(0.01)
         assert got == [b"a mark"]  # two frames are waited for again
-        await theirs.send_all(bytes(TWO_FRAMES))
+        await theirs.send_all(bytes(bytes_of(0.04)))
         await trio.sleep(0.01)
-        assert got[1:] == [b"another" + bytes(TWO_FRAMES)]
+        assert got[1:] == [b"another" + bytes(bytes_of(0.04))]
         nursery.cancel_scope.cancel()
 
 
@@ -87,7 +87,7 @@ async def test_a_stream_without_a_socket_is_left_as_it_is() -> None:
     ours, _ = trio.testing.memory_stream_pair()
     assert unread(ours) is unacknowledged(ours) is None
     assert not wake_at(ours, 10)
-    await wake_for_two(ours)
+    await wake_for(0.04, ours)
 
 
 async def test_nor_is_a_closed_one() -> None:
@@ -98,10 +98,12 @@ async def test_nor_is_a_closed_one() -> None:
 
 
 @pytest.mark.parametrize("digits", [1, 6])
-def test_the_size_is_between_one_frame_and_two(digits: int) -> None:
+@pytest.mark.parametrize("frames", [2, 3])
+def test_the_size_is_that_of_so_many_frames(frames: int, digits: int) -> None:
     number = "9" * digits
     media = (
         f'{{"event":"media","sequenceNumber":"{number}","media":{{"track":"inbound","chunk":'
         f'"{number}","timestamp":"{number}","payload":"{"A" * 216}"}},"streamSid":"MZ{"0" * 32}"}}'
     )
-    assert len(media) + 4 < TWO_FRAMES < 2 * len(media)
+    frame = len(media) + 8  # a length of 16 bits, and the mask
+    assert (frames - 1) * frame < bytes_of(frames * FRAME_S) <= frames * frame

@@ -16,6 +16,7 @@ from structlog.contextvars import bound_contextvars
 
 from vantum.actors.call import Call
 from vantum.actors.conductor import Conductor
+from vantum.actors.lane import listening_batch_s
 from vantum.admission import most_frames_per_s
 from vantum.config import PlayoutSettings, Settings
 from vantum.config.telephony import TwilioSettings
@@ -26,7 +27,7 @@ from vantum.telephony.calls import Calls, prospect_of
 from vantum.telephony.live import LiveCall
 from vantum.telephony.put_through import remember_return
 from vantum.telephony.tokens import CallData, StreamTokens, TokenRefused
-from vantum.telephony.waking import wake_for_two
+from vantum.telephony.waking import wake_for
 from vantum.websocket import WebSocket, accept
 from vantum.wire.fields import ProtocolError
 from vantum.wire.phone import PhoneCodec
@@ -79,7 +80,8 @@ class Streams:
             return
         if start is not None:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(wake_for_two, stream)
+                at_once_s = listening_batch_s(has_ear=server.providers.activity is not None)
+                nursery.start_soon(wake_for, at_once_s, stream)
                 await self._begin(server, socket, start)
                 nursery.cancel_scope.cancel()
 
