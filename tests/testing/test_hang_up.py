@@ -61,6 +61,11 @@ def test_a_file_that_stays_open_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
         os.close(file)
 
 
+def test_a_task_outside_all_nurseries_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = _plant(monkeypatch, lambda: trio.lowlevel.spawn_system_task(trio.sleep_forever))
+    assert any("task trio.sleep_forever" in what for what in found)
+
+
 def test_a_thread_that_goes_on_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     over = threading.Event()
     found = _plant(monkeypatch, lambda: threading.Thread(target=over.wait, daemon=True).start())

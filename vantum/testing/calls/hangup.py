@@ -269,6 +269,7 @@ def _run(script: Sequence[Step], setup: CallSetup, point: int | None, how: How) 
     counter = _Points(point)
 
     async def body() -> tuple[float, list[str]]:
+        before = _tasks()
         async with trio.open_nursery() as nursery:
             call = new_call(setup, nursery)
             async with providers_of(call) as providers:
@@ -280,7 +281,7 @@ def _run(script: Sequence[Step], setup: CallSetup, point: int | None, how: How) 
                     wall_ms=lambda: setup.wall_ms + round(trio.current_time() * 1000),
                 )
                 took_s = await _serve(server, call, script, counter, how)
-            left = await _left(nursery, call, server)
+            left = await _left(before, call, server)
             nursery.cancel_scope.cancel()
         return took_s, left
 
@@ -367,12 +368,24 @@ async def _client(call: SimulatedCall, stream: trio.abc.Stream, script: Sequence
         nursery.cancel_scope.cancel()
 
 
-async def _left(nursery: trio.Nursery, call: SimulatedCall, server: Server) -> list[str]:
+def _tasks() -> set[trio.lowlevel.Task]:
+    """All tasks of this run, trio's own and those that belong to no nursery of ours among them."""
+    root = trio.lowlevel.current_root_task()
+    found: set[trio.lowlevel.Task] = set()
+    waiting = [] if root is None else [root]
+    while waiting:
+        task = waiting.pop()
+        found.add(task)
+        waiting += (child for nursery in task.child_nurseries for child in nursery.child_tasks)
+    return found
+
+
+async def _left(before: set[trio.lowlevel.Task], call: SimulatedCall, server: Server) -> list[str]:
     """What of a call that has ended is still there."""
     with trio.move_on_after(_SETTLE_S):
-        while nursery.child_tasks:  # noqa: ASYNC110 (nobody tells when a task of others ends)
+        while _tasks() - before:  # noqa: ASYNC110 (nobody tells when a task of others ends)
             await trio.sleep(0.01)
-    left = [f"task {task.name}" for task in nursery.child_tasks]
+    left = sorted(f"task {task.name}" for task in _tasks() - before)
     if call.wires.open:
         left.append(f"{call.wires.open} of {call.wires.opened} streams to providers")
     if server.sessions:
