@@ -34,15 +34,15 @@ _TOLERANCE_S = 0.005
 class TimedWord:
     """A word the synthesiser timed.
 
-    `half_s`: from then on it counts as heard. `text_end`: where the piece's text is cut after it;
-    0: it was not found there.
+    `half_s`: from then on it counts as heard. `tokens`: of the piece's text, mostly one; None: it
+    was not found there.
     """
 
     text: str
     start_s: float
     half_s: float
     end_s: float
-    text_end: int
+    tokens: range | None = None
 
 
 @define
@@ -91,19 +91,20 @@ class _Piece:
         if self.words:  # in order, whatever the synthesiser says, so that it can be bisected
             half_s = max(half_s, self.words[-1].half_s)
             end_s = max(end_s, self.words[-1].end_s)
-        text_end = 0
+        tokens = None
         if self._find(letters, start_s):
-            text_end = self._ends[bisect_left(self._letter_ends, self._found)]
+            first = bisect_right(self._letter_ends, self._found - len(letters))
+            tokens = range(first, bisect_left(self._letter_ends, self._found) + 1)
             self._found_s = end_s
-        self.words.append(TimedWord(text, start_s, half_s, end_s, text_end))
+        self.words.append(TimedWord(text, start_s, half_s, end_s, tokens))
 
     def _find(self, letters: str, start_s: float) -> bool:
-        at = found = self._found
+        at = self._found
         since_s = max(start_s - max(self._found_s, self.start_s), 0.0)
-        most = self._length_at(found) + _MORE_CHARS + since_s * _FAST_CHARS_PER_S
+        most = self._length_at(at) + _MORE_CHARS + since_s * _FAST_CHARS_PER_S
         while (at := self._letters.find(letters, at)) >= 0 and self._length_at(at) <= most:
-            # In the middle of another word it is a chance likeness, except right where we are.
-            if at == found or {at, at + len(letters)} <= self._borders:
+            # A part of another word is a chance likeness.
+            if {at, at + len(letters)} <= self._borders:
                 self._found = at + len(letters)
                 return True
             at += 1
@@ -126,17 +127,15 @@ class _Piece:
         others: list[TimedWord] = []
         from_s, at = self.start_s, 0.0
         for word in self.words:
-            if not word.text_end:
+            if word.tokens is None:
                 others.append(word)
                 continue
-            token = bisect_left(self._ends, word.text_end)
-            begin, end = self._spans[token]
-            if token >= len(places):
-                tokens = range(len(places), token)
-                until_s = max(word.start_s, from_s)
-                places += self._between(tokens, others, (from_s, until_s), (at, begin))
-                places.append(word.half_s)
-            others, from_s, at = [], word.end_s, end
+            first = word.tokens[0]
+            tokens = range(len(places), first)  # none, if it goes on in the one before
+            until_s = max(word.start_s, from_s)
+            places += self._between(tokens, others, (from_s, until_s), (at, self._spans[first][0]))
+            places += [word.half_s] * (word.tokens[-1] + 1 - len(places))
+            others, from_s, at = [], word.end_s, self._spans[word.tokens[-1]][1]
         tokens = range(len(places), len(self._ends))
         if others:
             end_s = max(end_s, others[-1].end_s)
@@ -220,7 +219,7 @@ class SpokenText:
             index = last if piece_index is None else min(piece_index, last)
             self._pieces[index].add(text, start_s, end_s)
         else:
-            self._loose.append(TimedWord(text, start_s, (start_s + end_s) / 2, end_s, 0))
+            self._loose.append(TimedWord(text, start_s, (start_s + end_s) / 2, end_s))
 
     @property
     def whole(self) -> str:
