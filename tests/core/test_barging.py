@@ -10,7 +10,7 @@ from vantum.core import conversation as table
 from vantum.core import decisions as d
 from vantum.core import events as e
 from vantum.core.bargein import BargeIn, BargeInOptions, Floor
-from vantum.core.barging import holds_answer
+from vantum.core.barging import holds_answer, unanswered
 from vantum.core.messages import SttFlushed, VoiceEdge
 
 TEXT = "Our platform answers every call within a second and it never forgets what was said"
@@ -378,3 +378,48 @@ def test_a_second_interrupt_does_not_hit_the_answer_behind() -> None:
     call.now_s += 0.3
     assert [cut.turn for cut in cancelled(call.feed(interrupt))] == [turn.number]
     assert not sent(call.commands, e.ErrorReply)
+
+
+# ---------------------------------------------------------------- when the call is over
+
+
+def test_what_nobody_will_answer_is_still_known() -> None:
+    call = Call().listening()
+    call.turn("one", 1)
+    call.turn("two", 2)
+    call.feed(final("three"), interim("four"))
+    assert unanswered(call.c) == ("two", "three four")
+    call.feed(e.EndCall(e.Request()))
+    assert call.c.state == "ENDED"
+    assert unanswered(call.c) == ("two three four",)
+
+
+def test_a_listening_noise_is_no_last_word() -> None:
+    call = answering()
+    call.feed(ON, interim("Mm-hmm."))
+    assert unanswered(call.c) == ()
+    call.feed(final("Wait, I have to go."))
+    assert unanswered(call.c) == ("Wait, I have to go.",)
+
+
+def test_what_is_heard_during_our_last_words_is_no_last_word() -> None:
+    call = Call().listening("auto")
+    call.feed(d.Announce("Goodbye.", then_hang_up=True), d.FirstAudio(0))
+    call.turn("Hello?", 1)
+    call.feed(final("Anybody?"))
+    assert len(call.c.queue) == 1
+    assert unanswered(call.c) == ()
+    call.feed(d.ResponseDone(0))
+    assert call.c.state == "ENDED"
+    assert unanswered(call.c) == ()
+
+
+def test_what_was_said_before_our_last_words_is() -> None:
+    call = Call().listening()
+    call.turn("one", 1)
+    call.turn("two", 2)
+    call.feed(d.Announce("Goodbye.", then_hang_up=True), d.ResponseDone(0))
+    assert unanswered(call.c) == ("two",)
+    call.feed(d.ResponseDone(2))
+    assert call.c.state == "ENDED"
+    assert unanswered(call.c) == ("two",)

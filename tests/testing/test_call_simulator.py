@@ -13,6 +13,7 @@ import trio
 import trio.testing
 
 from vantum.config.providers import LocalSettings
+from vantum.core.events import OutputCancelled, OutputChunk
 from vantum.providers.local.activity import LocalActivityProvider
 from vantum.testing import CallTool, CartesiaScript, OpenAIScript, Reply
 from vantum.testing.calls import (
@@ -288,6 +289,33 @@ def test_a_client_that_stops_reading_is_closed() -> None:
     assert call.ended_s is not None
     assert call.ended_s < 15
     assert call.failure is not None
+
+
+async def _cut_while_nobody_reads() -> int:
+    long = OpenAIScript((" ".join(["word"] * 200) + ".",))
+    async with simulated_call(attrs.evolve(SETUP, openai=long, window=2)) as call:
+        await call.caller.start()
+        await call.caller.say("Hello")
+        await call.caller.hear(1.0)
+        call.caller.stop_reading()
+        await call.caller.pause(0.7)
+        before = call.phone.count(OutputChunk)
+        await call.caller.press_interrupt()
+        await call.caller.pause(0.2)
+        call.caller.stop_reading(False)
+        await call.phone.until(OutputCancelled)
+        return call.phone.count(OutputChunk) - before
+
+
+def test_a_cut_takes_back_what_waits_for_a_slow_client() -> None:
+    """All that still comes is what was on its way: the window, and what the writer holds."""
+    assert simulate(_cut_while_nobody_reads) <= 3
+
+
+@pytest.mark.parametrize("end", [HangUp(), EndCall(), LoseConnection()])
+def test_what_was_said_right_before_the_end_is_in_the_record(end: Step) -> None:
+    steps: list[Step] = [Say("Hello"), Hear(0.7), Say("I have to go."), Pause(0.3), end]
+    assert who_said_what(run_call(steps, SETUP))[-1] == ("user", "I have to go.")
 
 
 # ---------------------------------------------------------------- the same again

@@ -353,8 +353,9 @@ class Answering:
         record_answer(history, cut, interrupted=True, at_ms=self.call.wall_ms(), follows=False)
         return history
 
-    def close(self) -> None:
-        """The call is over: what is being said was heard as far as it was."""
+    def close(self, unanswered: tuple[str, ...] = ()) -> None:
+        """The call is over: what is being said was heard as far as it was, and what the user has
+        said last, `unanswered`, is a part of the call."""
         self.over.set()
         now_s, response = trio.current_time(), self.response
         if response is not None:
@@ -364,3 +365,5 @@ class Answering:
             self.cut = CutAnswer((*before, response))
         self.ledger.close(now_s)
         self.settle()
+        for text in unanswered:
+            self.history.add_user(text, at_ms=self.call.wall_ms())

@@ -24,7 +24,7 @@ from vantum.actors.summarising import Summarising
 from vantum.channels import put, take
 from vantum.core import conversation as table
 from vantum.core.bargein import BargeIn
-from vantum.core.barging import holds_answer
+from vantum.core.barging import holds_answer, unanswered
 from vantum.core.decisions import (
     Announce,
     AskDetector,
@@ -238,7 +238,7 @@ class Conductor:
                 await self._take(Tick(self._hearing) if event is None else event)
             await trio.sleep_forever()
         finally:
-            self.answering.close()
+            self.answering.close(unanswered(self.conversation))
 
     async def _take(self, event: Inbox) -> None:
         if isinstance(event, Played):

@@ -138,15 +138,7 @@ def take_turn(
 
     `judged`: the policy has ended it and not the client, so it may have been no turn at all.
     """
-    text = " ".join(p for p in (*c.words, c.interim if with_interim else "") if p)
-    over_agent = c.bargein.onset is not None or c.bargein.stopped_s is not None
-    if judged and is_auto(c) and c.bargein.options.mode != "off":
-        over_agent = over_agent or c.state == "THINKING"
-        kind = c.bargein.kind(text, c.floor) if over_agent else "words"
-        if kind in ("backchannel", "echo"):
-            # No answer was stopped over it, and what was said into it is still to be answered.
-            parts = (*c.words, c.interim if with_interim else "")
-            text = c.bargein.own(parts, c.floor) if kind == "echo" and c.floor.firm else ""
+    text = _meant(c, with_interim=with_interim, judged=judged)
     if not text:
         stopped = c.bargein.stopped_s is not None
         if stopped and c.turn is None and c.bargein.voice_s is None:
@@ -157,6 +149,38 @@ def take_turn(
     c, _ = take_words(c, with_interim=with_interim)
     c = commit(hear(c, WordsTaken(), now_s), text, request, commands)
     return turn_taken(c, now_s)
+
+
+def _meant(c: Conversation, *, with_interim: bool, judged: bool) -> str:
+    """The words of the turn being spoken, without what is none: a listening noise, an echo."""
+    parts = tuple(p for p in (*c.words, c.interim if with_interim else "") if p)
+    text = " ".join(parts)
+    if not judged or not is_auto(c) or c.bargein.options.mode == "off":
+        return text
+    over_agent = c.bargein.onset is not None or c.bargein.stopped_s is not None
+    if not over_agent and c.state != "THINKING":
+        return text
+    kind = c.bargein.kind(text, c.floor)
+    if kind == "echo" and c.floor.firm:
+        # No answer was stopped over it, and what was said into it is still to be answered.
+        return c.bargein.own(parts, c.floor)
+    return "" if kind in ("backchannel", "echo") else text
+
+
+def unanswered(c: Conversation) -> tuple[str, ...]:
+    """What the caller has said that has not become a turn, or whose turn waits, oldest first: when
+    the call is over nobody will answer it any more, and he has said it all the same. What is heard
+    during the last words is none of it: a machine's recording, more often than not."""
+    if c.turn is not None and c.turn.ends is not None:
+        c = _without_last(c, c.turn)
+    waiting = (turn.text for turn in c.queue)
+    return tuple(filter(None, (*waiting, _meant(c, with_interim=True, judged=True))))
+
+
+def _without_last(c: Conversation, turn: Turn) -> Conversation:
+    """Without what was heard during the last words, which are what we say in this turn."""
+    queue = (t if t.number < turn.number else evolve(t, text="") for t in c.queue)
+    return evolve(c, words=(), interim="", queue=tuple(queue))
 
 
 def _is_firm(c: Conversation) -> bool:
@@ -205,6 +229,7 @@ def response_done(c: Conversation, e: ResponseDone, now_s: float) -> Step:
         if lost.role != "llm" or c.told_of != e.turn:
             commands.extend(service_error(c.turn.request, lost))
     ends = c.turn.ends
+    c = _without_last(c, c.turn) if ends is not None else c
     c = evolve(c, turn=None, quiet_since_s=now_s, bargein=c.bargein.answer_over(now_s))
     if ends is not None:
         c = evolve(c, closing=c.closing or ends)

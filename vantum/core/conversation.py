@@ -73,7 +73,7 @@ from vantum.core.messages import (
     UtteranceEnded,
     VoiceEdge,
 )
-from vantum.core.moves import end_call, go_on, move, service_error
+from vantum.core.moves import drop_queue, end_call, go_on, move, service_error
 from vantum.core.turn_taking import (
     is_auto,
     judge,
@@ -280,7 +280,7 @@ def _hang_up(c: Conversation, e: EndCall | Goodbye, now_s: float) -> Step:
     if c.turn is not None:
         commands.append(CancelResponse(c.turn.number, "end_call", interrupted=False))
     reason = "call ended by the client"
-    c = end_call(evolve(c, queue=()), CloseRequested(1000, reason), commands)
+    c = end_call(drop_queue(c), CloseRequested(1000, reason), commands)
     return c, commands
 
 

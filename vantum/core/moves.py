@@ -95,6 +95,12 @@ def go_on(c: Conversation, commands: list[Command]) -> Conversation:
     return c
 
 
+def drop_queue(c: Conversation) -> Conversation:
+    """Answer nobody who waits; what they have said stays known."""
+    texts = (turn.text for turn in c.queue if turn.text)
+    return evolve(c, words=(*texts, *c.words), queue=())
+
+
 def end_call(c: Conversation, why: CloseRequested, commands: list[Command]) -> Conversation:
     """Over: who waited is told, and the socket is closed after it."""
     for turn in c.queue:
@@ -103,6 +109,6 @@ def end_call(c: Conversation, why: CloseRequested, commands: list[Command]) -> C
     if why.maintenance:
         commands.append(Send(Maintenance(why.reason)))
     commands.append(Send(Disconnecting(why.reason)))
-    c = move(evolve(c, queue=(), turn=None, flushes=()), "ENDED", commands)
+    c = move(evolve(drop_queue(c), turn=None, flushes=()), "ENDED", commands)
     commands.append(EndSession(why.code, why.reason))
     return c
