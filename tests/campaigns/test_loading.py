@@ -25,6 +25,11 @@ async def test_a_list_is_taken_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
         with pytest.raises(PlanError, match=r"list\.csv: 2 of 3 rows are wrong; nobody was called"):
             await desk.load(desk.plan("", [ANN, "nonsense", "+44"]))
         assert [line.partition(":")[0] for line in desk.told if line] == ["line 3", "line 4"]
+        # Each row counts once, whatever is wrong with it and wherever it stands.
+        plan = desk.plan("", ["number,timezone", "nonsense,Mars", f"{ANN},"])
+        plan.prospects.write_text('[{"number": "x", "timezone": "Mars"}, 5, {"number": "+44"}]')
+        with pytest.raises(PlanError, match=r"list\.csv: 3 of 3 rows are wrong"):
+            await desk.load(plan)
         assert not await desk.results()
         with pytest.raises(ListError, match="has no prospects"):
             await desk.load(desk.plan("", ["number"]))

@@ -29,16 +29,21 @@ MAX_CELL_CHARS: Final = 200
 _SEPARATORS: Final = ",;\t"
 _COLUMN: Final = "a letter, then letters, digits, spaces and _, at most 40"
 _MAX_SHOWN: Final = 60
+#: What the csv module says of lines as old Macs ended them, and what we say.
+_SEEN_CR: Final = "new-line character seen"
+_CR_ALONE: Final = "a line ends with CR alone; save it with LF or CR LF"
 
 
 @frozen
 class Problem:
-    """What is wrong with a row. `field` is a column, or empty if it is the row."""
+    """What is wrong with a row. `field` is a column, or empty if it is the row. `is_further`: the
+    same row has been told of already."""
 
     line: int
     field: str
     value: str
     allowed: str
+    is_further: bool = False
 
     def __str__(self) -> str:
         what = f"{self.field}={self.value!r}" if self.field else self.value
@@ -100,7 +105,8 @@ class ProspectList:
         problems: list[Problem] = []
 
         def wrong(name: str, allowed: str) -> None:
-            problems.append(Problem(line, name, _shown(cells.get(name, "")), allowed))
+            value = _shown(cells.get(name, ""))
+            problems.append(Problem(line, name, value, allowed, is_further=bool(problems)))
 
         number = ""
         try:
@@ -136,7 +142,10 @@ class ProspectList:
             except StopIteration:
                 break
             except csv.Error as error:
-                self.report(Problem(first, "", "the row", f"is not CSV: {error}"))
+                why = f"is not CSV: {_CR_ALONE if _SEEN_CR in str(error) else error}"
+                if columns is None:
+                    raise ListError(f"{self.path}: line {first}: {why}") from None
+                self.report(Problem(first, "", "the row", why))
                 continue
             cells = [cell.strip() for cell in cells]
             if not any(cells):
@@ -155,7 +164,10 @@ class ProspectList:
         columns = tuple(_column(name) for name in names)
         for name, column in zip(names, columns, strict=True):
             if not EXTRA_NAME.fullmatch(column):
-                raise ListError(f"{self.path}: column {_shown(name)!r}: its name must be {_COLUMN}")
+                raise ListError(
+                    f"{self.path}: column {_shown(name)!r}: its name must be {_COLUMN} "
+                    "(the first line names the columns)"
+                )
             if columns.count(column) > 1:
                 raise ListError(f"{self.path}: column {column} is there twice")
         if "number" not in columns:

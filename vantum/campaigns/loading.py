@@ -99,7 +99,6 @@ class _Loading:
     numbers: Numbers
     tell: Tell
     faults: int = field(default=0, init=False)
-    _last_fault: int = field(default=0, init=False)
     count: int = field(default=0, init=False)
     duplicates: int = field(default=0, init=False)
     columns: tuple[str, ...] = field(default=(), init=False)
@@ -165,9 +164,7 @@ class _Loading:
             await self.store.keep()
 
     def _fault(self, problem: Problem) -> None:
-        # A row may have several.
-        self.faults += problem.line != self._last_fault
-        self._last_fault = problem.line
+        self.faults += not problem.is_further
         self.tell(problem)
 
     def _columns(self, columns: tuple[str, ...]) -> None:
