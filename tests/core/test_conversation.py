@@ -337,6 +337,16 @@ def test_turns_queue_in_order_and_one_too_many_is_told() -> None:
     assert moves(call.feed(d.ResponseDone(2))) == [("THINKING", "LISTENING")]
 
 
+def test_a_turn_that_ends_while_we_speak_is_answered_once() -> None:
+    call = Call().listening()
+    call.turn("one", 1)
+    call.feed(d.FirstAudio(0))
+    call.turn("two", 2)
+    (begun,) = of(call.feed(d.ResponseDone(0)), d.StartResponse)
+    assert begun.turn.text == "two"  # type: ignore[attr-defined]
+    assert of(call.feed(d.FirstAudio(1), d.ResponseDone(1)), d.StartResponse) == []
+
+
 def test_interrupt_while_responding() -> None:
     call = Call().listening()
     call.turn("hi")
