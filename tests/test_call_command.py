@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -155,6 +156,13 @@ async def test_a_server_that_is_not_there() -> None:
     expected = pytest.RaisesExc(ConfigError, match="nobody answers")
     with nobody_listening() as port, pytest.RaisesGroup(expected, flatten_subgroups=True):
         await call(Terminal(), {}, url=f"http://127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize("url", ["nonsense", "127.0.0.1:3001", "ftp://x", "http://"])
+async def test_a_url_that_is_no_address_is_named(url: str) -> None:
+    wrong = pytest.RaisesExc(ConfigError, match=f"^--url {re.escape(url)}: is no address")
+    with pytest.RaisesGroup(wrong, flatten_subgroups=True):
+        await call(Terminal(), {}, url=url)
 
 
 def test_what_is_missing_is_one_line() -> None:

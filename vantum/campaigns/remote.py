@@ -201,6 +201,8 @@ async def open_remote(
         )
     except (httpx2.InvalidURL, ValueError) as error:
         raise ConfigError(f"--url {url}: is no address: {error}") from None
+    if client.base_url.scheme not in ("http", "https") or not client.base_url.host:
+        raise ConfigError(f"--url {url}: is no address such as http://127.0.0.1:3001")
     async with client:
         dialler = RemoteDialler(client, script)
         try:
