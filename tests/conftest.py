@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from vantum.config.providers import LocalSettings
@@ -38,6 +39,13 @@ def _data_home(
     """What a server keeps is never kept in this user's own files, nor in another test's."""
     name = f"data-{zlib.crc32(request.node.nodeid.encode())}"
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / name))
+
+
+@pytest.fixture(autouse=True)
+def _log_as_usual() -> Iterator[None]:
+    """A command sets up the process's logs: the next test must not lack lines for it."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-import structlog
 import trio
 from attrs import define, field
 
@@ -55,7 +54,7 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def vantum_actors(clean: None, capsys: pytest.CaptureFixture[str]) -> Iterator[Vantum]:
+def vantum_actors(clean: None, capsys: pytest.CaptureFixture[str]) -> Vantum:
     """The program in this process: its exit code, standard output and standard error."""
 
     def call(*arguments: object) -> tuple[int, str, str]:
@@ -65,9 +64,7 @@ def vantum_actors(clean: None, capsys: pytest.CaptureFixture[str]) -> Iterator[V
         assert isinstance(code, int)
         return code, *capsys.readouterr()
 
-    yield call
-    # The logs were set up to write to a standard error that is gone now.
-    structlog.reset_defaults()
+    return call
 
 
 @pytest.fixture

@@ -8,10 +8,6 @@ from vantum.observe.logs import configure_logs
 
 
 def test_whatever_is_installed_a_stack_shows_no_variables() -> None:
-    before = structlog.get_config()
-    try:
-        configure_logs("info", "console")
-        renderer = structlog.get_config()["processors"][-1]
-        assert renderer.exception_formatter is structlog.dev.plain_traceback
-    finally:
-        structlog.configure(**before)
+    configure_logs("info", "console")
+    renderer = structlog.get_config()["processors"][-1]
+    assert renderer.exception_formatter is structlog.dev.plain_traceback

@@ -135,7 +135,7 @@ def test_all_faults_of_the_file_are_lines(campaign: Vantum) -> None:
         (["run", "none.csv"], "none.csv: cannot be read: No such file or directory"),
         (["run", "spring.toml"], "a campaign needs a phone: set TWILIO_ACCOUNT_SID, TWILIO_AUTH_T"),
         (["run", "spring.toml", "--url", "http://127.0.0.1:1"], "http://127.0.0.1:1: nobody answ"),
-        (["run", "spring.toml", "--url", "x y"], "x y: nobody answers"),
+        (["run", "spring.toml", "--url", "x y"], "--url x y: is no address such as http"),
         (["status", "autumn"], "there is no campaign autumn in this database"),
         (["report", "autumn", "--csv"], "there is no campaign autumn in this database"),
         (["pause", "autumn"], "there is no campaign autumn in this database"),

@@ -68,17 +68,17 @@ def test_no_order_of_things_dials_what_must_not_be_dialled(actions: list[str], h
     trio.run(play)
 
 
-#: Numbers, and by hand where they are.
+#: Numbers, and by hand where they may be: Labrador has Newfoundland's area code and another time.
 PLACES = {
-    "+12125550123": "America/New_York",
-    "+14155550132": "America/Los_Angeles",
-    "+16025550123": "America/Phoenix",
-    "+18085550123": "Pacific/Honolulu",
-    "+17095550123": "America/St_Johns",
-    "+442079460123": "Europe/London",
-    "+61255501234": "Australia/Sydney",
-    "+81312345678": "Asia/Tokyo",
-    "+97714123456": "Asia/Kathmandu",
+    "+12125550123": ("America/New_York",),
+    "+14155550132": ("America/Los_Angeles",),
+    "+16025550123": ("America/Phoenix",),
+    "+18085550123": ("Pacific/Honolulu",),
+    "+17095550123": ("America/St_Johns", "America/Goose_Bay"),
+    "+442079460123": ("Europe/London",),
+    "+61255501234": ("Australia/Sydney",),
+    "+81312345678": ("Asia/Tokyo",),
+    "+97714123456": ("Asia/Kathmandu",),
 }
 #: Noon of the days on which clocks are changed somewhere among them, and of a quiet one.
 CHANGES = [
@@ -107,9 +107,11 @@ def test_nobody_is_called_at_night_wherever_they_are(
             f"{day} 12:00", consent_required=False, countries="US,CA,GB,AU,JP,NP"
         ) as desk:
             desk.now_s += minutes * 60 + seconds
-            there = datetime.fromtimestamp(desk.now_s, ZoneInfo(PLACES[number]))
+            hours = [
+                datetime.fromtimestamp(desk.now_s, ZoneInfo(place)).hour for place in PLACES[number]
+            ]
             answer = await desk.ask(number)
-            if 8 <= there.hour < 21:
+            if all(8 <= hour < 21 for hour in hours):
                 assert isinstance(answer, DialPermit)
                 await desk.compliance.redeem(answer)
                 return
