@@ -139,6 +139,9 @@ class LoudnessEar:
     probability: float = 0.0
     _at_s: float = 0.0
 
+    async def hear(self, pcm: bytes) -> list[VoiceEdge]:
+        return self.feed(pcm)
+
     def feed(self, pcm: bytes) -> list[VoiceEdge]:
         loud = dbfs(pcm) > -30
         self.probability = float(loud)

@@ -143,7 +143,7 @@ class TextToSpeechProvider(Provider, Protocol):
 
 
 class VoiceActivity(Protocol):
-    """One session's ear for voices: it computes at once, ≤ 1 ms per 32 ms of audio."""
+    """One session's ear for voices: ≤ 1 ms of computation per 32 ms of audio."""
 
     @property
     def probability(self) -> float:
@@ -153,10 +153,11 @@ class VoiceActivity(Protocol):
     def speaking(self) -> bool:
         """Whether the caller's voice is heard, as the edges so far have it."""
 
-    def feed(self, pcm: bytes) -> list[VoiceEdge]:
+    async def hear(self, pcm: bytes) -> list[VoiceEdge]:
         """Listen to 16 kHz PCM of any even length; the edges found in it, in order.
 
-        Edges alternate, the first of a stream is a beginning. Pauses within a word are no edges.
+        Waits at most a moment, for what other calls say meanwhile to be heard with it. Edges
+        alternate, the first of a stream is a beginning. Pauses within a word are no edges.
         """
 
 

@@ -229,14 +229,14 @@ def test_missing_packages_name_the_extra(monkeypatch: pytest.MonkeyPatch) -> Non
         LocalActivityProvider(LocalSettings())
 
 
-def test_they_are_what_the_ports_ask_for() -> None:
+async def test_they_are_what_the_ports_ask_for() -> None:
     provider: VoiceActivityProvider = LocalActivityProvider(
         LocalSettings(), vad=SileroVad(ScriptedSilero())
     )
     activity: VoiceActivity = provider.for_session()
     judge: TurnDetectorProvider = detector(ScriptedSmartTurn(1.0))
     assert (provider.name, provider.health().ok, judge.name) == ("local", True, "local")
-    assert activity.feed(b"") == []
+    assert await activity.hear(b"") == []
 
 
 # ---------------------------------------------------------------- with the weights

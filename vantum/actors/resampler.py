@@ -51,7 +51,7 @@ class Ear:
         if self.recent is not None:
             self.recent.feed(pcm)
         try:
-            edges = self.activity.feed(pcm)
+            edges = await self.activity.hear(pcm)
         except ProviderError as error:
             _log.warning("voice activity failed: going on without", error=str(error))
             self.activity = self.recent = None

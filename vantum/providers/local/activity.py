@@ -9,6 +9,8 @@ none (`vantum.core.loudness`): people talk behind him. The recogniser hears them
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from vantum.config.providers import LocalSettings
@@ -24,6 +26,7 @@ from vantum.providers.local.segmenter import (
     SpeechBegan,
     SpeechEnded,
 )
+from vantum.providers.local.together import Together
 from vantum.providers.local.vad import FRAME_BYTES, FRAME_MS, SileroVad, VadStream
 from vantum.providers.local.weights import require
 
@@ -47,6 +50,7 @@ class LocalActivityProvider:
     def __init__(self, settings: LocalSettings, *, vad: SileroVad | None = None) -> None:
         """`vad`: the model if it is loaded already (`LocalSttProvider.ears.vad`)."""
         self._vad = vad or _load(settings)
+        self._together = Together()
 
     @property
     def name(self) -> str:
@@ -59,14 +63,16 @@ class LocalActivityProvider:
 
     def for_session(self) -> SileroActivity:
         """An ear for one session's audio."""
-        return SileroActivity(self._vad.stream())
+        return SileroActivity(self._vad.stream(), self._together)
 
 
 class SileroActivity:
     """One session's ear (`vantum.ports.VoiceActivity`)."""
 
-    def __init__(self, stream: VadStream) -> None:
+    def __init__(self, stream: VadStream, together: Together | None = None) -> None:
+        """`together`: whom it shares the model's runs with."""
         self._stream = stream
+        self._together = together or Together()
         self._framer = Framer(FRAME_BYTES)
         self._segmenter = Segmenter(_EDGES)
         self._probability = 0.0
@@ -82,29 +88,47 @@ class SileroActivity:
         """See `vantum.ports.VoiceActivity`."""
         return self._segmenter.is_speech
 
-    def feed(self, pcm: bytes) -> list[VoiceEdge]:
-        """See `vantum.ports.VoiceActivity`. Some 0.1 ms for each 32 ms of audio.
+    async def hear(self, pcm: bytes) -> list[VoiceEdge]:
+        """See `vantum.ports.VoiceActivity`. Some 0.1 ms for each 32 ms of audio. In a crowd it
+        waits up to 10 ms for other calls' audio.
 
         Raises:
             ProviderError: the model failed.
         """
-        frames = self._framer.feed(pcm)
         edges = []
-        for number, frame in enumerate(frames, 1):
-            try:
-                self._probability = self._stream.probability(frame)
-            except Exception as error:
-                detail = f"voice activity failed ({type(error).__name__})"
-                raise ProviderError(NAME, "server", detail) from error
-            self._mind_loudness(frame)
-            match self._segmenter.feed(self._probability):
-                case SpeechBegan(first):
-                    edges.append(self._edge(True, first, len(frames) - number))
-                case SpeechEnded(first):
-                    edges.append(self._edge(False, first, len(frames) - number))
-                case _:
-                    pass
+        for frame, to_come in self._frames(pcm):
+            with _named():
+                self._probability = await self._together.probability(self._stream, frame)
+            edges += self._judge(frame, to_come)
         return edges
+
+    def feed(self, pcm: bytes) -> list[VoiceEdge]:
+        """What `hear` gives, at once and alone, for those who listen to recordings.
+
+        Raises:
+            ProviderError: the model failed.
+        """
+        edges = []
+        for frame, to_come in self._frames(pcm):
+            with _named():
+                self._probability = self._stream.probability(frame)
+            edges += self._judge(frame, to_come)
+        return edges
+
+    def _frames(self, pcm: bytes) -> Iterator[tuple[bytes, int]]:
+        """Whole frames, and how many come behind each."""
+        frames = self._framer.feed(pcm)
+        return zip(frames, reversed(range(len(frames))), strict=True)
+
+    def _judge(self, frame: bytes, to_come: int) -> list[VoiceEdge]:
+        self._mind_loudness(frame)
+        match self._segmenter.feed(self._probability):
+            case SpeechBegan(first):
+                return [self._edge(True, first, to_come)]
+            case SpeechEnded(first):
+                return [self._edge(False, first, to_come)]
+            case _:
+                return []
 
     def _mind_loudness(self, frame: bytes) -> None:
         is_voice = self._probability >= _EDGES.start_threshold
@@ -116,6 +140,16 @@ class SileroActivity:
         """`to_come`: frames of the same piece behind the one that settled it."""
         late_frames = self._segmenter.frame + to_come - frame
         return VoiceEdge(speaking, frame * FRAME_MS / 1000, late_frames * FRAME_MS / 1000)
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    """Whatever goes wrong in the model is the provider's failure."""
+    try:
+        yield
+    except Exception as error:
+        detail = f"voice activity failed ({type(error).__name__})"
+        raise ProviderError(NAME, "server", detail) from error
 
 
 def _load(settings: LocalSettings) -> SileroVad:

@@ -33,6 +33,10 @@ class LoudnessEar:
     _at_s: float = 0.0
     _other_s: float = 0.0
 
+    async def hear(self, pcm: bytes) -> list[VoiceEdge]:
+        """See `vantum.ports.VoiceActivity`."""
+        return self.feed(pcm)
+
     def feed(self, pcm: bytes) -> list[VoiceEdge]:
         """Listen to 16 kHz PCM; judged in steps of 20 ms."""
         edges: list[VoiceEdge] = []
