@@ -113,8 +113,8 @@ async def test_opted_out_while_the_call_waits() -> None:
         permit = await desk.permit()
         await desk.compliance.opt_out("+1 212 555 0123", source="stop calling me", call_id="w0-7")
         assert await desk.compliance.is_blocked(NUMBER)
-        assert await redeemed_not(desk, permit) == ("do_not_call",)
-        assert (await desk.refusal()).codes == ("do_not_call",)
+        assert await redeemed_not(desk, permit) == ("do_not_call", "no_consent")
+        assert (await desk.refusal()).codes == ("do_not_call", "no_consent")
         assert [event for event, _ in desk.log[2:]] == [
             "opt_out",
             "permit.not_redeemed",
@@ -134,7 +134,17 @@ async def test_opted_out_in_another_process_while_the_call_waits() -> None:
         assert not await here.compliance.is_blocked(NUMBER)
         await there.compliance.opt_out(NUMBER, source="key 9")
         assert await here.compliance.is_blocked(NUMBER)
-        assert await redeemed_not(here, permit) == ("do_not_call",)
+        assert await redeemed_not(here, permit) == ("do_not_call", "no_consent")
+
+
+async def test_who_opts_out_withdraws_his_consent() -> None:
+    async with open_desk() as here, open_desk(database=here.database) as there:
+        await here.consent()
+        await there.compliance.opt_out(NUMBER, source="stop calling me")
+        await here.lists.unblock(NUMBER, "asked for a call by mail")
+        assert (await here.refusal()).codes == ("no_consent",)
+        await here.consent(how="mail of today")
+        await here.permit()
 
 
 async def test_consent_withdrawn_and_hours_over_while_the_call_waits() -> None:

@@ -53,7 +53,7 @@ def test_no_order_of_things_dials_what_must_not_be_dialled(actions: list[str], h
                         assert sum(at > desk.now_s - DAY_S for at in dialled) <= 2
                     case "opt out":
                         await desk.compliance.opt_out(NUMBER, source="test")
-                        is_out = True
+                        has_consent, is_out = False, True
                     case "revoke" if has_consent:
                         await desk.lists.revoke(NUMBER, "test")
                         has_consent = False

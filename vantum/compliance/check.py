@@ -142,8 +142,9 @@ class Compliance:
     async def opt_out(self, number: str, *, source: str, call_id: str = "") -> None:
         """Somebody does not want to be called any more: from now on, nobody calls this number.
 
-        It is finished even if the task around it is cancelled. A number that is none (a withheld
-        caller id) is only recorded.
+        It withdraws the consents that there are, too (47 CFR 64.1200(a)(10)): whoever takes the
+        number off the list needs a new one. It is finished even if the task around it is
+        cancelled. A number that is none (a withheld caller id) is only recorded.
 
         Args:
             source: what it was found by, such as the words that were said.
@@ -160,8 +161,13 @@ class Compliance:
             if e164 is not None:
                 self._opted_out.add(e164)
                 entry = store.Blocked(e164, now_s, source, call_id)
+
+                def withdraw(connection: sqlite3.Connection) -> None:
+                    store.block(connection, [entry])
+                    store.revoke_consents(connection, e164, now_s)
+
                 try:
-                    await self._database.run(lambda c: store.block(c, [entry]))
+                    await self._database.run(withdraw)
                 except StorageError as error:
                     errors.append(error)
             try:
