@@ -38,15 +38,51 @@ _FAREWELL_S = 1.0
 
 
 @define
+class _FirstRequest:
+    """Where a connection's first request ends.
+
+    We answer one request a connection. Hypercorn would take a second one that is there before the
+    first is answered for a breach of the protocol, and hang up instead of answering either.
+
+    `_parser`: None as soon as this is no plain HTTP/1 and everything is passed on.
+    """
+
+    _parser: h11.Connection | None = field(
+        factory=lambda: h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
+    )
+    _is_whole: bool = False
+
+    def part(self, data: bytes) -> bytes:
+        """What of the next bytes belongs to it."""
+        parser = self._parser
+        if parser is None or self._is_whole:
+            return b"" if self._is_whole else data
+        try:
+            parser.receive_data(data)
+            while (event := parser.next_event()) is not h11.NEED_DATA:
+                if isinstance(event, h11.Request) and _is_no_plain_request(event):
+                    self._parser = None
+                    break
+                if isinstance(event, h11.EndOfMessage):
+                    self._is_whole = True
+                    return data[: len(data) - len(parser.trailing_data[0])]
+        except h11.RemoteProtocolError:
+            self._parser = None  # Hypercorn says so
+        return data
+
+
+@define
 class ReplayStream(trio.abc.HalfCloseableStream):
     """A TCP stream from which some bytes were read already: they are read again first.
 
-    `over`: nothing more will come of it, because the peer has gone or it was closed.
+    `over`: nothing more will come of it, because the peer has gone or it was closed. `only`: what
+    comes behind this request is dropped.
     """
 
     stream: trio.SocketStream
     seen: bytes
     over: trio.Event = field(factory=trio.Event)
+    only: _FirstRequest | None = None
 
     @property
     def socket(self) -> trio.socket.SocketType:
@@ -55,6 +91,12 @@ class ReplayStream(trio.abc.HalfCloseableStream):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """First what was seen, then what comes."""
+        while data := await self._next(max_bytes):
+            if part := data if self.only is None else self.only.part(data):
+                return part
+        return b""
+
+    async def _next(self, max_bytes: int | None) -> bytes:
         if self.seen:
             size = len(self.seen) if max_bytes is None else max_bytes
             data, self.seen = self.seen[:size], self.seen[size:]
@@ -83,68 +125,6 @@ class ReplayStream(trio.abc.HalfCloseableStream):
     async def aclose(self) -> None:
         """Pass on."""
         self.over.set()
-        await self.stream.aclose()
-
-
-@define
-class _OneRequest(trio.abc.HalfCloseableStream):
-    """A connection as far as its first request; what comes behind that is dropped.
-
-    We answer one request a connection. Hypercorn would take a second one that is there before the
-    first is answered for a breach of the protocol, and hang up instead of answering either.
-
-    `_parser`: None as soon as this is no plain HTTP/1 and everything is passed on.
-    """
-
-    stream: ReplayStream
-    _parser: h11.Connection | None = field(
-        factory=lambda: h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
-    )
-    _is_whole: bool = False
-
-    @property
-    def socket(self) -> trio.socket.SocketType:
-        """The socket below, for the peer's address."""
-        return self.stream.socket
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """What belongs to the request; then nothing until the peer ends the stream."""
-        while data := await self.stream.receive_some(max_bytes):
-            if kept := self._of_the_request(data):
-                return kept
-        return b""
-
-    def _of_the_request(self, data: bytes) -> bytes:
-        parser = self._parser
-        if parser is None or self._is_whole:
-            return b"" if self._is_whole else data
-        try:
-            parser.receive_data(data)
-            while (event := parser.next_event()) is not h11.NEED_DATA:
-                if isinstance(event, h11.Request) and _is_no_plain_request(event):
-                    self._parser = None
-                    break
-                if isinstance(event, h11.EndOfMessage):
-                    self._is_whole = True
-                    return data[: len(data) - len(parser.trailing_data[0])]
-        except h11.RemoteProtocolError:
-            self._parser = None  # Hypercorn says so
-        return data
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Pass on."""
-        await self.stream.send_all(data)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        """Pass on."""
-        await self.stream.wait_send_all_might_not_block()
-
-    async def send_eof(self) -> None:
-        """Pass on."""
-        await self.stream.send_eof()
-
-    async def aclose(self) -> None:
-        """Pass on."""
         await self.stream.aclose()
 
 
@@ -273,7 +253,7 @@ def http_config(handshake_timeout_s: float) -> Config:
 async def serve_http(app: Starlette, config: Config, stream: ReplayStream) -> None:
     """Serve one connection until it is closed or idle for too long."""
     # TCPServer only uses the stream's methods and `.socket`, which ours has.
-    connection = cast(Any, _OneRequest(stream))
+    stream.only, connection = _FirstRequest(), cast(Any, stream)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_leave_with_peer, stream, nursery.cancel_scope)
         await TCPServer(ASGIWrapper(cast(Any, app)), config, WorkerContext(None), {}, connection)
