@@ -11,17 +11,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from vantum.core.opt_out_english import english_opt_out, normal
-from vantum.core.opt_out_french import french_opt_out
-from vantum.core.opt_out_german import german_opt_out
-from vantum.core.opt_out_portuguese import portuguese_opt_out
-from vantum.core.opt_out_spanish import spanish_opt_out
+from vantum.core.opt_out_french import FRENCH
+from vantum.core.opt_out_german import GERMAN
+from vantum.core.opt_out_portuguese import PORTUGUESE
+from vantum.core.opt_out_spanish import SPANISH
 
 _TABLES: Final[Mapping[str, Callable[[str], str | None]]] = {
     "en": english_opt_out,
-    "es": spanish_opt_out,
-    "fr": french_opt_out,
-    "de": german_opt_out,
-    "pt": portuguese_opt_out,
+    "es": SPANISH.find,
+    "fr": FRENCH.find,
+    "de": GERMAN.find,
+    "pt": PORTUGUESE.find,
 }
 #: The languages that have a table, as ISO 639-1 codes.
 LANGUAGES: Final = tuple(_TABLES)

@@ -86,7 +86,7 @@ _REQUESTS: Final = (
     rf"(?:oubli(?:ez|e)|perd(?:ez|s)|jet(?:ez|te)) mon numero{END}",
 )
 
-_FRENCH: Final = Table(
+FRENCH: Final = Table(
     _REQUESTS,
     unless_before=r"ils?|elles?|on|qui|personne|pourquoi(?: vous| tu)?|si vous|pas|ne|"
     r"ne (?:me|nous|le|les)|(?:mon|ma|mes|leur|nos|les|la|le) \w+|(?:a|ont) (?:dit|demande) (?:de|"
@@ -100,8 +100,3 @@ _FRENCH: Final = Table(
     r"ce "
     r"moment|comme|monsieur|madame|mademoiselle|que)",
 )
-
-
-def french_opt_out(transcript: str) -> str | None:
-    """As `english_opt_out`; the words come without accents."""
-    return _FRENCH.find(transcript)

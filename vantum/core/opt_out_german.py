@@ -98,17 +98,12 @@ _REQUESTS: Final = (
     r"(?:keine|nie eine|niemals eine|nie meine) (?:einwilligung|zustimmung|erlaubnis) (?:fur|zu|"
     r"zum) "
     r"\w* ?\w*anruf\w*",
-    r"(?:sie|ihr) (?:durfen|sollen|sollt|durft) (?:\w+ ){0,2}?(?:" + _NEVER[3:-1] + r") anrufen\b",
+    rf"(?:sie|ihr) (?:durfen|sollen|sollt|durft) (?:\w+ ){{0,2}}?{_NEVER} anrufen\b",
 )
 
-_GERMAN: Final = Table(
+GERMAN: Final = Table(
     _REQUESTS,
     unless_before=r"warum|wieso|weshalb|die|sie|ihr|wir|ich|er|es|kunden|kinder|leute|freunde|"
     r"(?:meine|unsere|seine|ihre) \w+|sagte|meinte|nicht|bitte nicht",
     unless_after=r"(?:wenn|bevor|ehe|solange|bis|vor|nach|heute|morgen|am|um|im)",
 )
-
-
-def german_opt_out(transcript: str) -> str | None:
-    """As `english_opt_out`; the words come without accents."""
-    return _GERMAN.find(transcript.replace("ß", "ss"))

@@ -95,7 +95,7 @@ _REQUESTS: Final = (
     r"(?: d[ae] (?:sua |vossa )?(?:lista|cadastro|base)))\b",
 )
 
-_PORTUGUESE: Final = Table(
+PORTUGUESE: Final = Table(
     _REQUESTS,
     unless_before=r"nao (?:vai|vao|quer|querem|consegue)|ele|ela|eles|elas|ninguem|(?:meu|minha|"
     r"meus|minhas|seu|sua) \w+|nao|nao me|"
@@ -105,8 +105,3 @@ _PORTUGUESE: Final = Table(
     r"(?:segunda|terca|quarta|quinta|sexta|semana)|no (?:sabado|domingo|almoco|momento)|a noite|de "
     r"(?:manha|noite|madrugada)|durante|quando|enquanto|as \w+|essa semana|esta semana|tao)",
 )
-
-
-def portuguese_opt_out(transcript: str) -> str | None:
-    """As `english_opt_out`; the words come without accents."""
-    return _PORTUGUESE.find(transcript)

@@ -91,7 +91,7 @@ _REQUESTS: Final = (
     rf"(?:olvid(?:e|en|a)|pierd(?:a|an|e)|tir(?:e|en)) (?:de )?mi numero{END}",
 )
 
-_SPANISH: Final = Table(
+SPANISH: Final = Table(
     _REQUESTS,
     # A denial; what somebody asked somebody else, or is sorry for.
     unless_before=r"no|no (?:me|nos|lo|se)|espero que|no (?:quiero|pido|digo) que|para que|"
@@ -102,8 +102,3 @@ _SPANISH: Final = Table(
     r"(?:lunes|martes|miercoles|jueves|viernes|sabado|domingo)|tan (?:tarde|temprano|pronto)|"
     r"durante|cuando|mientras|a las|mas tarde|tarde|temprano|en este momento|al mediodia|de noche)",
 )
-
-
-def spanish_opt_out(transcript: str) -> str | None:
-    """As `english_opt_out`; the words come without accents."""
-    return _SPANISH.find(transcript)

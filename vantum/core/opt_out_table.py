@@ -81,7 +81,8 @@ class Table:
         return any_of(self.requests)
 
     def find(self, transcript: str) -> str | None:
-        """The words of the first request, as they were matched; None: there is none."""
+        """The words of the first request, as they were matched, without accents; None: there is
+        none."""
         said = folded(transcript)
         if self._any.search(said) is None:
             return None
