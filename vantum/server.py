@@ -298,7 +298,7 @@ class Server:
                         began(conductor)
                     if self.draining:  # it began too late to be asked with the others
                         nursery.start_soon(_ask_to_close, conductor)
-                reason, record = conductor.ended_because, _record(conductor)
+                reason, record = conductor.ended_because, conductor.labels
             except* ClientTooSlow as group:
                 reason = str(group.exceptions[0])
             except* Exception:
@@ -387,12 +387,6 @@ class Server:
         with trio.move_on_after(self.settings.server.send_timeout_ms / 1000):
             await socket.send(data)
             await socket.close(code)
-
-
-def _record(conductor: Conductor) -> dict[str, str]:
-    """What is known of a call besides what was said, as far as there is any."""
-    found = {"variant": conductor.variant, "stage": conductor.stage}
-    return {name: value for name, value in found.items() if value is not None}
 
 
 async def _ask_to_close(conductor: Conductor) -> None:

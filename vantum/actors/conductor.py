@@ -205,6 +205,12 @@ class Conductor:
         return self.answering.briefing.stage
 
     @property
+    def labels(self) -> dict[str, str]:
+        """Variant and stage, as far as there are any."""
+        found = {"variant": self.variant, "stage": self.stage}
+        return {name: value for name, value in found.items() if value is not None}
+
+    @property
     def latencies(self) -> tuple[TurnLatency, ...]:
         """Where the time of the last turns went, oldest first."""
         return tuple(self.answering.latencies.recent)

@@ -74,8 +74,7 @@ class SimulatedCartesia:
     Attributes:
         script: how it behaves; may be replaced at any time.
         base_url: its address.
-        connect_faults, faults: for the next connections and contexts, first in first out; append
-            to them at any time.
+        connect_faults, faults: for the next connections and contexts; append at any time.
         handshakes: the requests to open a WebSocket.
         requests: all messages that came, in order.
         cancelled: contexts that were cancelled.
