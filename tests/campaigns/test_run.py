@@ -205,17 +205,25 @@ async def test_a_call_that_its_server_stopped_is_not_a_failure_of_the_number(
 # ---------------------------------------------------------------- stopping
 
 
+async def running(run: CampaignRun, *orders: tuple[float, Callable[[], None]]) -> bool:
+    """Run it to its end, and give it each order so many seconds after the one before."""
+
+    async def give() -> None:
+        for after_s, order in orders:
+            await trio.sleep(after_s)
+            order()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(give)
+        return await run.run()
+    raise AssertionError("the orders were given")
+
+
 async def test_a_stop_lets_calls_end(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with open_desk(tmp_path) as desk:
         run = await desk.start(desk.plan("[pace]\nmax_concurrent = 2", [ANN, BOB, CAT]))
 
-        async def stop() -> None:
-            await trio.sleep(15)
-            run.stop()
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(stop)
-            assert not await run.run()
+        assert not await running(run, (15, run.stop))
         assert await desk.outcomes() == [(ANN, 1, "talked"), (BOB, 1, "talked")]
         assert desk.now_s() - BEGIN == pytest.approx(10 + 65)
         await run.store.close()
@@ -227,15 +235,7 @@ async def test_the_second_stop_hangs_up(tmp_path: Path, autojump_clock: MockCloc
     async with open_desk(tmp_path) as desk:
         run = await desk.start(desk.plan("[pace]\nmax_concurrent = 2", [ANN, BOB]))
 
-        async def stop() -> None:
-            await trio.sleep(12)
-            run.stop()
-            await trio.sleep(1)
-            run.hang_up()
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(stop)
-            assert not await run.run()
+        assert not await running(run, (12, run.stop), (1, run.hang_up))
         assert desk.now_s() - BEGIN == pytest.approx(13)
         # The second phone only rang: it is called another time.
         assert await desk.outcomes() == [(ANN, 1, "talked"), (BOB, 1, "canceled")]
@@ -256,13 +256,7 @@ async def test_who_is_dialled_while_the_others_are_hung_up_is_hung_up_too(
     async with open_desk(tmp_path) as desk:
         run = await desk.start(desk.plan("", [ANN]))
 
-        async def stop() -> None:
-            await trio.sleep(1)
-            run.hang_up()
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(stop)
-            assert not await run.run()
+        assert not await running(run, (1, run.hang_up))
         assert desk.now_s() - BEGIN == pytest.approx(2)
         assert await desk.outcomes() == [(ANN, 1, "canceled")]
 
@@ -349,7 +343,8 @@ class Promises:
         return True
 
     async def give_back(self, callback: Callback) -> None:
-        raise NotImplementedError
+        self.taken.remove(callback)
+        self.waiting.append(callback)
 
     def _answer(self) -> None:
         if self.fails is not None:
@@ -527,17 +522,10 @@ async def three_days(desk: Desk, interruptions: list[float]) -> dict[str, Standi
                 nursery.cancel_scope.cancel()
             assert await run.store.pending()
             continue
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_stop_after, run, after_s)
-            assert not await run.run()
+        assert not await running(run, (after_s, run.stop))
         await run.store.close()
     assert await desk.run(plan)
     return await desk.results()
-
-
-async def _stop_after(run: CampaignRun, after_s: float) -> None:
-    await trio.sleep(after_s)
-    run.stop()
 
 
 async def test_three_days_and_their_interruptions(
