@@ -178,7 +178,8 @@ class Moonshine:
             samples: 16 kHz in -1..1, at most `MAX_SAMPLES`.
             check: called between the steps (every few milliseconds); stops by raising.
             draft: what the beginning was understood as before: what of it still stands is not
-                written again, only read. It does not change what is understood.
+                written again, only read. What is understood may differ by a letter or a comma,
+                since a step's activations share one scale.
         """
         if len(samples) > MAX_SAMPLES:
             raise ValueError(f"{len(samples)} samples; at most {MAX_SAMPLES} are understood")
