@@ -20,7 +20,7 @@ from vantum.observe.logs import get_log
 from vantum.telephony.carrier import CarrierError, CarrierErrorKind
 from vantum.telephony.lines import NoLine
 from vantum.telephony.order_fields import WrongFields
-from vantum.telephony.orders import CallRefused, NoSuchCall, NotOurs, OrderError
+from vantum.telephony.orders import CallRefused, NoSuchCall, NotOurs, OrderError, shown
 from vantum.telephony.signatures import body_of
 
 Answer: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -94,7 +94,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ApiError(400, "not_json", f"the body has {_shown(twice)} twice")
+        raise ApiError(400, "not_json", f"the body has {shown(twice)} twice")
     return found
 
 
@@ -104,16 +104,12 @@ def query_of(request: Request, *known: str) -> dict[str, str]:
     for name, _ in given:
         if name not in known:
             there_are = f"; there are: {', '.join(known)}" if known else ""
-            message = f"the query's {_shown(name)} is not known{there_are}"
+            message = f"the query's {shown(name)} is not known{there_are}"
             raise ApiError(400, "wrong_query", message)
     found = dict(given)
     if len(found) < len(given):
         raise ApiError(400, "wrong_query", "the query has a name twice")
     return found
-
-
-def _shown(name: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in name[:60])
 
 
 def limit_of(query: Mapping[str, str]) -> int:

@@ -20,6 +20,7 @@ from vantum.config import Secret
 from vantum.telephony.api_answers import ApiError, answer, guarded, json_of, limit_of, query_of
 from vantum.telephony.callbacks import STATES, Callback, Callbacks
 from vantum.telephony.order_fields import WrongField, WrongFields
+from vantum.telephony.orders import shown
 
 PATH: Final = "/v1/callbacks"
 _MAX_NAME_CHARS: Final = 200
@@ -101,7 +102,7 @@ class CallbacksApi:
 def _change(body: Mapping[str, Any]) -> tuple[str, str]:
     """What it is to be, and in whose name."""
     wrong = [
-        WrongField(_shown(name), "is not known; there are: state, by")
+        WrongField(shown(name), "is not known; there are: state, by")
         for name in body
         if name not in ("state", "by")
     ]
@@ -127,7 +128,3 @@ def _time(query: Mapping[str, str], name: str) -> float | None:
     if not math.isfinite(found):
         raise ApiError(400, "wrong_query", f"{name} must be seconds since 1970")
     return found
-
-
-def _shown(name: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in name[:60])

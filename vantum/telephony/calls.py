@@ -29,7 +29,14 @@ from vantum.telephony.carrier import Carrier, CarrierError, Dial
 from vantum.telephony.lines import Lines, NoLine
 from vantum.telephony.live import LiveCall
 from vantum.telephony.news import Elsewhere, StatusNews
-from vantum.telephony.orders import CallOrder, CallRefused, NoSuchCall, NotOurs, OrderError
+from vantum.telephony.orders import (
+    CallOrder,
+    CallRefused,
+    NoSuchCall,
+    NotOurs,
+    OrderError,
+    shown,
+)
 from vantum.telephony.record import CallRecord
 from vantum.telephony.records import CallRecords
 
@@ -260,7 +267,7 @@ class Calls:
             return live.observe()
         record = await self.means.records.get(call_id)
         if record is None:
-            raise NoSuchCall(f"there is no call {_shown(call_id)}")
+            raise NoSuchCall(f"there is no call {shown(call_id)}")
         return record
 
     async def list(
@@ -280,7 +287,7 @@ class Calls:
         records = self.means.records
         last = await records.get(before) if before else None
         if before and last is None:
-            raise NoSuchCall(f"there is no call {_shown(before)}")
+            raise NoSuchCall(f"there is no call {shown(before)}")
         return await records.list(status=status, limit=limit, before=last)
 
     async def wait(self, call_id: str) -> CallRecord:
@@ -358,11 +365,6 @@ def prospect_of(known: Prospect, order: CallOrder | None) -> Prospect:
         return known
     said: Mapping[str, Any] = attrs.asdict(order.prospect)
     return attrs.evolve(known, **{name: value for name, value in said.items() if value})
-
-
-def _shown(call_id: str) -> str:
-    """An id that somebody made up, as it may stand in a message."""
-    return "".join(c if c.isprintable() else "?" for c in call_id[:60])
 
 
 def _read_script(name: str) -> Script:

@@ -16,7 +16,7 @@ from vantum.core.events import Prospect
 from vantum.core.prompts import EXTRA_NAME, MAX_EXTRA
 from vantum.core.scripts import parse_script
 from vantum.errors import ConfigError
-from vantum.telephony.orders import CallOrder
+from vantum.telephony.orders import CallOrder, shown
 
 #: Fields of text, with the most characters of each.
 _TEXTS: Final = {
@@ -61,9 +61,8 @@ class _Reader:
     def known(self, where: str, values: Mapping[str, Any], names: tuple[str, ...]) -> None:
         for name in values:
             if name not in names:
-                shown = "".join(c if c.isprintable() else "?" for c in str(name)[:60])
                 there_are = f"is not known; there are: {', '.join(names)}"
-                self.wrong.append(WrongField(f"{where}{shown}", there_are))
+                self.wrong.append(WrongField(f"{where}{shown(str(name))}", there_are))
 
     def text(self, where: str, values: Mapping[str, Any], name: str, most: int) -> str:
         value = values.get(name)

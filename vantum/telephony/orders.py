@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from attrs import frozen
 
 from vantum.core.events import Prospect
 from vantum.core.refusals import Refusal
 from vantum.core.scripts import Script
 from vantum.errors import VantumError
+
+_SHOWN_CHARS: Final = 60
 
 
 @frozen
@@ -51,3 +55,8 @@ class NoSuchCall(VantumError):
 
 class NotOurs(VantumError):
     """The call is live, and another process has it."""
+
+
+def shown(name: str) -> str:
+    """A name or an id that somebody made up, as it may stand in a message: short, and one line."""
+    return "".join(c if c.isprintable() else "?" for c in name[:_SHOWN_CHARS])
