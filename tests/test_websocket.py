@@ -119,11 +119,18 @@ async def test_fragments_are_joined_and_pings_between_them_answered() -> None:
         assert await said(protocol, stream) == [Pong(payload=b"p")]
 
 
+async def test_text_that_is_not_utf_8_drops_nothing() -> None:
+    async with raw() as (socket, protocol, stream):
+        text = bytes([0x81, 0x82]) + bytes(4) + b"\xc3("
+        await stream.send_all(text + protocol.send(BytesMessage(data=b"good")))
+        assert await socket.receive() == "\ufffd("
+        assert await socket.receive() == b"good"
+
+
 @pytest.mark.parametrize(
     ("frame", "code"),
     [
         (bytes([0x82, 0xFE]) + (1001).to_bytes(2) + bytes(4 + 1001), 1009),
-        (bytes([0x81, 0x82]) + bytes(4) + b"\xc3\x28", 1007),
         (b"\x82\x01x", 1002),  # not masked
         (bytes([0xC2, 0x81]) + bytes(4) + b"x", 1002),  # a reserved bit
         (bytes([0x80, 0x81]) + bytes(4) + b"x", 1002),  # continues nothing
