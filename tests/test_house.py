@@ -42,6 +42,7 @@ ALLOWED = {
         "core",
         "wire",
         "config",
+        "errors",
         "observe",
         "http",
         "websocket",

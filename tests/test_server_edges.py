@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import pytest
 import trio
 import trio.testing
-from attrs import frozen
+from attrs import define, frozen
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from structlog.testing import capture_logs
 
 from tests.patience import connect
 from tests.test_server import a_server
-from vantum.config import Secret
+from vantum.config import Secret, ServerSettings, Settings
 from vantum.core import events as e
+from vantum.server import Server
+from vantum.testing.calls.call import CallSetup, new_call, providers_of
+from vantum.websocket import WebSocket
 
 UPGRADE = (
     b"Host: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -159,3 +163,30 @@ async def test_session_that_cannot_be_made_is_closed_with_1011() -> None:
             async with connect(running.url):
                 pass
         await running.no_sessions()
+
+
+@define
+class _Unread:
+    """A client that takes nothing of what it is sent."""
+
+    sent: int = 0
+    held: int | None = None
+
+    async def receive(self) -> bytes | str | None:
+        await trio.sleep_forever()
+
+    async def send(self, *messages: bytes | str) -> None:
+        await trio.sleep_forever()
+
+
+async def test_why_a_client_was_given_up_is_in_the_log(autojump_clock: object) -> None:
+    chosen = Settings(server=ServerSettings(send_timeout_ms=5000, ping_interval_ms=0))
+    setup = CallSetup(settings=chosen, direct=True)
+    with capture_logs() as logs:
+        async with trio.open_nursery() as nursery, providers_of(new_call(setup, nursery)) as ready:
+            server = Server(chosen, ready)
+            socket = cast(WebSocket, _Unread())
+            assert await server.hold(socket, "s-1", lambda: server.new_call("unified", "s-1"))
+            nursery.cancel_scope.cancel()
+    [closed] = (line for line in logs if line["event"] == "session closed")
+    assert closed["reason"] == "a message was not read within 5 s"

@@ -18,7 +18,9 @@ never contains a secret or a provider's raw body: it may reach a log or a client
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
+
+E = TypeVar("E", bound=BaseException)
 
 ErrorKind: TypeAlias = Literal[
     "auth", "quota", "rate_limit", "timeout", "invalid_request", "server", "network", "unknown"
@@ -91,3 +93,9 @@ class ProviderError(VantumError):
     def retryable(self) -> bool:
         """Whether trying the same again may help."""
         return self.kind in RETRYABLE_KINDS
+
+
+def first_error(group: BaseExceptionGroup[E]) -> E:
+    """The first failure in a group and the groups within it: one is enough to act on, or to say."""
+    [error, *_] = group.exceptions
+    return first_error(error) if isinstance(error, BaseExceptionGroup) else error

@@ -25,7 +25,7 @@ from structlog.contextvars import bind_contextvars
 from vantum.config import Settings
 from vantum.config.declared import declared
 from vantum.config.load import Loaded
-from vantum.errors import ConfigError, VantumError
+from vantum.errors import ConfigError, VantumError, first_error
 from vantum.models import prepare_models
 from vantum.observe.logs import configure_logs
 from vantum.running import Say, farewell, open_listeners, run_server
@@ -202,15 +202,8 @@ def main(descriptor: int) -> int:
     try:
         return trio.run(_work, parent, task)
     except* VantumError as group:
-        parent.report(failed=str(_first(group)))
+        parent.report(failed=str(first_error(group)))
     return 1
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 async def _work(parent: Parent, task: Task) -> int:

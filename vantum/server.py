@@ -25,6 +25,7 @@ from vantum.config import Settings
 from vantum.core.decisions import CloseRequested
 from vantum.core.events import Busy, ErrorReply, Prospect, Request, ServerMessage
 from vantum.core.tools import Tool
+from vantum.errors import first_error
 from vantum.http import (
     Neighbours,
     ReplayStream,
@@ -114,9 +115,9 @@ class Server:
             try:
                 await self._connection(stream, app, config)
             except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as group:
-                _log.info("connection lost", error=repr(group.exceptions[0]))
+                _log.info("connection lost", error=repr(first_error(group)))
             except* BadHandshake as group:
-                _log.info("bad WebSocket peer", error=repr(group.exceptions[0]))
+                _log.info("bad WebSocket peer", error=repr(first_error(group)))
             except* Exception:
                 _log.exception("a connection failed")
             finally:
@@ -300,7 +301,7 @@ class Server:
                         nursery.start_soon(_ask_to_close, conductor)
                 reason, record = conductor.ended_because, conductor.labels
             except* ClientTooSlow as group:
-                reason = str(group.exceptions[0])
+                reason = str(first_error(group))
             except* Exception:
                 _log.exception("session failed")
                 with trio.move_on_after(server.send_timeout_ms / 1000):

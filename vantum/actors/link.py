@@ -11,7 +11,7 @@ from vantum.actors.call import Inbox
 from vantum.channels import put
 from vantum.core.backoff import Schedule
 from vantum.core.decisions import RoleLost, RoleReady
-from vantum.errors import ProviderError, Role
+from vantum.errors import ProviderError, Role, first_error
 from vantum.observe.logs import get_log
 
 #: A provider has its own quick schedule for a lost connection. When that is used up the session
@@ -65,10 +65,3 @@ async def keep_open(
         last = len(_REOPEN.delays_s) - 1
         await trio.sleep(_REOPEN.delays_s[min(failures, last)])
         failures += 1
-
-
-def first_error(group: BaseExceptionGroup[ProviderError]) -> ProviderError:
-    """The first failure in a group: one is enough to act on."""
-    for error in group.exceptions:
-        return error if isinstance(error, ProviderError) else first_error(error)
-    raise AssertionError("an exception group is never empty")

@@ -8,7 +8,7 @@ import trio
 from attrs import define, field
 
 from vantum.actors.call import Call, Inbox
-from vantum.actors.link import first_error, keep_open, lost
+from vantum.actors.link import keep_open, lost
 from vantum.channels import Each, put, take
 from vantum.core.latency import Marks
 from vantum.core.messages import (
@@ -24,7 +24,7 @@ from vantum.core.messages import (
     TtsInput,
     TtsOutput,
 )
-from vantum.errors import ProviderError
+from vantum.errors import ProviderError, first_error
 from vantum.ports import TextToSpeech
 
 
