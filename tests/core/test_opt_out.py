@@ -336,6 +336,8 @@ def test_asks_for_nothing_of_the_kind(said: str) -> None:
         ),
         ("I do NOT want to be called anymore", "do not want to be called"),
         ("No more calls.", "no more calls"),
+        ("Yeah, no, stop calling … don't call it a day yet.", "stop calling"),
+        ("Please stop calling me—Bob said so.", "stop calling me"),
     ],
 )
 def test_the_words_that_were_found(said: str, words: str) -> None:

@@ -311,6 +311,6 @@ def normal(text: str) -> str:
     """Small letters, single spaces, and ` .` for whatever ends a clause."""
     plain = text.lower().replace("’", "'").replace("-", " ").replace("wanna", "want to")
     plain = _OATHS.sub("", plain)
-    plain = re.sub(r"(?<=\d)[.,](?=\d)|[^\w\s'.!?;,:]", " ", plain)
+    plain = re.sub(r"(?<=\d)[.,](?=\d)|[^\w\s'.!?;,:…–—]", " ", plain)
     plain = re.sub(r"\b([ap])\.\s?m\b\.?", r"\1m", plain)
-    return " ".join(re.sub(r"[.!?;,:]+", " . ", plain).split())
+    return " ".join(re.sub(r"[.!?;,:…–—]+", " . ", plain).split())
