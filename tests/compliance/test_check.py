@@ -137,6 +137,40 @@ async def test_opted_out_in_another_process_while_the_call_waits() -> None:
         assert await redeemed_not(here, permit) == ("do_not_call", "no_consent")
 
 
+async def test_the_list_is_what_counts_once_it_is_written_down() -> None:
+    """Also for the process in which somebody has said it."""
+    async with open_desk(consent_required=False) as desk:
+        await desk.compliance.opt_out(NUMBER, source="stop calling me")
+        assert (await desk.refusal()).codes == ("do_not_call",)
+        await desk.lists.unblock(NUMBER, "asked us in writing to call again")
+        assert not await desk.compliance.is_blocked(NUMBER)
+        await desk.compliance.redeem(await desk.permit())
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_who_opts_out_elsewhere_while_a_dial_is_written_down_is_not_called(
+    fails: bool,
+) -> None:
+    async with (
+        open_desk(consent_required=False) as here,
+        open_desk(database=here.database) as there,
+    ):
+        permit = await here.permit()
+
+        class Slow(AuditLog):
+            async def append(self, event: str, **about: Any) -> None:
+                await super().append(event, **about)
+                if event == "permit.redeemed" and fails:
+                    here.compliance._database = _Broken()  # type: ignore[assignment]
+                elif event == "permit.redeemed":
+                    await there.compliance.opt_out(NUMBER, source="key 9")
+
+        here.compliance._audit = Slow(here.journal, lambda: here.now_s)
+        code = "opt_out_unknown" if fails else "do_not_call"
+        assert await redeemed_not(here, permit) == (code,)
+        assert [event for event, _ in here.log[-2:]] == ["permit.redeemed", "permit.not_redeemed"]
+
+
 async def test_who_opts_out_withdraws_his_consent() -> None:
     async with open_desk() as here, open_desk(database=here.database) as there:
         await here.consent()
@@ -315,6 +349,13 @@ async def test_an_opt_out_while_the_dial_is_written_down() -> None:
             "opt_out",
             "permit.not_redeemed",
         ]
+
+
+class _Broken:
+    """A database that fails."""
+
+    async def run(self, work: object) -> object:
+        raise StorageError("the disk is gone")
 
 
 class _BrokenJournal:

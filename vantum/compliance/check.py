@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from uuid_utils import uuid7
 
 from vantum.compliance import store
 from vantum.compliance.audit import AuditLog
+from vantum.compliance.evidence import about_request, evidence_of, reasons_of
 from vantum.compliance.journal import FileJournal
 from vantum.compliance.numbers import check_installed, place_of, to_e164, zone_named
 from vantum.compliance.permit import (
@@ -31,8 +32,7 @@ from vantum.compliance.permit import (
     seal_of,
 )
 from vantum.config import Settings
-from vantum.core.calling_hours import local
-from vantum.core.dial_policy import DialFacts, DialRules, Place, decide, possible_zones
+from vantum.core.dial_policy import DialFacts, DialRules, Place, decide
 from vantum.core.refusals import ReasonCode
 from vantum.errors import AuditError, StorageError
 from vantum.observe.logs import get_log
@@ -78,8 +78,8 @@ class Compliance:
     _audit: AuditLog
     _now_s: Callable[[], float]
     _issued: dict[str, _Issued] = field(factory=dict, init=False)
-    #: Opt-outs of this process: they hold even if the database could not take them.
-    _opted_out: set[str] = field(factory=set, init=False)
+    #: Opt-outs that the database has not taken yet: they hold all the same.
+    _unwritten: set[str] = field(factory=set, init=False)
 
     async def permit(self, request: DialRequest) -> DialPermit | Refusal:
         """Ask whether a call may be made. The answer stands in the audit log before it is given.
@@ -93,7 +93,7 @@ class Compliance:
             refusal, evidence = await self._judge(request, number, now_s)
         except Exception as error:  # whatever it is: in doubt nobody is called
             refusal, evidence = self._failed(number, error, now_s), {}
-        about = {"number": number, "purpose": request.purpose, **_about(request), **evidence}
+        about = {"number": number, "purpose": request.purpose, **about_request(request), **evidence}
         if refusal is None:
             permit = self._new_permit(request, number, now_s)
             about |= {"permit_id": permit.permit_id, "expires_s": permit.expires_s}
@@ -102,7 +102,7 @@ class Compliance:
                 self._issued[permit.permit_id] = _Issued(permit, request)
                 return permit
             return self._unrecorded(number, now_s)
-        if not await self._recorded("permit.refused", {**about, **_reasons(refusal)}):
+        if not await self._recorded("permit.refused", {**about, **reasons_of(refusal)}):
             reasons = (*refusal.reasons, *self._unrecorded(number, now_s).reasons)
             return evolve(refusal, reasons=reasons)
         return refusal
@@ -121,7 +121,7 @@ class Compliance:
             issued = self._issued[permit.permit_id]
             # Before anything is awaited: whoever comes second finds it used.
             self._issued[permit.permit_id] = evolve(issued, is_used=True)
-            about |= {"purpose": permit.purpose, **_about(issued.request)}
+            about |= {"purpose": permit.purpose, **about_request(issued.request)}
             try:
                 refusal, evidence = await self._judge(
                     issued.request, permit.number, now_s, counted_as=permit.permit_id
@@ -130,14 +130,22 @@ class Compliance:
                 refusal, evidence = self._failed(permit.number, error, now_s), {}
             about |= evidence
         if refusal is not None:
-            await self._recorded("permit.not_redeemed", {**about, **_reasons(refusal)})
+            await self._recorded("permit.not_redeemed", {**about, **reasons_of(refusal)})
             raise PermitRefused(refusal)
         if not await self._recorded("permit.redeemed", about):
             raise PermitRefused(self._unrecorded(permit.number, now_s))
-        if permit.number in self._opted_out:  # while it was written down
-            refusal = Refusal(permit.number, (Reason("do_not_call", "they have just opted out"),))
-            await self._recorded("permit.not_redeemed", {**about, **_reasons(refusal)})
+        if (refusal := await self._just_opted_out(permit.number, now_s)) is not None:
+            await self._recorded("permit.not_redeemed", {**about, **reasons_of(refusal)})
             raise PermitRefused(refusal)
+
+    async def _just_opted_out(self, number: str, now_s: float) -> Refusal | None:
+        """While it was written down that the permit is used."""
+        try:
+            blocked = await self.blocked_among([number])
+        except StorageError as error:
+            return self._failed(number, error, now_s)
+        text = "they have just opted out"
+        return Refusal(number, (Reason("do_not_call", text),)) if blocked else None
 
     async def opt_out(self, number: str, *, source: str, call_id: str = "") -> None:
         """Somebody does not want to be called any more: from now on, nobody calls this number.
@@ -159,7 +167,7 @@ class Compliance:
         errors: list[Exception] = []
         with trio.CancelScope(shield=True, deadline=trio.current_time() + _OPT_OUT_S) as scope:
             if e164 is not None:
-                self._opted_out.add(e164)
+                self._unwritten.add(e164)
                 entry = store.Blocked(e164, now_s, source, call_id)
 
                 def withdraw(connection: sqlite3.Connection) -> None:
@@ -168,6 +176,8 @@ class Compliance:
 
                 try:
                     await self._database.run(withdraw)
+                    # What is on the list is taken off the list, by whatever process.
+                    self._unwritten.discard(e164)
                 except StorageError as error:
                     errors.append(error)
             try:
@@ -189,9 +199,32 @@ class Compliance:
             StorageError: it cannot be found out. Then do not call.
         """
         e164 = to_e164(number)
-        if e164 is None or e164 in self._opted_out:
-            return e164 is not None
-        return await self._database.run(lambda c: store.is_blocked(c, e164))
+        return e164 is not None and bool(await self.blocked_among([e164]))
+
+    async def blocked_among(self, numbers: Collection[str]) -> frozenset[str]:
+        """Those of these numbers, in E.164, that are on the do-not-call list.
+
+        Raises:
+            StorageError: it cannot be found out.
+        """
+
+        def look(connection: sqlite3.Connection) -> frozenset[str]:
+            return frozenset(n for n in numbers if store.is_blocked(connection, n))
+
+        unwritten = self._unwritten.intersection(numbers)
+        if len(unwritten) == len(numbers):  # whatever the database is at
+            return frozenset(unwritten)
+        return await self._database.run(look) | unwritten
+
+    async def record_ended(self, number: str, *, call_id: str, status: str) -> None:
+        """A call to a number that has come onto the do-not-call list is being ended.
+
+        Raises:
+            AuditError: it could not be written down.
+        """
+        await self._audit.append(
+            "opt_out.call_ended", number=number, call_id=call_id, status=status
+        )
 
     async def _judge(
         self, request: DialRequest, number: str, now_s: float, *, counted_as: str = ""
@@ -244,7 +277,7 @@ class Compliance:
             own_country=place_of(request.from_number).region,
             zone=zone,
             zone_name=request.timezone or "",
-            blocked=number in self._opted_out or store.is_blocked(connection, number),
+            blocked=number in self._unwritten or store.is_blocked(connection, number),
             consents=store.consents(connection, number),
             attempts_s=store.attempts_s(connection, number, oldest_s),
             spoken=(request.opening, *filter(None, [request.voicemail])),
@@ -253,14 +286,14 @@ class Compliance:
         refusal = decide(facts, self._rules)
         if refusal is None and counted_as:
             store.count_attempt(connection, number, now_s, counted_as)
-        return refusal, _evidence(facts)
+        return refusal, evidence_of(facts)
 
     def _judge_colleague(self, number: str, connection: sqlite3.Connection) -> Refusal | None:
         reasons = []
         if number not in self._colleagues:
             text = "calls are transferred to listed numbers only (transfer.numbers)"
             reasons.append(Reason("not_a_colleague", text))
-        if number in self._opted_out or store.is_blocked(connection, number):
+        if number in self._unwritten or store.is_blocked(connection, number):
             reasons.append(Reason("do_not_call", "the number is on the do-not-call list"))
         return Refusal(number, tuple(reasons)) if reasons else None
 
@@ -347,34 +380,3 @@ def open_compliance(
         audit,
         now_s,
     )
-
-
-def _about(request: DialRequest) -> dict[str, Any]:
-    """What the record says of a request."""
-    return {
-        "call_id": request.call_id,
-        "campaign_id": request.campaign_id,
-        "from_number": request.from_number,
-        "opening": request.opening,
-        "voicemail": request.voicemail,
-        "timezone": request.timezone,
-    }
-
-
-def _reasons(refusal: Refusal) -> dict[str, Any]:
-    return {
-        "reasons": [{"code": reason.code, "text": reason.text} for reason in refusal.reasons],
-        "retry_at_s": refusal.retry_at_s,
-    }
-
-
-def _evidence(facts: DialFacts) -> dict[str, Any]:
-    """What was known, for whoever asks later why."""
-    zones = possible_zones(facts) or facts.place.zones
-    return {
-        "country": facts.place.region,
-        "line": facts.place.kind,
-        "local_times": {str(zone): f"{local(facts.now_s, zone):%a %H:%M}" for zone in zones},
-        "attempts": len(facts.attempts_s),
-        "consents": [each.consent_id for each in facts.consents],
-    }

@@ -24,6 +24,7 @@ from vantum.storage.database import IN_MEMORY, Database, open_database
 from vantum.telephony import callbacks, records
 from vantum.telephony.abilities import Abilities
 from vantum.telephony.calls import Calls, Means, Places
+from vantum.telephony.heeding import Heeding
 from vantum.telephony.invitations import Invitations
 from vantum.telephony.news import Elsewhere, parse_news
 from vantum.telephony.phone import Phone, has_phone, missing_for_rest, new_phone, no_phone
@@ -117,6 +118,8 @@ async def open_desk(
         async with trio.open_nursery() as nursery:
             calls = Calls(means, nursery)
             invitations = Invitations.of(settings.twilio, label, now_s)
+            heeding = Heeding(calls, compliance, settings.compliance.opt_out_reply)
+            nursery.start_soon(heeding.run)
             abilities = Abilities.of(settings, calls, compliance, database, invitations, now_s)
             phone = new_phone(settings, calls, abilities, invitations)
             yield Desk(phone, calls, compliance, database, abilities)
