@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vantum.config.call import LlmSettings
 from vantum.config.prices import PriceSettings
+from vantum.config.providers import DeepgramSettings
 from vantum.core.cost import (
     CostEstimate,
     Prices,
@@ -62,15 +64,16 @@ def test_each_part_of_an_estimate() -> None:
         llm_input_per_1m_tokens=2.0,
         llm_output_per_1m_tokens=8.0,
         machine_detection=0.0075,
+        stream_per_minute=0.0044,
         currency="EUR",
     )
-    usage = Usage(61, 30, 500, 10_000, 500, machine_detection=True)
+    usage = Usage(61, 59, 30, 500, 10_000, 500, machine_detection=True)
     cost = estimate_cost(prices, usage, outbound=True, number="+442071838750")
-    assert cost.carrier == pytest.approx(2 * 0.02 + 0.0075)  # begun minutes
+    assert cost.carrier == pytest.approx(2 * 0.02 + 0.0044 + 0.0075)  # begun minutes
     assert cost.stt == pytest.approx(0.003)
     assert cost.tts == pytest.approx(0.015)
     assert cost.llm == pytest.approx(0.024)
-    assert cost.to_json()["total"] == pytest.approx(0.0895)
+    assert cost.to_json()["total"] == pytest.approx(0.0939)
     assert cost.to_json()["currency"] == "EUR"
     inbound = estimate_cost(prices, Usage(60), outbound=False, number="+442071838750")
     assert inbound == CostEstimate(0.5, 0, 0, 0, "EUR")
@@ -95,3 +98,14 @@ def test_the_defaults_are_prices() -> None:
     prices = PriceSettings().prices
     assert price_per_minute(prices.outbound, "+12125550123") > 0
     assert price_per_minute(prices.inbound, "+4930901820") > 0
+
+
+def test_the_defaults_are_those_of_the_default_models() -> None:
+    """List prices as they were looked up: docs/reference/providers-facts.md. Who changes a default
+    model finds here that its price is another one."""
+    models = LlmSettings().model, DeepgramSettings().model
+    assert models == ("gpt-4.1-2025-04-14", "nova-2")
+    prices = PriceSettings().prices
+    usage = Usage(60, 60, 60, 1_000, 1_000_000, 1_000_000)
+    cost = estimate_cost(prices, usage, outbound=True, number="+12125550123")
+    assert cost == CostEstimate(carrier=0.0184, stt=0.0058, llm=10.0, tts=0.04)

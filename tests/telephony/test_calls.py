@@ -65,7 +65,7 @@ async def test_a_call_from_the_order_to_the_record(autojump_clock: Clock) -> Non
         said = [(turn.role, turn.said) for turn in record.turns]
         assert said[:2] == [("assistant", OPENING), ("user", "Hello there.")]
         assert record.turns[0].heard == OPENING
-        assert record.cost.carrier == pytest.approx(0.014 + 0.0075)
+        assert record.cost.carrier == pytest.approx(0.014 + 0.0044 + 0.0075)
         assert record.cost.total > record.cost.carrier
         assert await office.calls.get(placed.id) == record
         assert await office.calls.means.records.get(placed.id) == record

@@ -43,7 +43,7 @@ async def test_a_call_that_came_in_has_a_record(autojump_clock: Clock, status_ur
             ("user", "Hello there."),
             ("assistant", "Yes, indeed."),
         ]
-        assert record.cost.carrier == pytest.approx(0.0085)
+        assert record.cost.carrier == pytest.approx(0.0085 + 0.0044)
         # Nothing was asked of the REST API: the call ended by itself.
         assert not office.twilio.requests
 

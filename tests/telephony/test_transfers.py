@@ -315,7 +315,11 @@ async def test_what_the_colleagues_call_costs_is_in_the_record(
         per_minute = price_per_minute(SETTINGS.prices.prices.outbound, OTHER)
         own = math.ceil(record.duration_s / 60) * per_minute
         detection = SETTINGS.prices.prices.machine_detection if record.answered_by else 0
-        assert record.cost.carrier == pytest.approx(own + detection + minutes * per_minute)
+        rest = record.cost.carrier - own - detection - minutes * per_minute
+        # The streams of its own sessions: each minute that was begun, and never the colleague's.
+        streams = rest / SETTINGS.prices.prices.stream_per_minute
+        assert streams == pytest.approx(round(streams))
+        assert 1 <= round(streams) <= math.ceil(record.duration_s / 60)
 
 
 async def test_who_interrupts_a_blind_transfer_is_not_transferred(autojump_clock: Clock) -> None:

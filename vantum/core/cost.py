@@ -1,8 +1,9 @@
 """What a call costs, about: from its length and what was said in it, by a table of prices.
 
-Everything here is an estimate. The telephone company bills by begun minutes and by route; of the
-model's tokens only those of answers that were recorded are counted, each with the context that it
-was asked with, as if nothing were cached, answered ahead of time or tried again.
+Everything here is an estimate. The telephone company bills by begun minutes and by route, and
+streams apart from the call; that streams too are billed by begun minutes is a guess. Of the model's
+tokens only those of answers that were recorded are counted, each with the context that it was asked
+with, as if nothing were cached, answered ahead of time or tried again.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ class CostEstimate:
 @frozen
 class Prices:
     """Prices in one currency. `outbound` and `inbound`: per begun minute, by the beginning of the
-    other party's number (`+1`, `+44`; `*`: any), the longest that fits."""
+    other party's number (`+1`, `+44`; `*`: any), the longest that fits. `stream_per_minute`: per
+    begun minute of media streams, on top of it."""
 
     outbound: Mapping[str, float] = Factory(dict)
     inbound: Mapping[str, float] = Factory(dict)
@@ -61,14 +63,17 @@ class Prices:
     llm_input_per_1m_tokens: float = 0.0
     llm_output_per_1m_tokens: float = 0.0
     machine_detection: float = 0.0
+    stream_per_minute: float = 0.0
     currency: str = "USD"
 
 
 @frozen
 class Usage:
-    """What was used. `machine_detection`: it was asked for, and the call was answered."""
+    """What was used. `machine_detection`: it was asked for, and the call was answered.
+    `streamed_s`: of the call, how long its media streams were open."""
 
     billed_s: float = 0.0
+    streamed_s: float = 0.0
     listened_s: float = 0.0
     spoken_characters: int = 0
     input_tokens: int = 0
@@ -86,13 +91,14 @@ def estimate_cost(prices: Prices, usage: Usage, *, outbound: bool, number: str) 
     """What a call with `number` costs, about."""
     table = prices.outbound if outbound else prices.inbound
     minutes = math.ceil(usage.billed_s / 60)
+    streams = math.ceil(usage.streamed_s / 60) * prices.stream_per_minute
     detection = prices.machine_detection if usage.machine_detection else 0.0
     llm = (
         usage.input_tokens * prices.llm_input_per_1m_tokens
         + usage.output_tokens * prices.llm_output_per_1m_tokens
     ) / 1e6
     return CostEstimate(
-        carrier=_rounded(minutes * price_per_minute(table, number) + detection),
+        carrier=_rounded(minutes * price_per_minute(table, number) + streams + detection),
         stt=_rounded(usage.listened_s / 60 * prices.stt_per_minute),
         llm=_rounded(llm),
         tts=_rounded(usage.spoken_characters / 1000 * prices.tts_per_1k_characters),

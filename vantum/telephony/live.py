@@ -289,7 +289,9 @@ class LiveCall:
         outbound = record.direction == "outbound"
         cost = estimate_cost(
             prices,
-            attrs.evolve(usage, machine_detection=bool(record.answered_by)),
+            attrs.evolve(
+                usage, streamed_s=self._session_s, machine_detection=bool(record.answered_by)
+            ),
             outbound=outbound,
             number=record.to_number if outbound else record.from_number,
         )
