@@ -23,7 +23,7 @@ from attrs import frozen
 from benchmarks.recordings import RATE_HZ, Recording, RecordingSet, convert, from_debian
 from benchmarks.recordings import in_repository as recordings_in_repository
 from vantum.config import LlmSettings, LocalSettings, StreamingSettings
-from vantum.core.audio import mulaw_decode, mulaw_encode
+from vantum.core.audio import AudioFormat, mulaw_decode, mulaw_encode
 from vantum.core.events import Prospect
 from vantum.core.messages import (
     ChatMessage,
@@ -254,14 +254,16 @@ async def speak(tts: TextToSpeechProvider, text: str) -> tuple[bytes, float]:
     """The speech at 16 kHz, and the seconds to its first sound."""
     piece_tx, piece_rx = trio.open_memory_channel[TtsInput](2)
     speech_tx, speech_rx = trio.open_memory_channel[TtsOutput](10_000)
-    voice = tts.for_session()
+    voice, line = tts.for_session(), AudioFormat(RATE_HZ)
     began, first_s, sound = trio.current_time(), 0.0, bytearray()
     async with trio.open_nursery() as nursery:
         await nursery.start(voice.run)
 
         async def synthesize() -> None:
             with speech_tx:
-                await voice.synthesize(piece_rx, speech_tx, voice_id=None, language="en-US")
+                await voice.synthesize(
+                    piece_rx, speech_tx, voice_id=None, language="en-US", line=line
+                )
 
         nursery.start_soon(synthesize)
         await piece_tx.send(SpeechPiece(0, text))
@@ -271,7 +273,7 @@ async def speak(tts: TextToSpeechProvider, text: str) -> tuple[bytes, float]:
                 first_s = first_s or trio.current_time() - began
                 sound += message.pcm
         nursery.cancel_scope.cancel()
-    return convert(bytes(sound), voice.sample_rate_hz, RATE_HZ), first_s
+    return convert(bytes(sound), voice.rate_hz(line), RATE_HZ), first_s
 
 
 async def report_speaking(

@@ -11,8 +11,10 @@ from structlog.testing import capture_logs
 
 from tests.twilio_stream import ROOM, VOICE, Exchange, MediaStream, an_exchange
 from vantum.config import Settings, TurnSettings
+from vantum.core.audio import mulaw_decode, mulaw_encode
 from vantum.testing import CartesiaScript, DeepgramScript, OpenAIScript
 from vantum.testing.calls import CallSetup
+from vantum.testing.cartesia_script import speech
 from vantum.testing.deepgram_script import ScriptWord, Utterance
 
 ANSWER = (
@@ -77,6 +79,10 @@ async def test_a_caller_is_answered_and_heard_out(autojump_clock: trio.testing.M
         assert utterance.reported
         assert utterance.heard_s == pytest.approx(stream.played_s)
         assert not stream.events("clear")
+        # To the sample what the synthesiser made for a telephone: nobody resampled it.
+        sound = b"".join(mulaw for _, mulaw in stream.played)
+        made = b"".join(speech(piece, 8_000).pcm for piece in ANSWER.split("||BREAK||"))
+        assert mulaw_decode(sound) == mulaw_decode(mulaw_encode(made))
 
 
 async def test_what_is_sent_is_never_more_than_the_lead_ahead(

@@ -23,6 +23,7 @@ from typing import Protocol
 import trio
 from attrs import frozen
 
+from vantum.core.audio import AudioFormat
 from vantum.core.messages import (
     ChatRequest,
     ModelOutput,
@@ -107,9 +108,12 @@ class LanguageModelProvider(Provider, Protocol):
 class TextToSpeech(Protocol):
     """One session's synthesiser."""
 
-    @property
-    def sample_rate_hz(self) -> int:
-        """Rate of all `SpeechAudio` it gives."""
+    def rate_hz(self, line: AudioFormat) -> int:
+        """Rate of the `SpeechAudio` that it gives for a client's line.
+
+        The line's own, if it can: then nothing has to be resampled. No higher than it has sound
+        for, since speech waits in memory.
+        """
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Own the session's connection until cancelled; `task_status.started()` when it is open.
@@ -126,8 +130,12 @@ class TextToSpeech(Protocol):
         *,
         voice_id: str | None,
         language: str,
+        line: AudioFormat,
     ) -> None:
         """Speak one answer: pieces until `EndOfPieces` in, audio in order and `SpeechFinished` out.
+
+        Audio comes at `rate_hz(line)`. It is PCM also for a line of mu-law, but need be no finer
+        than mu-law then.
 
         Synthesis of a piece begins when it arrives, not when the previous one was consumed, as far
         as the provider allows. Cancelling stops the synthesis at the provider as well. Does not

@@ -102,6 +102,7 @@ async def _voice(
             speech_tx,
             voice_id=response.options.voice_id,
             language=response.options.language,
+            line=response.options.line,
             audio_timeout_s=call.settings.tts.audio_timeout_ms / 1000,
             marks=response.marks,
             committed=response.committed,

@@ -6,9 +6,10 @@ from itertools import count
 
 import trio
 import trio.testing
-from attrs import define, field
+from attrs import define, evolve, field
 
 from vantum.config import CartesiaSettings, Secret
+from vantum.core.audio import AudioFormat, mulaw_decode, mulaw_encode
 from vantum.core.messages import (
     EndOfPieces,
     PieceSpoken,
@@ -22,9 +23,12 @@ from vantum.ports import TextToSpeech
 from vantum.providers.cartesia.client import CartesiaProvider
 from vantum.testing.cartesia import CartesiaScript, SimulatedCartesia
 from vantum.testing.cartesia_script import GAP_S, speech
+from vantum.testing.cartesia_script import Speech as Spoken
 
 KEY = "sk_car_secret"
-RATE_HZ = 16_000
+WIDE = AudioFormat(16_000)
+PHONE = AudioFormat(8_000, "mulaw")
+LINES = (WIDE, PHONE)
 
 
 @define(repr=False)
@@ -95,6 +99,7 @@ async def say(
     pauses_s: Sequence[float] = (),
     outputs: list[tuple[float, TtsOutput]] | None = None,
     listen_s: float = 0,
+    line: AudioFormat = WIDE,
 ) -> list[TtsOutput]:
     """Speak an answer; pieces come after their pauses, the listener takes `listen_s` for each."""
     heard = outputs if outputs is not None else []
@@ -117,7 +122,7 @@ async def say(
         nursery.start_soon(write)
         nursery.start_soon(listen)
         try:
-            await voice.synthesize(piece_rx, speech_tx, voice_id=None, language="en-US")
+            await voice.synthesize(piece_rx, speech_tx, voice_id=None, language="en-US", line=line)
         except Exception as error:
             failure = error
         await trio.testing.wait_all_tasks_blocked()
@@ -138,29 +143,38 @@ def words(outputs: Sequence[TtsOutput]) -> list[tuple[str, float, float]]:
     return [(w.text, round(w.start_s, 6), round(w.end_s, 6)) for w in spoken]
 
 
-def expected_pcm(texts: Sequence[str]) -> bytes:
+def sounding(text: str, line: AudioFormat = WIDE) -> Spoken:
+    """How the simulated voice speaks a text for this line."""
+    one = speech(text, line.rate_hz)
+    pcm = mulaw_decode(mulaw_encode(one.pcm)) if line.encoding == "mulaw" else one.pcm
+    return evolve(one, pcm=pcm)
+
+
+def expected_pcm(texts: Sequence[str], line: AudioFormat = WIDE) -> bytes:
     """The answer as it sounds without any fault."""
-    return b"".join(speech(text, RATE_HZ).pcm for text in texts)
+    return b"".join(sounding(text, line).pcm for text in texts)
 
 
-def expected_words(texts: Sequence[str]) -> list[tuple[str, float, float]]:
+def expected_words(
+    texts: Sequence[str], line: AudioFormat = WIDE
+) -> list[tuple[str, float, float]]:
     """Its words and where they are."""
-    at, found = 0, []
+    at, found, rate_hz = 0, [], line.rate_hz
     for text in texts:
-        one = speech(text, RATE_HZ)
+        one = sounding(text, line)
         found += [
-            (w.text, round((at + w.start) / RATE_HZ, 6), round((at + w.end) / RATE_HZ, 6))
+            (w.text, round((at + w.start) / rate_hz, 6), round((at + w.end) / rate_hz, 6))
             for w in one.words
         ]
         at += len(one.pcm) // 2
     return found
 
 
-def check_words_heard(audio: bytes, texts: Sequence[str]) -> None:
+def check_words_heard(audio: bytes, texts: Sequence[str], line: AudioFormat = WIDE) -> None:
     """Each word's tone once, whole and in order, and nothing but silence between them."""
     at = 0
     for text in texts:
-        one = speech(text, RATE_HZ)
+        one = sounding(text, line)
         for word in one.words:
             tone = one.pcm[2 * word.start : 2 * word.end]
             at += _silent(audio[at:])
@@ -176,19 +190,23 @@ def _silent(audio: bytes) -> int:
 
 
 def check_whole(
-    outputs: Sequence[TtsOutput], texts: Sequence[str], *, broken: bool = False
+    outputs: Sequence[TtsOutput],
+    texts: Sequence[str],
+    *,
+    broken: bool = False,
+    line: AudioFormat = WIDE,
 ) -> None:
     """Every word's audio once and in order and where it is said to be, borders in order, the end
     last. After a break (`broken`) pauses may be shorter, but nothing else may differ."""
     heard, audio = words(outputs), pcm(outputs)
-    assert [w[0] for w in heard] == [w[0] for w in expected_words(texts)]
-    check_words_heard(audio, texts)
+    assert [w[0] for w in heard] == [w[0] for w in expected_words(texts, line)]
+    check_words_heard(audio, texts, line)
     for text, start_s, end_s in heard:
-        start, end = (2 * round(at * RATE_HZ) for at in (start_s, end_s))
-        assert audio[start:end] == speech(text, RATE_HZ).pcm[: end - start], text
+        start, end = (2 * round(at * line.rate_hz) for at in (start_s, end_s))
+        assert audio[start:end] == sounding(text, line).pcm[: end - start], text
     if not broken:
-        assert audio == expected_pcm(texts)
-        assert heard == expected_words(texts)
+        assert audio == expected_pcm(texts, line)
+        assert heard == expected_words(texts, line)
     check_borders(outputs, texts)
 
 
@@ -201,9 +219,11 @@ def check_borders(outputs: Sequence[TtsOutput], texts: Sequence[str]) -> None:
     assert indices == sorted(indices)
 
 
-def check_nearly_whole(outputs: Sequence[TtsOutput], texts: Sequence[str], cuts: int) -> None:
+def check_nearly_whole(
+    outputs: Sequence[TtsOutput], texts: Sequence[str], cuts: int, *, line: AudioFormat = WIDE
+) -> None:
     """As `check_whole`, but each cut may have cost the audio as much as a pause."""
     assert [w[0] for w in words(outputs)] == [w[0] for w in expected_words(texts)]
-    missing = len(expected_pcm(texts)) - len(pcm(outputs))
-    assert -2 <= missing <= 2 * RATE_HZ * GAP_S * 2 * cuts
+    missing = len(expected_pcm(texts, line)) - len(pcm(outputs))
+    assert -2 <= missing <= 2 * line.rate_hz * GAP_S * 2 * cuts
     check_borders(outputs, texts)

@@ -5,41 +5,53 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.providers.cartesia_call import check_borders, check_whole, expected_pcm, pcm, words
+from tests.providers.cartesia_call import (
+    LINES,
+    WIDE,
+    check_borders,
+    check_whole,
+    expected_pcm,
+    pcm,
+    words,
+)
+from vantum.core.audio import AudioFormat, mulaw_encode
 from vantum.core.messages import PieceSpoken, SpeechAudio, SpeechFinished, SpeechPiece, TtsOutput
 from vantum.providers.cartesia.answer import Answer, rest_of
 from vantum.providers.cartesia.protocol import Chunk, Done, Failure, FlushDone, Unknown, Words
 from vantum.testing.cartesia_script import speech
 
-RATE_HZ = 16_000
 Replies = list[Chunk | Words | FlushDone | Done]
 
 
-def answer(*texts: str) -> Answer:
-    made = Answer()
+def answer(*texts: str, audio: AudioFormat = WIDE) -> Answer:
+    made = Answer(audio)
     for index, text in enumerate(texts):
         made.add(SpeechPiece(index, text))
     made.end()
     return made
 
 
-def replies(texts: list[str], samples: int, *, ids: bool = True, lead: int = 0) -> Replies:
+def replies(
+    texts: list[str], samples: int, *, ids: bool = True, lead: int = 0, form: AudioFormat = WIDE
+) -> Replies:
     """What a context says: each word's timestamp before its audio, `lead` samples of silence."""
     found: Replies = []
-    begins = 0
+    begins, rate_hz = 0, form.rate_hz
     for number, text in enumerate(texts, 1):
         flush_id = number if ids else None
-        spoken = speech(text, RATE_HZ)
+        spoken = speech(text, rate_hz)
         audio = bytes(2 * lead) + spoken.pcm
         for at in range(0, len(audio) // 2, samples):
             stamps = tuple(
-                (w.text, (begins + lead + w.start) / RATE_HZ, (begins + lead + w.end) / RATE_HZ)
+                (w.text, (begins + lead + w.start) / rate_hz, (begins + lead + w.end) / rate_hz)
                 for w in spoken.words
                 if at <= lead + w.start < at + samples
             )
             if stamps:
                 found.append(Words("c", stamps, flush_id))
-            found.append(Chunk("c", audio[2 * at : 2 * (at + samples)], flush_id))
+            pcm = audio[2 * at : 2 * (at + samples)]
+            written = mulaw_encode(pcm) if form.encoding == "mulaw" else pcm
+            found.append(Chunk("c", written, flush_id))
         begins += len(audio) // 2
         if ids:
             found.append(FlushDone("c", number))
@@ -66,18 +78,19 @@ TEXTS = ["One two three.", "Four five!", "Six."]
     cuts=st.lists(st.integers(0, 60), max_size=5),
     samples=st.integers(100, 9000),
     lead=st.sampled_from([0, 400, 1600]),
+    line=st.sampled_from(LINES),
 )
-def test_breaks_anywhere(cuts: list[int], samples: int, lead: int) -> None:
-    made, outputs = answer(*TEXTS), []
+def test_breaks_anywhere(cuts: list[int], samples: int, lead: int, line: AudioFormat) -> None:
+    made, outputs = answer(*TEXTS, audio=line), []
     made.enter_context()
     for cut in [*cuts, 10_000]:
         positions, texts = submit(made)
-        for reply in replies(texts, samples, lead=lead)[:cut]:
+        for reply in replies(texts, samples, lead=lead, form=line)[:cut]:
             outputs += made.take(reply, positions)
         if not made.finished:
             outputs += made.restart()
     assert made.finished
-    check_whole(finish(outputs), TEXTS, broken=True)
+    check_whole(finish(outputs), TEXTS, broken=True, line=line)
 
 
 @given(samples=st.integers(1, 5000), odd=st.lists(st.integers(1, 999), min_size=1, max_size=9))
@@ -173,9 +186,9 @@ def test_a_break_behind_the_last_word_does_not_speak_again() -> None:
 
 def test_late_timestamps_cost_at_most_a_pause() -> None:
     late: list[Any] = [
-        Chunk("c", speech("One two three.", RATE_HZ).pcm[: 2 * 5000], 1),
+        Chunk("c", speech("One two three.", WIDE.rate_hz).pcm[: 2 * 5000], 1),
         Words("c", (("One", 0.0, 0.24),), 1),
-        Chunk("c", speech("One two three.", RATE_HZ).pcm[2 * 5000 : 2 * 8000], 1),
+        Chunk("c", speech("One two three.", WIDE.rate_hz).pcm[2 * 5000 : 2 * 8000], 1),
     ]
     made, outputs = answer("One two three."), []
     positions, _ = submit(made)

@@ -15,6 +15,9 @@ from hypothesis import strategies as st
 from tests.patience import HANG_S, nobody_listening, until
 from tests.providers.cartesia_call import (
     KEY,
+    LINES,
+    PHONE,
+    WIDE,
     call,
     check_nearly_whole,
     check_whole,
@@ -24,6 +27,7 @@ from tests.providers.cartesia_call import (
     words,
 )
 from vantum.config import CartesiaSettings, Secret
+from vantum.core.audio import AudioFormat
 from vantum.core.messages import PieceSpoken, SpeechAudio, SpeechFinished, SpeechPiece, TtsOutput
 from vantum.errors import ConfigError, ProviderError
 from vantum.ports import TextToSpeech
@@ -59,6 +63,17 @@ async def test_one_context_speaks_an_answer_piece_by_piece(autojump_clock: Any) 
     assert c.peer.cancelled == type(c.peer.cancelled)()
 
 
+async def test_a_phone_gets_its_speech_in_its_own_form(autojump_clock: Any) -> None:
+    async with call(STREAMED) as c:
+        assert c.voice.rate_hz(PHONE) == 8_000
+        check_whole(await say(c.voice, TEXTS, line=PHONE), TEXTS, line=PHONE)
+        formats = [r.message["output_format"] for r in c.peer.requests]
+        # The next answer may be for another line: nothing of the connection depends on it.
+        check_whole(await say(c.voice, TEXTS), TEXTS)
+    asked = {"container": "raw", "encoding": "pcm_mulaw", "sample_rate": 8_000}
+    assert formats == [asked] * len(formats)
+
+
 async def test_the_key_travels_in_a_header_and_is_nowhere_else(autojump_clock: Any) -> None:
     async with call() as c:
         await say(c.voice, TEXTS)
@@ -77,7 +92,7 @@ async def test_a_piece_is_sent_when_it_comes_not_when_the_last_one_was_heard(
         speech_tx, speech_rx = trio.open_memory_channel(0)  # nobody listens
 
         async with trio.open_nursery() as nursery:
-            speak = partial(c.voice.synthesize, voice_id=None, language="en")
+            speak = partial(c.voice.synthesize, voice_id=None, language="en", line=WIDE)
             nursery.start_soon(speak, piece_rx, speech_tx)
             await piece_tx.send(SpeechPiece(0, TEXTS[0]))
             await trio.sleep(0.3)
@@ -175,7 +190,7 @@ async def test_a_sender_that_just_goes_leaves_no_end(autojump_clock: Any) -> Non
         speech_tx, speech_rx = trio.open_memory_channel[Any](math.inf)
         piece_tx.send_nowait(SpeechPiece(0, TEXTS[0]))
         piece_tx.close()
-        await c.voice.synthesize(piece_rx, speech_tx, voice_id=None, language="en")
+        await c.voice.synthesize(piece_rx, speech_tx, voice_id=None, language="en", line=WIDE)
         await trio.sleep(1)
         assert speech_rx.statistics().current_buffer_used == 0
         assert list(c.peer.cancelled) == ["context-0"]
@@ -188,7 +203,7 @@ async def test_a_listener_that_goes_ends_the_answer(autojump_clock: Any) -> None
         piece_tx.send_nowait(SpeechPiece(0, TEXTS[0]))
         speech_rx.close()
         with pytest.raises(trio.BrokenResourceError):
-            await c.voice.synthesize(piece_rx, speech_tx, voice_id=None, language="en")
+            await c.voice.synthesize(piece_rx, speech_tx, voice_id=None, language="en", line=WIDE)
         await trio.sleep(1)
         assert list(c.peer.cancelled) == ["context-0"]
 
@@ -237,9 +252,15 @@ def test_no_audio_of_a_cancelled_answer_in_the_next(
     timestamps=st.sampled_from(["before", "after", "restart"]),
     kind=st.sampled_from(["disconnect", "malformed", "error"]),
     listen_s=st.sampled_from([0.0, 0.0, 0.11]),
+    line=st.sampled_from(LINES),
 )
 def test_every_word_is_heard_once_whatever_breaks(
-    cuts: list[int], chunk_s: float, timestamps: Any, kind: Any, listen_s: float
+    cuts: list[int],
+    chunk_s: float,
+    timestamps: Any,
+    kind: Any,
+    listen_s: float,
+    line: AudioFormat,
 ) -> None:
     async def main() -> None:
         script = CartesiaScript(
@@ -250,11 +271,13 @@ def test_every_word_is_heard_once_whatever_breaks(
             faults=tuple(Fault(kind, after_chunks=n) for n in cuts),
         )
         async with call(script) as c:
-            outputs = await say(c.voice, TEXTS, pauses_s=(0, 0.4, 0.4), listen_s=listen_s)
+            outputs = await say(
+                c.voice, TEXTS, pauses_s=(0, 0.4, 0.4), listen_s=listen_s, line=line
+            )
         if timestamps == "after":
-            check_nearly_whole(outputs, TEXTS, len(cuts))
+            check_nearly_whole(outputs, TEXTS, len(cuts), line=line)
         else:
-            check_whole(outputs, TEXTS, broken=True)
+            check_whole(outputs, TEXTS, broken=True, line=line)
 
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
 

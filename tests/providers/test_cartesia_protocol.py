@@ -6,10 +6,12 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vantum.config import Secret
+from vantum.core.audio import AudioFormat
 from vantum.errors import RETRYABLE_KINDS, ConfigError
 from vantum.providers.cartesia import protocol
 from vantum.providers.cartesia.protocol import (
@@ -24,7 +26,9 @@ from vantum.providers.cartesia.protocol import (
     Words,
 )
 
-VOICING = Voicing(model="sonic-3.5", voice_id="some-voice", language="en")
+VOICING = Voicing(
+    model="sonic-3.5", voice_id="some-voice", language="en", audio=AudioFormat(16_000)
+)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
@@ -63,6 +67,26 @@ def test_wrong_addresses(url: str) -> None:
 
 def test_the_key_is_sent_as_a_bearer() -> None:
     assert protocol.auth_headers(Secret("k")) == [(b"Authorization", b"Bearer k")]
+
+
+@pytest.mark.parametrize(
+    ("line", "asked", "encoding"),
+    [
+        (AudioFormat(8_000, "mulaw"), AudioFormat(8_000, "mulaw"), "pcm_mulaw"),
+        (AudioFormat(8_000), AudioFormat(8_000), "pcm_s16le"),
+        (AudioFormat(11_025), AudioFormat(16_000), "pcm_s16le"),
+        (AudioFormat(16_000), AudioFormat(16_000), "pcm_s16le"),
+        (AudioFormat(48_000), AudioFormat(16_000), "pcm_s16le"),
+    ],
+)
+def test_what_is_asked_for_a_line(line: AudioFormat, asked: AudioFormat, encoding: str) -> None:
+    assert protocol.audio_for(line) == asked
+    message = json.loads(protocol.speak("c", evolve(VOICING, audio=asked), "Hello."))
+    assert message["output_format"] == {
+        "container": "raw",
+        "encoding": encoding,
+        "sample_rate": asked.rate_hz,
+    }
 
 
 @pytest.mark.parametrize(

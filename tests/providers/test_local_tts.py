@@ -1,5 +1,6 @@
 """The embedded synthesiser: order, silence, look-ahead, cancellation, and that it can be heard."""
 
+import itertools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.patience import HANG_S
 from vantum.config.providers import LocalSettings
+from vantum.core.audio import AudioFormat
 from vantum.core.messages import (
     EndOfPieces,
     PieceSpoken,
@@ -22,6 +24,7 @@ from vantum.core.messages import (
     TtsInput,
     TtsOutput,
 )
+from vantum.core.resampling import Resampler
 from vantum.errors import ConfigError, ProviderError
 from vantum.providers.local.tts import (
     SAMPLE_RATE_HZ,
@@ -75,8 +78,12 @@ def provider() -> LocalTtsProvider:
     return LocalTtsProvider(LocalSettings(), Workers(0))
 
 
+#: What the voice itself has.
+LINE = AudioFormat(SAMPLE_RATE_HZ)
+
+
 async def speak(
-    provider: LocalTtsProvider, *texts: str, voice_id: str | None = None
+    provider: LocalTtsProvider, *texts: str, voice_id: str | None = None, line: AudioFormat = LINE
 ) -> list[object]:
     piece_tx, piece_rx = trio.open_memory_channel[TtsInput](100)
     speech_tx, speech_rx = trio.open_memory_channel[TtsOutput](100)
@@ -84,14 +91,17 @@ async def speak(
         piece_tx.send_nowait(SpeechPiece(index, text))
     piece_tx.send_nowait(EndOfPieces())
     tts = provider.for_session()
-    await tts.synthesize(piece_rx, speech_tx, voice_id=voice_id, language="en-US")
+    await tts.synthesize(piece_rx, speech_tx, voice_id=voice_id, language="en-US", line=line)
     speech_tx.close()
     return [message async for message in speech_rx]
 
 
+def sound(messages: list[object]) -> bytes:
+    return b"".join(m.pcm for m in messages if isinstance(m, SpeechAudio))
+
+
 def seconds(messages: list[object]) -> float:
-    pcm = b"".join(m.pcm for m in messages if isinstance(m, SpeechAudio))
-    return len(pcm) / 2 / SAMPLE_RATE_HZ
+    return len(sound(messages)) / 2 / SAMPLE_RATE_HZ
 
 
 async def test_pieces_are_spoken_in_order(provider: LocalTtsProvider) -> None:
@@ -107,6 +117,33 @@ async def test_pieces_are_spoken_in_order(provider: LocalTtsProvider) -> None:
     ]
     assert 1.5 < seconds(messages) < 4
     assert provider.health().ok
+
+
+@pytest.mark.parametrize("line", [AudioFormat(8_000, "mulaw"), AudioFormat(16_000)])
+async def test_a_line_gets_the_rate_that_it_carries(
+    provider: LocalTtsProvider, line: AudioFormat
+) -> None:
+    texts = ("Hi, this is Alex; do you have a moment?", "||BREAK||", "How are you today?")
+    whole = await speak(provider, *texts)
+    messages = await speak(provider, *texts, line=line)
+    assert provider.for_session().rate_hz(line) == line.rate_hz
+    shape = [(type(m).__name__, getattr(m, "piece_index", None)) for m in messages]
+    assert [key for key, _ in itertools.groupby(shape)] == [
+        *(("SpeechAudio", 0), ("PieceSpoken", 0), ("PieceSpoken", 1)),
+        *(("SpeechAudio", 2), ("PieceSpoken", 2), ("SpeechFinished", None)),
+    ]
+    # To the sample what one filter makes of each piece, wherever its stretches end.
+    for index in (0, 2):
+        mine, theirs = (
+            sound([m for m in some if getattr(m, "piece_index", None) == index])
+            for some in (messages, whole)
+        )
+        one = Resampler(SAMPLE_RATE_HZ, line.rate_hz)
+        assert mine == one.feed(theirs) + one.finish()
+
+
+def test_a_line_that_carries_more_gets_what_the_voice_has(provider: LocalTtsProvider) -> None:
+    assert provider.for_session().rate_hz(AudioFormat(48_000)) == SAMPLE_RATE_HZ
 
 
 async def test_an_answer_without_pieces(provider: LocalTtsProvider) -> None:
@@ -169,7 +206,9 @@ async def test_the_next_piece_is_made_while_the_first_is_played(provider: LocalT
 
             async def run() -> None:
                 tts = provider.for_session()
-                await tts.synthesize(piece_rx, speech_tx, voice_id=None, language="en-US")
+                await tts.synthesize(
+                    piece_rx, speech_tx, voice_id=None, language="en-US", line=LINE
+                )
 
             nursery.start_soon(run)
             for index in range(20):
@@ -255,13 +294,12 @@ async def test_a_player_that_is_gone_ends_it(provider: LocalTtsProvider) -> None
     piece_tx.send_nowait(SpeechPiece(0, "Hello."))
     with pytest.raises(trio.BrokenResourceError):
         await provider.for_session().synthesize(
-            piece_rx, speech_tx, voice_id=None, language="en-US"
+            piece_rx, speech_tx, voice_id=None, language="en-US", line=LINE
         )
 
 
 async def test_it_is_ready_at_once(provider: LocalTtsProvider) -> None:
     tts = provider.for_session()
-    assert tts.sample_rate_hz == 24_000
     async with trio.open_nursery() as nursery:
         await nursery.start(tts.run)
         nursery.cancel_scope.cancel()

@@ -94,6 +94,7 @@ async def test_ways_to_authenticate(path: str, headers: Any, autojump_clock: Any
         ({"transcript": " "}, "transcript_empty"),
         ({"output_format": None}, "output_format_invalid"),
         ({"output_format": GOOD["output_format"] | {"sample_rate": 1}}, "output_format_invalid"),
+        ({"output_format": GOOD["output_format"] | {"encoding": "mulaw"}}, "output_format_invalid"),
     ],
 )
 async def test_wrong_requests(change: dict[str, Any], code: str, autojump_clock: Any) -> None:

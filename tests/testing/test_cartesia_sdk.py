@@ -18,6 +18,7 @@ from cartesia.types.websocket_response import Chunk, Done, Error, FlushDone, Tim
 from websockets.exceptions import ConnectionClosedError, InvalidMessage, InvalidStatus
 
 from tests.patience import HANG_S
+from vantum.core.audio import mulaw_encode
 from vantum.testing.cartesia import CartesiaScript, SimulatedCartesia, simulated_cartesia
 from vantum.testing.cartesia_script import Fault, speech
 
@@ -103,20 +104,23 @@ async def test_flushes_are_numbered_and_buffered_text_is_joined() -> None:
 
 async def test_contexts_side_by_side_and_other_formats() -> None:
     f32: RawOutputFormatParam = {**S16, "encoding": "pcm_f32le", "sample_rate": 44_100}
+    mulaw: RawOutputFormatParam = {**S16, "encoding": "pcm_mulaw", "sample_rate": 8_000}
 
-    def use(peer: SimulatedCartesia) -> tuple[bytes, bytes]:
+    def use(peer: SimulatedCartesia) -> list[bytes]:
         with client(peer) as cartesia, cartesia.tts.websocket_connect() as connection:
             one = context(connection, "one")
             two = context(connection, "two", output_format=f32, voice=VOICE)
-            for ctx in (one, two):
+            three = context(connection, "three", output_format=mulaw)
+            for ctx in (one, two, three):
                 ctx.push("Both of us speak.")
                 ctx.no_more_inputs()
-            return audio(one.receive()), audio(two.receive())
+            return [audio(ctx.receive()) for ctx in (one, two, three)]
 
     async with simulated_cartesia() as peer:
-        first, second = await in_thread(use, peer)
+        first, second, third = await in_thread(use, peer)
     assert first == speech("Both of us speak.", 16_000).pcm
     assert len(second) == 2 * len(speech("Both of us speak.", 44_100).pcm)
+    assert third == mulaw_encode(speech("Both of us speak.", 8_000).pcm)
 
 
 async def test_cancelling_a_context() -> None:

@@ -201,7 +201,7 @@ class Answering:
             Playing(
                 number,
                 Playout(utterance_id, rate_hz, playout_settings.lead_ms / 1000),
-                call.synthesiser.sample_rate_hz,
+                call.synthesiser.rate_hz(options.line),
                 rate_hz,
                 playout_settings.chunk_ms,
                 call.wall_ms,

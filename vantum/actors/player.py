@@ -51,7 +51,8 @@ class Playing:
     `playout` is the record of what was sent; the conductor reads it when it wants to know what was
     heard. `spoken` counts the pieces whose audio has come. `failure` is set if the synthesis broke
     off. Until `committed` is set nothing leaves, and nothing begins to while `hold` keeps it.
-    `arrived`: see `Arrived`; it is asked before each chunk, and by `look`.
+    `arrived`: see `Arrived`; it is asked before each chunk, and by `look`. Speech comes at
+    `from_hz` and leaves at `to_hz`, the client's, in chunks of `chunk_ms`.
     """
 
     turn: int

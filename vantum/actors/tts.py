@@ -10,6 +10,7 @@ from attrs import define, field
 from vantum.actors.call import Call, Inbox
 from vantum.actors.link import keep_open, lost
 from vantum.channels import Each, put, take
+from vantum.core.audio import AudioFormat
 from vantum.core.latency import Marks
 from vantum.core.messages import (
     EndOfPieces,
@@ -142,6 +143,7 @@ async def speak(
     *,
     voice_id: str | None,
     language: str,
+    line: AudioFormat,
     audio_timeout_s: float,
     marks: Marks | None = None,
     committed: trio.Event | None = None,
@@ -159,7 +161,7 @@ async def speak(
     # One message: a provider that is faster than the player is held back at once.
     from_provider_tx, from_provider_rx = trio.open_memory_channel[TtsOutput](1)
     debt, marks = _Debt(audio_timeout_s), marks or Marks()
-    synthesize = partial(synthesiser.synthesize, voice_id=voice_id, language=language)
+    synthesize = partial(synthesiser.synthesize, voice_id=voice_id, language=language, line=line)
     error: ProviderError | None = None
     try:
         async with trio.open_nursery() as nursery:

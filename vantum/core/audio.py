@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 from attrs import define, field, frozen
@@ -27,6 +27,27 @@ SAMPLE_BYTES: Final = 2
 SILENCE_DBFS: Final = -100.0
 
 _FULL_SCALE = 32_768.0
+
+#: How samples are written: "pcm" as above, "mulaw" as G.711 has it, one byte a sample.
+Encoding: TypeAlias = Literal["pcm", "mulaw"]
+
+
+@frozen
+class AudioFormat:
+    """What a stream of audio is written in: bytes say neither their rate nor their encoding."""
+
+    rate_hz: int
+    encoding: Encoding = "pcm"
+
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes of one sample."""
+        return SAMPLE_BYTES if self.encoding == "pcm" else 1
+
+    def duration_s(self, data: bytes) -> float:
+        """How long `data` plays, in seconds."""
+        return len(data) / (self.sample_bytes * self.rate_hz)
+
 
 # ---------------------------------------------------------------- samples
 

@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 
 from attrs import Factory, field, frozen
 
+from vantum.core.audio import AudioFormat, Encoding
 from vantum.core.latency import HeardBy, Outcome
 
 #: The states of a conversation, in the protocol's spelling.
@@ -65,7 +66,11 @@ class Prospect:
 
 @frozen
 class InputOptions:
-    """How a client speaks: from `audio.input.start`."""
+    """How a client speaks: from `audio.input.start`.
+
+    `encoding`: how its connection carries audio. The samples of a line of mu-law, such as a
+    telephone's, are no finer than that in either direction.
+    """
 
     sampling_rate_hz: int = 16_000
     language: str = "en-US"
@@ -74,6 +79,12 @@ class InputOptions:
     tokens: bool = False
     prospect: Prospect = Factory(Prospect)
     latency: bool = False
+    encoding: Encoding = "pcm"
+
+    @property
+    def line(self) -> AudioFormat:
+        """What the client's connection carries, in both directions."""
+        return AudioFormat(self.sampling_rate_hz, self.encoding)
 
 
 @frozen

@@ -257,7 +257,7 @@ Piece: TypeAlias = TtsInput | TonePiece
 
 @frozen
 class SpeechAudio:
-    """Synthesised audio of a piece, at the synthesiser's own `sample_rate_hz`."""
+    """Synthesised audio of a piece: PCM at the rate that the synthesiser gives for the line."""
 
     piece_index: int
     pcm: bytes

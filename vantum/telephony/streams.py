@@ -115,7 +115,9 @@ class Streams:
         # A call that comes back goes on: it is the same session to whoever reads of it.
         session_id = live.record.session_id or server.new_id()
         language, past = self.settings.language, live.past
-        codec = PhoneCodec(start, InputOptions(RATE_HZ, language=language, turn_detection="auto"))
+        codec = PhoneCodec(
+            start, InputOptions(RATE_HZ, language=language, turn_detection="auto", encoding="mulaw")
+        )
 
         def new_call() -> Call:
             if past is not None and live.comeback is not None:

@@ -11,6 +11,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from attrs import frozen
 
+from vantum.core.audio import mulaw_encode, to_float32
+
 
 @frozen
 class Refusal:
@@ -150,10 +152,16 @@ def speech(text: str, rate_hz: int) -> Speech:
 
 @lru_cache(maxsize=32)
 def encoded_chunks(text: str, rate_hz: int, encoding: str, samples: int) -> tuple[str, ...]:
-    """The speech of a text in base64, `samples` in each chunk. `encoding`: s16le or f32le."""
-    pcm = np.frombuffer(speech(text, rate_hz).pcm, "<i2")
-    data = pcm if encoding == "pcm_s16le" else (pcm / 32768).astype("<f4")
+    """The speech of a text in base64, `samples` in each chunk. `encoding`: of samples."""
+    pcm = speech(text, rate_hz).pcm
+    match encoding:
+        case "pcm_mulaw":
+            data, sample_bytes = mulaw_encode(pcm), 1
+        case "pcm_f32le":
+            data, sample_bytes = to_float32(pcm).astype("<f4").tobytes(), 4
+        case _:
+            data, sample_bytes = pcm, 2
+    step = samples * sample_bytes
     return tuple(
-        base64.b64encode(data[at : at + samples].tobytes()).decode()
-        for at in range(0, len(data), samples)
+        base64.b64encode(data[at : at + step]).decode() for at in range(0, len(data), step)
     )

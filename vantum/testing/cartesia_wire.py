@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 _RATES_HZ = (8000, 16_000, 22_050, 24_000, 44_100, 48_000)
-_ENCODINGS = ("pcm_s16le", "pcm_f32le")
+_ENCODINGS = ("pcm_s16le", "pcm_f32le", "pcm_mulaw")
 _TITLES = {400: "Invalid request", 401: "Unauthorized", 402: "Credits exhausted"}
 _TITLES |= {403: "Forbidden", 404: "Not found", 429: "Too many concurrent requests"}
 

@@ -28,6 +28,7 @@ from attrs import define, evolve, field, frozen
 from vantum.actors.conductor import Conductor
 from vantum.config import Settings
 from vantum.core import events as e
+from vantum.core.audio import AudioFormat
 from vantum.core.history import Entry
 from vantum.core.messages import (
     EndOfPieces,
@@ -229,7 +230,6 @@ class _Voice:
     pieces: list[tuple[float, str]] = field(factory=list)
     show: Show | None = None
     name: str = "text"
-    sample_rate_hz: int = _RATE_HZ
 
     def health(self) -> Health:
         return Health(True, "text")
@@ -241,6 +241,9 @@ class _Voice:
         task_status.started()
         await trio.sleep_forever()
 
+    def rate_hz(self, line: AudioFormat) -> int:
+        return _RATE_HZ
+
     async def synthesize(
         self,
         piece_rx: trio.MemoryReceiveChannel[TtsInput],
@@ -248,6 +251,7 @@ class _Voice:
         *,
         voice_id: str | None,
         language: str,
+        line: AudioFormat,
     ) -> None:
         at = 0
         while not isinstance(piece := await piece_rx.receive(), EndOfPieces):

@@ -25,6 +25,7 @@ from collections.abc import Sequence
 
 from attrs import Factory, define
 
+from vantum.core.audio import AudioFormat, mulaw_decode
 from vantum.core.messages import (
     PieceSpoken,
     SpeechAudio,
@@ -34,7 +35,6 @@ from vantum.core.messages import (
     TtsOutput,
 )
 from vantum.providers.cartesia.protocol import (
-    SAMPLE_RATE_HZ,
     Chunk,
     Done,
     Failure,
@@ -45,17 +45,17 @@ from vantum.providers.cartesia.protocol import (
     speakable,
 )
 
-#: Text that may be under way at once, in characters: about 20 s of speech (640 KB of audio), which
-#: bounds memory without ever letting the caller wait. Most answers are shorter, and all of such an
-#: answer is spoken in one context: a context that fell silent while the caller listens would end,
-#: and the next piece would not follow in the same tone.
+#: Text that may be under way at once, in characters: about 20 s of speech (640 KB at 16 kHz, 160 KB
+#: for a telephone), which bounds memory without ever letting the caller wait. Most answers are
+#: shorter, and all of such an answer is spoken in one context: a context that fell silent while the
+#: caller listens would end, and the next piece would not follow in the same tone.
 MAX_CHARS_UNDER_WAY = 280
 
 #: A resumed take waits so long for its first timestamp before its audio is used without one.
-_HOLD_SAMPLES = SAMPLE_RATE_HZ // 2
+_HOLD_S = 0.5
 
 #: Longest pause that is filled in after a break.
-_MAX_PAUSE_SAMPLES = SAMPLE_RATE_HZ // 2
+_MAX_PAUSE_S = 0.5
 
 
 @define
@@ -77,8 +77,13 @@ class _Take:
 
 @define
 class Answer:
-    """One answer's pieces and audio. See the module's text."""
+    """One answer's pieces and audio. See the module's text.
 
+    Args:
+        audio: what was asked for and comes. What is given out is PCM at its rate.
+    """
+
+    audio: AudioFormat
     pieces: list[SpeechPiece] = Factory(list)
     #: All pieces are known.
     ended: bool = False
@@ -97,6 +102,10 @@ class Answer:
     _early: list[tuple[int, Words]] = Factory(list)
     #: Whether timestamps have come after their audio; None until the first one of the answer.
     _late: bool | None = None
+
+    def samples(self, length_s: float) -> int:
+        """So many seconds in samples of this answer's audio, to the nearest."""
+        return round(length_s * self.audio.rate_hz)
 
     # ------------------------------------------------------------ text in
 
@@ -161,9 +170,9 @@ class Answer:
             positions: the pieces of that context in order; `flush_id` n is the n-th of them.
         """
         match reply:
-            case Chunk(pcm=pcm):
+            case Chunk(audio=audio):
                 outputs = self._complete_before(self._position(reply.flush_id, positions))
-                return outputs + (self._hear(pcm) if self.current in positions else [])
+                return outputs + (self._hear(audio) if self.current in positions else [])
             case Words():
                 position = self._position(reply.flush_id, positions)
                 if position > self.current:
@@ -210,18 +219,24 @@ class Answer:
                 self._early.append((position, words))
         return outputs
 
-    def _hear(self, pcm: bytes) -> list[TtsOutput]:
-        if self._odd:
-            pcm = self._odd + pcm
-        even = len(pcm) & ~1
-        self._odd = pcm[even:]
-        pcm = pcm[:even]
+    def _hear(self, audio: bytes) -> list[TtsOutput]:
+        pcm = self._decoded(audio)
         take = self._take
-        take.received += even // 2
+        take.received += len(pcm) // 2
         if take.origin is not None:
             return self._give(pcm)
         take.held += pcm
-        return self._release_held() if take.received >= _HOLD_SAMPLES else []
+        return self._release_held() if take.received >= self.samples(_HOLD_S) else []
+
+    def _decoded(self, audio: bytes) -> bytes:
+        """Whole samples as PCM; half a sample waits for its other half."""
+        if self.audio.encoding == "mulaw":
+            return mulaw_decode(audio)
+        if self._odd:
+            audio = self._odd + audio
+        even = len(audio) & ~1
+        self._odd = audio[even:]
+        return audio[:even]
 
     def _give(self, pcm: bytes) -> list[TtsOutput]:
         take = self._take
@@ -240,7 +255,7 @@ class Answer:
         take = self._take
         lead = self._stamp_samples(take.stamps[0][1]) if take.stamps else 0
         origin = take.first_word_at - lead
-        pause = min(max(0, origin - self.delivered), _MAX_PAUSE_SAMPLES)
+        pause = min(max(0, origin - self.delivered), self.samples(_MAX_PAUSE_S))
         origin = min(origin, self.delivered + pause)
         take.origin = origin
         outputs = self._give(bytes(2 * pause))
@@ -258,7 +273,7 @@ class Answer:
         if take.stamp_offset is None:
             # Timestamps are the context's; but should a flush restart them, the first one of a
             # later piece is near 0 instead of near the piece's beginning.
-            restarted = reply.words[0][1] * SAMPLE_RATE_HZ * 2 < take.begins
+            restarted = self.samples(reply.words[0][1] * 2) < take.begins
             take.stamp_offset = 0 if restarted else take.begins
         first = not take.stamps
         take.stamps += reply.words
@@ -278,15 +293,16 @@ class Answer:
         ]
 
     def _stamp_samples(self, at_s: float) -> int:
-        return round(at_s * SAMPLE_RATE_HZ) - (self._take.stamp_offset or 0)
+        return self.samples(at_s) - (self._take.stamp_offset or 0)
 
     def _report(self, index: int, *, everything: bool = False) -> list[TtsOutput]:
         """The words whose audio has begun and that were not reported yet."""
         begun = self._reported
         while begun < len(self._words) and (everything or self._words[begun][1] < self.delivered):
             begun += 1
+        rate_hz = self.audio.rate_hz
         words = tuple(
-            SpokenWord(text, start / SAMPLE_RATE_HZ, end / SAMPLE_RATE_HZ)
+            SpokenWord(text, start / rate_hz, end / rate_hz)
             for text, start, end in self._words[self._reported : begun]
         )
         self._reported = max(self._reported, begun)

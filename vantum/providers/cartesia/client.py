@@ -16,6 +16,7 @@ from attrs import define, field, frozen
 from uuid_utils import uuid7
 
 from vantum.config import CartesiaSettings
+from vantum.core.audio import AudioFormat
 from vantum.core.backoff import TTS_RECONNECT, pause_s
 from vantum.core.messages import TtsInput, TtsOutput
 from vantum.errors import ProviderError
@@ -104,10 +105,9 @@ class CartesiaSpeech:
     _last_error: ProviderError | None = field(default=None, init=False)
     _over: bool = field(default=False, init=False)
 
-    @property
-    def sample_rate_hz(self) -> int:
-        """16 kHz: asked for from Cartesia, so nothing is resampled on the way."""
-        return protocol.SAMPLE_RATE_HZ
+    def rate_hz(self, line: AudioFormat) -> int:
+        """8 kHz for a telephone, else 16: it is asked for at that rate."""
+        return protocol.audio_for(line).rate_hz
 
     # ------------------------------------------------------------ the connection's owner
 
@@ -233,6 +233,7 @@ class CartesiaSpeech:
         *,
         voice_id: str | None,
         language: str,
+        line: AudioFormat,
     ) -> None:
         """Speak one answer; see `vantum.ports.TextToSpeech.synthesize`.
 
@@ -243,6 +244,7 @@ class CartesiaSpeech:
             model=self.settings.model,
             voice_id=voice_id or self.settings.voice_id,
             language=protocol.language_code(language),
+            audio=protocol.audio_for(line),
         )
         speaking = Speaking(self, voicing, self.new_context_id)
         try:

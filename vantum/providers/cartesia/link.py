@@ -79,8 +79,8 @@ class Inbox:
                 self.flushed = max(self.flushed, flush_id)
             case protocol.Done() | Failure():
                 self.over = True
-            case protocol.Chunk(pcm=pcm):
-                self._bytes += len(pcm)
+            case protocol.Chunk(audio=audio):
+                self._bytes += len(audio)
         self._channel[0].send_nowait(reply)
         return self._bytes <= _MAX_INBOX_BYTES
 
@@ -112,7 +112,7 @@ class Inbox:
 
     def _taken(self, reply: Reply | Wake) -> Reply | Wake:
         if isinstance(reply, protocol.Chunk):
-            self._bytes -= len(reply.pcm)
+            self._bytes -= len(reply.audio)
         return reply
 
 

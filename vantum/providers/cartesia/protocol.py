@@ -10,6 +10,9 @@ official Python package 4.2, which speaks API version 2026-08-14:
   `continue` and `flush`; transcripts are joined verbatim, so spaces between them are ours to send.
 - An empty input with `flush` ends the current transcript submission: its audio and timestamps
   carry `flush_id` (from 1, counted per context) and `flush_done` follows the last of them.
+- `output_format`: raw audio as pcm_s16le, pcm_f32le, pcm_mulaw or pcm_alaw at 8000, 16000, 22050,
+  24000, 44100 or 48000 Hz. "Choosing TTS parameters" advises one format all along the way, and for
+  Twilio pcm_mulaw at 8000.
 - `max_buffer_delay_ms: 0`: generate at once; the pieces that come here are whole sentences.
 - A context with nothing to say expires 1 s after its last audio; sockets close after 5 min idle.
 """
@@ -26,12 +29,16 @@ from urllib.parse import urlencode, urlsplit
 from attrs import frozen
 
 from vantum.config import Secret
+from vantum.core.audio import AudioFormat, Encoding
 from vantum.errors import ConfigError, ErrorKind, ProviderError
 
 NAME = "cartesia"
 
-#: The rate asked for, so that the pipeline's own rate needs no conversion.
-SAMPLE_RATE_HZ = 16_000
+#: What is asked for where the line carries more than a telephone's.
+_WIDE = AudioFormat(16_000)
+#: A telephone's rate.
+_NARROW_HZ = 8_000
+_ENCODINGS: dict[Encoding, str] = {"pcm": "pcm_s16le", "mulaw": "pcm_mulaw"}
 
 #: A context may get no further input this long after it fell silent. Cartesia's limit is 1 s; the
 #: difference is for the network.
@@ -103,6 +110,16 @@ class Voicing:
     model: str
     voice_id: str
     language: str
+    audio: AudioFormat
+
+
+def audio_for(line: AudioFormat) -> AudioFormat:
+    """The audio to ask for: a telephone's as it goes out; 16 kHz PCM for all that carries more.
+
+    More than 16 kHz would be there to be heard on a client's line of 48 kHz, but three times as
+    much of it would wait in memory.
+    """
+    return AudioFormat(_NARROW_HZ, line.encoding) if line.rate_hz <= _NARROW_HZ else _WIDE
 
 
 def language_code(language: str) -> str:
@@ -146,8 +163,8 @@ def _input(
         "language": voicing.language,
         "output_format": {
             "container": "raw",
-            "encoding": "pcm_s16le",
-            "sample_rate": SAMPLE_RATE_HZ,
+            "encoding": _ENCODINGS[voicing.audio.encoding],
+            "sample_rate": voicing.audio.rate_hz,
         },
         "add_timestamps": True,
         "max_buffer_delay_ms": 0,
@@ -163,10 +180,10 @@ def _input(
 
 @frozen
 class Chunk:
-    """Audio of a context: PCM, possibly of odd length."""
+    """Audio of a context in the format asked for, possibly with half a sample at its end."""
 
     context_id: str
-    pcm: bytes
+    audio: bytes
     flush_id: int | None = None
 
 

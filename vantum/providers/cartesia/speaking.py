@@ -36,9 +36,9 @@ from vantum.providers.cartesia.protocol import Done, Failure, Reply, Voicing
 
 _log = get_log("cartesia")
 
-#: Audio that has come already is handed on together, in samples: each message costs every actor on
-#: its way a turn of the event loop. No more than this, or the player would hold much at once.
-_MOST_JOINED = protocol.SAMPLE_RATE_HZ // 2
+#: Audio that has come already is handed on together: each message costs every actor on its way a
+#: turn of the event loop. No more than this, or the player would hold much at once.
+_MOST_JOINED_S = 0.5
 
 
 class Connection(Protocol):
@@ -77,9 +77,13 @@ class Speaking:
     _connection: Connection
     _voicing: Voicing
     _new_context_id: Callable[[], str]
-    _answer: Answer = field(factory=Answer, init=False)
+    _answer: Answer = field(init=False)
     _contexts: deque[_Context] = field(factory=deque, init=False)
     _news: trio.Event = field(factory=trio.Event, init=False)
+
+    @_answer.default
+    def _no_pieces(self) -> Answer:
+        return Answer(self._voicing.audio)
 
     async def run(
         self,
@@ -215,9 +219,9 @@ class Speaking:
         """What a reply gives, and what has come behind it; of its own, so that audio that waits to
         be taken is there in one piece and not in those in which it came as well."""
         answer = self._answer
-        began = answer.delivered
+        enough = answer.delivered + answer.samples(_MOST_JOINED_S)
         outputs = answer.take(reply, context.positions)
-        while answer.delivered - began < _MOST_JOINED and (more := context.inbox.more_speech()):
+        while answer.delivered < enough and (more := context.inbox.more_speech()):
             outputs += answer.take(more, context.positions)
         return joined(outputs)
 

@@ -21,6 +21,7 @@ import trio
 from attrs import frozen
 
 from vantum.config.providers import LocalSettings
+from vantum.core.audio import AudioFormat
 from vantum.core.messages import (
     EndOfPieces,
     PieceSpoken,
@@ -30,6 +31,7 @@ from vantum.core.messages import (
     TtsInput,
     TtsOutput,
 )
+from vantum.core.resampling import Resampler
 from vantum.errors import ConfigError, ProviderError
 from vantum.ports import Health
 from vantum.providers.local.speakable import speakable
@@ -106,10 +108,9 @@ class LocalTts:
     def __init__(self, provider: LocalTtsProvider) -> None:
         self._provider = provider
 
-    @property
-    def sample_rate_hz(self) -> int:
-        """Rate of all `SpeechAudio`: 24 kHz."""
-        return SAMPLE_RATE_HZ
+    def rate_hz(self, line: AudioFormat) -> int:
+        """The line's, but no more than the voice has: 24 kHz."""
+        return min(line.rate_hz, SAMPLE_RATE_HZ)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Nothing to keep open: ready at once, waits to be cancelled."""
@@ -123,6 +124,7 @@ class LocalTts:
         *,
         voice_id: str | None,
         language: str,
+        line: AudioFormat,
     ) -> None:
         """Speak one answer; see `vantum.ports.TextToSpeech`.
 
@@ -136,7 +138,7 @@ class LocalTts:
         made_tx, made_rx = trio.open_memory_channel[TtsOutput | ProviderError](_AHEAD)
         failure: Exception | None = None
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._make, piece_rx, made_tx)
+            nursery.start_soon(self._make, piece_rx, made_tx, self.rate_hz(line))
             with made_rx:
                 async for made in made_rx:
                     if isinstance(made, ProviderError):
@@ -155,6 +157,7 @@ class LocalTts:
         self,
         piece_rx: trio.MemoryReceiveChannel[TtsInput],
         made_tx: trio.MemorySendChannel[TtsOutput | ProviderError],
+        rate_hz: int,
     ) -> None:
         pause_ms = 0
         with made_tx:
@@ -164,15 +167,19 @@ class LocalTts:
                         await made_tx.send(SpeechFinished())
                         return
                     case SpeechPiece(index, text):
+                        # One for each piece: its audio is whole where the piece ends.
+                        resampler = Resampler(SAMPLE_RATE_HZ, rate_hz)
                         try:
                             async with self._provider.stretches(text) as stretches:
                                 async for stretch in stretches:
-                                    pcm = _pcm(stretch.samples, pause_ms)
+                                    pcm = resampler.feed(_pcm(stretch.samples, pause_ms))
                                     await made_tx.send(SpeechAudio(index, pcm))
                                     pause_ms = stretch.pause_ms
                         except ProviderError as error:
                             await made_tx.send(error)
                             return
+                        if tail := resampler.finish():
+                            await made_tx.send(SpeechAudio(index, tail))
                         await made_tx.send(PieceSpoken(index))
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 import trio
 from attrs import define, field
 
+from vantum.core.audio import AudioFormat
 from vantum.core.messages import (
     ChatRequest,
     EndOfPieces,
@@ -216,7 +217,6 @@ class DirectVoice(_Provider):
 
     script: CartesiaScript = field(kw_only=True)
     transcripts: dict[str, list[str]] = field(factory=dict)
-    sample_rate_hz: int = _RATE_HZ
 
     def for_session(self) -> TextToSpeech:
         """The same for every session."""
@@ -227,6 +227,10 @@ class DirectVoice(_Provider):
         task_status.started()
         await trio.sleep_forever()
 
+    def rate_hz(self, line: AudioFormat) -> int:
+        """Always 16 kHz: it speaks to calls without a telephone."""
+        return _RATE_HZ
+
     async def synthesize(
         self,
         piece_rx: trio.MemoryReceiveChannel[TtsInput],
@@ -234,6 +238,7 @@ class DirectVoice(_Provider):
         *,
         voice_id: str | None,
         language: str,
+        line: AudioFormat,
     ) -> None:
         """See `vantum.ports.TextToSpeech`."""
         texts = self.transcripts.setdefault(f"answer-{len(self.transcripts) + 1}", [])
