@@ -298,17 +298,18 @@ def test_what_is_said_to_who_was_not_connected() -> None:
 
 @pytest.mark.parametrize("mode", ["warm", "blind"])
 @pytest.mark.parametrize(
-    ("colleague", "minutes"),
+    ("colleague", "stays_s", "minutes"),
     [
-        (Person((Pause(6), Press("1"), Pause(75), HangUp()), rings_s=3), 2),
-        (Person((Pause(1), HangUp()), rings_s=3), 1),
-        (Busy(), 0),
+        (Person((Pause(6), Press("1"), Pause(75), HangUp()), rings_s=3), 200, 2),
+        # The agent goes on with him, and each second of that is a second of audio.
+        (Person((Pause(1), HangUp()), rings_s=3), 40, 1),
+        (Busy(), 40, 0),
     ],
 )
 async def test_what_the_colleagues_call_costs_is_in_the_record(
-    autojump_clock: Clock, mode: str, colleague: Persona, minutes: int
+    autojump_clock: Clock, mode: str, colleague: Persona, stays_s: float, minutes: int
 ) -> None:
-    callee = Person((Pause(200), HangUp()), rings_s=3)
+    callee = Person((Pause(stays_s), HangUp()), rings_s=3)
     async with office_with(colleague, callee=callee, mode=mode) as office:
         record = await office.call()
         assert record.duration_s is not None
