@@ -15,18 +15,17 @@ from __future__ import annotations
 
 import gc
 import os
-import socket
 import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, Literal, TypeAlias, cast
+from typing import Final, Literal, TypeAlias, cast
 
 import structlog
 import trio
 import trio.testing
-from attrs import define, field, frozen
+from attrs import define, frozen
 from structlog.typing import EventDict
 
 from vantum import websocket
@@ -36,6 +35,7 @@ from vantum.testing.calls.call import CallSetup, SimulatedCall, new_call, new_id
 from vantum.testing.calls.phone import CallOver
 from vantum.testing.calls.script import Step, perform
 from vantum.testing.calls.virtual import simulate
+from vantum.testing.memory import MemoryListener
 
 __all__ = ["HangUpReport", "How", "count_points", "prove_hang_up"]
 
@@ -215,56 +215,6 @@ class _Points(trio.abc.Instrument):
             act()
 
 
-class _Address:
-    """What stands for a socket where somebody wants to know who is connected."""
-
-    family = socket.AF_INET
-
-    @staticmethod
-    def getpeername() -> tuple[str, int]:
-        return "127.0.0.1", 50_000
-
-    getsockname = getpeername
-
-
-@frozen(eq=False)
-class _ServerEnd(trio.abc.Stream):
-    """A stream in memory that has an address."""
-
-    stream: trio.abc.Stream
-    socket: _Address = field(factory=_Address)
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self.stream.send_all(data)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self.stream.wait_send_all_might_not_block()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        return await self.stream.receive_some(max_bytes)
-
-    async def aclose(self) -> None:
-        await self.stream.aclose()
-
-
-@define(eq=False)
-class _MemoryListener(trio.abc.Listener[Any]):
-    """Accepts one connection."""
-
-    stream: trio.abc.Stream
-    accepted: bool = field(default=False, init=False)
-
-    async def accept(self) -> trio.abc.Stream:
-        if self.accepted:
-            await trio.sleep_forever()
-        self.accepted = True
-        await trio.lowlevel.checkpoint()
-        return self.stream
-
-    async def aclose(self) -> None:
-        await trio.lowlevel.checkpoint()
-
-
 def _run(script: Sequence[Step], setup: CallSetup, point: int | None, how: How) -> _Done:
     counter = _Points(point)
 
@@ -297,8 +247,8 @@ async def _serve(
     server: Server, call: SimulatedCall, script: Sequence[Step], counter: _Points, how: How
 ) -> float:
     """Run the call until its end, or until it is ended; gives how long the end took."""
-    ours, theirs = trio.testing.memory_stream_pair()
-    listener = cast(trio.SocketListener, _MemoryListener(_ServerEnd(theirs)))
+    listener = MemoryListener()
+    ours = await listener.open_stream("call.test", 80)
     began_s, serving, calling = [0.0], trio.CancelScope(), trio.CancelScope()
 
     def end() -> None:

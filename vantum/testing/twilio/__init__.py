@@ -19,8 +19,8 @@ from vantum.testing.calls.script import (
     Say,
     Silence,
 )
+from vantum.testing.memory import MemoryListener
 from vantum.testing.twilio.call import PhoneCall
-from vantum.testing.twilio.memory import MemoryListener
 from vantum.testing.twilio.peer import SimulatedTwilio, simulated_twilio, twilio_in_memory
 from vantum.testing.twilio.personas import (
     AnsweringMachine,

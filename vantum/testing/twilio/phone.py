@@ -20,8 +20,8 @@ from vantum.server import Server
 from vantum.telephony.calls import Calls
 from vantum.telephony.desk import Desk, open_desk
 from vantum.testing.calls.call import CallSetup, SimulatedCall, new_call, providers_of
+from vantum.testing.memory import MemoryListener
 from vantum.testing.twilio.hearing import Hearing
-from vantum.testing.twilio.memory import MemoryListener
 from vantum.testing.twilio.peer import SimulatedTwilio, twilio_in_memory
 from vantum.testing.twilio.script import TwilioScript
 

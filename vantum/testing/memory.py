@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import socket
-from typing import Final
+from typing import Final, TypeAlias
 
 import trio
 import trio.testing
 from attrs import define, field
+
+Pair: TypeAlias = trio.StapledStream[
+    trio.testing.MemorySendStream, trio.testing.MemoryReceiveStream
+]
 
 #: Connections that may wait to be accepted: a crowd of calls comes at once.
 _BACKLOG: Final = 1024
@@ -30,7 +34,7 @@ class _Address:
 class MemoryStream(trio.abc.HalfCloseableStream):
     """A connection in memory that has an address, as one on a socket has."""
 
-    stream: trio.StapledStream[trio.testing.MemorySendStream, trio.testing.MemoryReceiveStream]
+    stream: Pair
     socket: _Address = field(factory=_Address)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -80,7 +84,7 @@ class MemoryListener(trio.abc.Listener[trio.SocketStream]):
         self._rx.close()
         await trio.lowlevel.checkpoint()
 
-    async def open_stream(self, host: str, port: int, tls: bool = False) -> trio.abc.Stream:
+    async def open_stream(self, host: str, port: int, tls: bool = False) -> Pair:
         """Connect. OSError if nobody listens any more."""
         ours, theirs = trio.testing.memory_stream_pair()
         try:
