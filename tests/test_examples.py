@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import vantum
 from tests.patience import HANG_S, PATIENT_ENVIRONMENT
 from vantum.core.audio import write_wav
 from vantum.testing import CartesiaScript, DeepgramScript, OpenAIScript, simulated_providers
+from vantum.wire.registry import ACCEPTED, SENT
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -95,6 +97,37 @@ def test_examples_are_short_and_all_are_tested() -> None:
     }
     for path in scripts.values():
         assert path.read_text().count("\n") < 60, path
+
+
+BROWSER = {path.name: path.read_text("utf-8") for path in (EXAMPLES / "browser").iterdir()}
+
+
+def test_the_page_in_the_browser_is_whole() -> None:
+    """What it loads beside itself is there, and nothing is that nobody loads."""
+    loaded = {name for text in BROWSER.values() for name in re.findall(r'"\./([\w.]+)"', text)}
+    assert {"index.html", *loaded} == set(BROWSER)
+
+
+def test_the_page_in_the_browser_speaks_the_protocol() -> None:
+    """Its events are the registry's, and it knows what a call cannot do without."""
+    named = {
+        name
+        for text in BROWSER.values()
+        for name in re.findall(r'"((?:[a-z]+\.){2}[a-z_]+)"', text)
+    }
+    known = {*ACCEPTED["unified"], *SENT["unified"]}
+    assert named - known == set()
+    assert named >= {
+        "connection.lifecycle.ack",
+        "audio.input.start",
+        "audio.input.chunk",
+        "audio.output.start",
+        "audio.output.chunk",
+        "audio.output.cancel",
+        "audio.output.played",
+        "user.action.interrupt",
+        "user.action.end_call",
+    }
 
 
 def test_the_recording_says_where_it_is_from() -> None:
