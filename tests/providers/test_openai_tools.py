@@ -21,6 +21,7 @@ from vantum.core.messages import (
 from vantum.errors import ProviderError
 from vantum.ports import LanguageModel
 from vantum.providers.openai import OpenAIProvider
+from vantum.providers.openai_terms import Terms
 from vantum.providers.openai_tools import (
     CallAssembler,
     CallDelta,
@@ -57,7 +58,7 @@ def test_messages_with_calls_and_results() -> None:
 def test_tools_are_offered_if_there_are_any() -> None:
     assert tools_body(ChatRequest(())) == {}
     request = ChatRequest((ChatMessage("user", "Hi."),), tools=(SPEC,), tool_choice="none")
-    body = chat_body(request, LlmSettings(), is_openai=True)
+    body = chat_body(request, LlmSettings(), Terms("max_tokens"), is_openai=True)
     assert body["tool_choice"] == "none"
     assert body["tools"] == [
         {

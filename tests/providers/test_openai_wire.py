@@ -19,6 +19,7 @@ from vantum.providers.openai_wire import (
     Delta,
     EventStreamReader,
     chat_body,
+    first_terms,
     http_url,
     read_chunk,
     status_error,
@@ -203,6 +204,16 @@ def test_nothing_of_a_raw_body_gets_into_the_message(body: Any) -> None:
     assert "secret" not in str(status_error(500, body))
 
 
+def test_what_a_refusal_is_about_is_said_if_it_is_a_plain_word() -> None:
+    about = {"message": "sk-secret", "code": "unsupported_value", "param": "reasoning_effort"}
+    assert str(status_error(400, about)).endswith(
+        "(HTTP 400, unsupported_value, about reasoning_effort)"
+    )
+    for param in (None, 7, "messages[0] of sk-secret", ["x"]):
+        text = str(status_error(400, about | {"param": param}))
+        assert text.endswith("(HTTP 400, unsupported_value)")
+
+
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
@@ -240,9 +251,13 @@ REQUEST = ChatRequest(
 )
 
 
+def first_body(request: ChatRequest, llm: LlmSettings, *, is_openai: bool) -> dict[str, Any]:
+    return chat_body(request, llm, first_terms(llm, is_openai=is_openai), is_openai=is_openai)
+
+
 def test_body_for_any_compatible_server() -> None:
     llm = LlmSettings(model="m", temperature=0.5, top_p=0.9, max_tokens=70)
-    assert chat_body(REQUEST, llm, is_openai=False) == {
+    assert first_body(REQUEST, llm, is_openai=False) == {
         "model": "m",
         "messages": [
             {"role": "system", "content": "Be short."},
@@ -257,7 +272,7 @@ def test_body_for_any_compatible_server() -> None:
 
 def test_body_for_openai_itself() -> None:
     llm = LlmSettings(frequency_penalty=0.1, presence_penalty=-0.2)
-    body = chat_body(REQUEST, llm, is_openai=True)
+    body = first_body(REQUEST, llm, is_openai=True)
     assert body["model"] == "gpt-4.1-2025-04-14"
     assert body["max_completion_tokens"] == 500
     assert "max_tokens" not in body
@@ -265,7 +280,13 @@ def test_body_for_openai_itself() -> None:
     assert body["presence_penalty"] == -0.2
     assert body["prompt_cache_key"] == "call-1"
     anonymous = ChatRequest(REQUEST.messages)
-    assert "prompt_cache_key" not in chat_body(anonymous, llm, is_openai=True)
+    assert "prompt_cache_key" not in first_body(anonymous, llm, is_openai=True)
+
+
+@pytest.mark.parametrize(("setting", "sent"), [("auto", None), ("none", "none"), ("low", "low")])
+def test_how_long_a_model_reasons_is_asked_for_if_it_is_set(setting: str, sent: str | None) -> None:
+    llm = LlmSettings(reasoning_effort=setting)
+    assert first_body(REQUEST, llm, is_openai=False).get("reasoning_effort") == sent
 
 
 @pytest.mark.parametrize(

@@ -191,7 +191,18 @@ class LlmSettings:
         choices=("auto", "openai", "local"),
     )
     model: str = setting(
-        "gpt-4.1-2025-04-14", "Model of the OpenAI provider.", env="LLM_MODEL", form="nonempty"
+        "gpt-4.1-2025-04-14",
+        "Model of the OpenAI provider. OpenAI shuts the default down on 14 January 2027: set "
+        "another before.",
+        env="LLM_MODEL",
+        form="nonempty",
+    )
+    reasoning_effort: str = setting(
+        "auto",
+        "How long a model that reasons does so before it speaks; while it does, the caller hears "
+        "nothing. `auto`: as the model has it, or `none` if it takes tools only so.",
+        env="LLM_REASONING_EFFORT",
+        choices=("auto", "none", "minimal", "low", "medium", "high", "xhigh", "max"),
     )
     temperature: float = setting(0.7, "Sampling temperature.", env="LLM_TEMPERATURE", low=0, high=2)
     max_tokens: int = setting(

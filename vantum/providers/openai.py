@@ -45,12 +45,14 @@ from vantum.providers.openai_failures import (
     was_stale,
     watch_connecting,
 )
+from vantum.providers.openai_served import ServedModel
 from vantum.providers.openai_tools import CallAssembler
 from vantum.providers.openai_wire import (
     NAME,
     Delta,
     EventStreamReader,
     chat_body,
+    first_terms,
     http_url,
     read_chunk,
 )
@@ -125,6 +127,8 @@ class OpenAIProvider:
         self._describe = self._client.models.retrieve
         self._settings = settings_llm
         self._is_openai = is_openai(base_url)
+        terms = first_terms(settings_llm, is_openai=self._is_openai)
+        self._served = ServedModel(settings_llm.model, terms)
         self._contacts = Contacts()
         self._nursery_manager: AbstractAsyncContextManager[trio.Nursery] | None = None
         self._nursery: trio.Nursery | None = None
@@ -178,14 +182,17 @@ class OpenAIProvider:
 
         A kept connection may have been closed by the server at the very moment it was used again.
         That is no failure of the provider's: the request is sent once more, on a new connection.
+        So is one that can do without what was refused of it (`openai_terms`).
 
         Raises:
             ProviderError: the request failed.
         """
         import openai
 
-        body = chat_body(request, self._settings, is_openai=self._is_openai)
-        for last in (False, True):
+        stale = False
+        while True:
+            terms = self._served.terms
+            body = chat_body(request, self._settings, terms, is_openai=self._is_openai)
             try:
                 # Its own `create` first checks the body against its types, which takes as long as
                 # all the rest of the request.
@@ -197,13 +204,15 @@ class OpenAIProvider:
                     stream_cls=self._stream_class,
                 )
             except openai.OpenAIError as error:
-                if not last and was_stale(error):
+                if not stale and was_stale(error):
+                    stale = True
+                    continue
+                if self._served.learn(terms, body, error):
                     continue
                 raise self.failed(translate(error)) from None
             except broken_stream() as error:  # while it read the body of an error status
                 raise self.failed(broken(error)) from None
             return stream.response
-        raise AssertionError("the second attempt either returns or raises")
 
     def failed(self, error: ProviderError) -> ProviderError:
         """Note a failed contact; returns the same error."""
@@ -237,7 +246,8 @@ class OpenAIProvider:
         try:
             # Whatever goes wrong here, the next answer will find out and say so.
             with trio.move_on_after(_WARM_UP_S), suppress(Exception):
-                await self._describe(self._settings.model)
+                described = await self._describe(self._settings.model)
+                self._served.described(described.shutdown_date)
         finally:
             self._warming -= 1
 

@@ -24,6 +24,7 @@ from attrs import Factory, define, frozen
 from vantum.config import LlmSettings
 from vantum.core.messages import ChatRequest
 from vantum.errors import ErrorKind, ProviderError
+from vantum.providers.openai_terms import Terms
 from vantum.providers.openai_tools import CallDelta, message_body, read_call_deltas, tools_body
 
 NAME = "openai"
@@ -55,12 +56,23 @@ def http_url(url: str) -> str:
     return urlunsplit(parts._replace(scheme=scheme))
 
 
-def chat_body(request: ChatRequest, settings: LlmSettings, *, is_openai: bool) -> dict[str, Any]:
-    """The body of a request for a chat completion that is streamed.
+def first_terms(settings: LlmSettings, *, is_openai: bool) -> Terms:
+    """How a server is asked at first.
 
     OpenAI has replaced `max_tokens` by `max_completion_tokens` and refuses the old name for its
-    reasoning models; other servers may know the old one only. `prompt_cache_key` brings the
-    requests of one call to the same cache.
+    reasoning models; other servers may know the old one only.
+    """
+    limit = "max_completion_tokens" if is_openai else "max_tokens"
+    effort = settings.reasoning_effort
+    return Terms(limit, "" if effort == "auto" else effort)
+
+
+def chat_body(
+    request: ChatRequest, settings: LlmSettings, terms: Terms, *, is_openai: bool
+) -> dict[str, Any]:
+    """The body of a request for a chat completion that is streamed, in these terms.
+
+    `prompt_cache_key` brings the requests of one call to the same cache.
     """
     body: dict[str, Any] = {
         "model": settings.model,
@@ -68,7 +80,7 @@ def chat_body(request: ChatRequest, settings: LlmSettings, *, is_openai: bool) -
         **tools_body(request),
         "temperature": settings.temperature,
         "top_p": settings.top_p,
-        "max_completion_tokens" if is_openai else "max_tokens": settings.max_tokens,
+        "max_tokens": settings.max_tokens,
         "stream": True,
     }
     if settings.frequency_penalty:
@@ -77,7 +89,7 @@ def chat_body(request: ChatRequest, settings: LlmSettings, *, is_openai: bool) -
         body["presence_penalty"] = settings.presence_penalty
     if is_openai and request.session_id:
         body["prompt_cache_key"] = request.session_id
-    return body
+    return terms.applied(body)
 
 
 @frozen
@@ -188,7 +200,8 @@ def status_error(status: int, body: Any, retry_after_s: float | None = None) -> 
     """
     words = _words(body)
     kind, meaning = _classify(status, words)
-    message = f"{meaning} (HTTP {status}{', ' if words else ''}{', '.join(words)})"
+    said = ", ".join((f"HTTP {status}", *words, *_parameter(body)))
+    message = f"{meaning} ({said})"
     return ProviderError(NAME, kind, message, status=status, retry_after_s=retry_after_s)
 
 
@@ -229,6 +242,12 @@ def _words(error: Any) -> tuple[str, ...]:
     found = (error.get("code"), error.get("type"))
     plain = [w for w in found if isinstance(w, str) and _PLAIN_WORD.fullmatch(w)]
     return tuple(dict.fromkeys(plain))
+
+
+def _parameter(error: Any) -> tuple[str, ...]:
+    """What of the request an error is about, if it says so and that is a plain word."""
+    name = error.get("param") if isinstance(error, dict) else None
+    return (f"about {name}",) if isinstance(name, str) and _PLAIN_WORD.fullmatch(name) else ()
 
 
 def _in_brackets(words: tuple[str, ...]) -> str:

@@ -48,6 +48,7 @@ from vantum.testing.openai_wire import (
     model_object,
     split_tokens,
     sse_event,
+    wrong_for_reasoning,
     wrong_tools,
 )
 from vantum.testing.serving import serve_peer, served
@@ -151,14 +152,17 @@ class SimulatedOpenAI:
             case "POST", ["v1", "chat", "completions"]:
                 await self._chat(wire, body)
             case "GET", ["v1", "models"]:
-                models = [model_object(name) for name in self.script.models]
+                models = [self._described(name) for name in self.script.models]
                 await _send_json(wire, 200, {"object": "list", "data": models})
             case "GET", ["v1", "models", name] if name in self.script.models:
-                await _send_json(wire, 200, model_object(name))
+                await _send_json(wire, 200, self._described(name))
             case "GET", ["v1", "models", _]:
                 await _send_json(wire, *error_body("not_found"))
             case _:
                 await _send_json(wire, *error_body("not_found", f"Invalid URL ({method} {path})"))
+
+    def _described(self, name: str) -> dict[str, Any]:
+        return model_object(name, self.script.shutdown_dates.get(name))
 
     def _refusal(self, headers: Mapping[str, str]) -> tuple[int, dict[str, Any]] | None:
         scheme, _, key = headers.get("authorization", "").partition(" ")
@@ -202,6 +206,8 @@ class SimulatedOpenAI:
             return error_body("not_found")
         if (wrong := wrong_tools(body)) is not None:
             return error_body("bad_request", wrong)
+        if body["model"] in self.script.reasoning_models:
+            return wrong_for_reasoning(body)
         return None
 
     def _answer(self, number: int, body: Mapping[str, Any], fault: Fault | None) -> Answer:

@@ -103,6 +103,9 @@ class OpenAIScript:
         api_key: the only key that is let in; None: any key.
         models: what `/v1/models` lists.
         check_model: answer 404 to a model that is not listed, as the real one does.
+        reasoning_models: those that reason, and refuse what such models refuse: see
+            `vantum.testing.openai_wire.wrong_for_reasoning`.
+        shutdown_dates: what `/v1/models` says of when a model will be no more: "2027-01-14".
         heeds_tool_choice: do not ask for tools when it is told not to.
     """
 
@@ -116,6 +119,8 @@ class OpenAIScript:
     api_key: str | None = None
     models: tuple[str, ...] = ("gpt-4.1-2025-04-14", "gpt-4.1-mini-2025-04-14")
     check_model: bool = False
+    reasoning_models: tuple[str, ...] = ()
+    shutdown_dates: Mapping[str, str] = field(factory=dict, hash=False)
     heeds_tool_choice: bool = True
 
     def reply(self, number: int, messages: Messages) -> Reply:

@@ -127,9 +127,10 @@ def is_error(kind: str | None) -> bool:
     return kind in _ERRORS
 
 
-def model_object(name: str) -> dict[str, Any]:
+def model_object(name: str, shutdown_date: str | None = None) -> dict[str, Any]:
     """An entry of `/v1/models`."""
-    return {"id": name, "object": "model", "created": _CREATED, "owned_by": "system"}
+    about = {"id": name, "object": "model", "created": _CREATED, "owned_by": "system"}
+    return {**about, "shutdown_date": shutdown_date}
 
 
 def sse_event(data: Mapping[str, Any]) -> bytes:
@@ -260,6 +261,42 @@ class Answer:
         asked = sum(len(split_tokens(str(m.get("content", "")))) for m in self.body["messages"])
         said = len(self.tokens)
         return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
+
+
+def wrong_for_reasoning(body: Mapping[str, Any]) -> tuple[int, dict[str, Any]] | None:
+    """How a model that reasons refuses a request that others take; None: it takes it.
+
+    The texts are the real server's, as many have quoted them; the order of the checks is ours.
+    Without reasoning some models take sampling parameters again; this one does not.
+    """
+    model, effort = body["model"], body.get("reasoning_effort")
+    if body.get("tools") and effort != "none":
+        text = (
+            f"Function tools with reasoning_effort are not supported for {model} in "
+            "/v1/chat/completions. To use function tools, use /v1/responses or set "
+            "reasoning_effort to 'none'."
+        )
+        return _refused_parameter(text, "reasoning_effort", None)
+    if "max_tokens" in body:
+        text = (
+            "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
+            "'max_completion_tokens' instead."
+        )
+        return _refused_parameter(text, "max_tokens", "unsupported_parameter")
+    usual = {"temperature": 1, "top_p": 1, "frequency_penalty": 0, "presence_penalty": 0}
+    for name, value in usual.items():
+        if body.get(name, value) != value:
+            text = (
+                f"Unsupported value: '{name}' does not support {body[name]} with this model. Only "
+                f"the default ({value}) value is supported."
+            )
+            return _refused_parameter(text, name, "unsupported_value")
+    return None
+
+
+def _refused_parameter(text: str, name: str, code: str | None) -> tuple[int, dict[str, Any]]:
+    error = {"message": text, "type": "invalid_request_error", "param": name, "code": code}
+    return 400, {"error": error}
 
 
 def wrong_tools(body: Mapping[str, Any]) -> str | None:
