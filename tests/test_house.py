@@ -49,6 +49,7 @@ ALLOWED = {
     },
     "telephony": {
         "backlog",
+        "ports",  # what providers count of what is paid for
         "storage",
         "compliance",
         "admission",

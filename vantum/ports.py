@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import trio
 from attrs import frozen
@@ -33,6 +33,7 @@ from vantum.core.messages import (
     TtsOutput,
     VoiceEdge,
 )
+from vantum.core.spent import Spent
 
 #: The recogniser's input is always at this rate.
 STT_RATE_HZ = 16_000
@@ -55,6 +56,16 @@ class Provider(Protocol):
 
     def health(self) -> Health:
         """From recent contacts only: never does I/O, never blocks."""
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """A session's recogniser, model or voice that counts what it uses of what is paid for. Not all
+    do: for the others it is estimated from the turns of the call."""
+
+    @property
+    def spent(self) -> Spent:
+        """So far; the same object, which grows."""
 
 
 class SpeechToText(Protocol):

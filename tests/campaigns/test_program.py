@@ -55,6 +55,7 @@ spring: stopped; 4 of 4 done, 0 waiting, 0 on the phone
 calls        4: 2 answered, 1 converted
 talk time    1 min 40 s
 cost         0.03 USD (estimated)
+  of USD       carrier 0.03
 
 Prospects that are done
   busy                       1
@@ -208,6 +209,7 @@ def test_the_report_as_text(done: None, campaign: Vantum) -> None:
 def test_the_report_for_programs(done: None, campaign: Vantum) -> None:
     report = json.loads(campaign("report", "spring", "--json")[1])
     assert report["calls"]["outcomes"] == {"busy": 2, "hung_up": 1, "talked": 1}
+    assert report["calls"]["costParts"] == {"USD": {"carrier": 0.03, "stt": 0, "llm": 0, "tts": 0}}
     assert report["prospectsByAttempts"] == {"0": 1, "1": 2, "2": 1}
     share = {"calls": 1, "answered": 1, "converted": 1, "conversionRate": 1.0}
     assert report["variants"]["brisk"] == share

@@ -18,6 +18,7 @@ from vantum.core.cost import (
     model_tokens,
     parse_rates,
     price_per_minute,
+    transfer_cost,
 )
 
 RATES = {"+1": 0.014, "+1876": 0.3, "+44": 0.02, "*": 0.1}
@@ -67,7 +68,7 @@ def test_each_part_of_an_estimate() -> None:
         stream_per_minute=0.0044,
         currency="EUR",
     )
-    usage = Usage(61, 59, 30, 500, 10_000, 500, machine_detection=True)
+    usage = Usage(61, 59, 30, 500, 10_000, 500, machine_detections=1)
     cost = estimate_cost(prices, usage, outbound=True, number="+442071838750")
     assert cost.carrier == pytest.approx(2 * 0.02 + 0.0044 + 0.0075)  # begun minutes
     assert cost.stt == pytest.approx(0.003)
@@ -76,9 +77,42 @@ def test_each_part_of_an_estimate() -> None:
     assert cost.to_json()["total"] == pytest.approx(0.0939)
     assert cost.to_json()["currency"] == "EUR"
     inbound = estimate_cost(prices, Usage(60), outbound=False, number="+442071838750")
-    assert inbound == CostEstimate(0.5, 0, 0, 0, "EUR")
+    assert inbound == CostEstimate(0.5, 0, 0, 0, "EUR", usage=Usage(60))
     assert estimate_cost(prices, Usage(), outbound=True, number="+1").total == 0
     assert CostEstimate.from_json(inbound.to_json()) == inbound
+
+
+def test_what_the_provider_has_read_before_has_its_own_price() -> None:
+    prices = Prices(
+        llm_input_per_1m_tokens=2.0,
+        llm_cached_input_per_1m_tokens=0.5,
+        llm_output_per_1m_tokens=8.0,
+    )
+    usage = Usage(input_tokens=10_000, cached_tokens=8_000, output_tokens=500)
+    cost = estimate_cost(prices, usage, outbound=True, number="+1")
+    assert cost.llm == pytest.approx((2_000 * 2.0 + 8_000 * 0.5 + 500 * 8.0) / 1e6)
+
+
+def test_a_call_to_a_colleague_is_shown_as_such() -> None:
+    prices = Prices(outbound=RATES, machine_detection=0.0075)
+    own = estimate_cost(prices, Usage(60), outbound=True, number="+12125550123")
+    leg = transfer_cost(prices, "+442071838750", 90, machine_detection=True)
+    assert leg.carrier == pytest.approx(2 * 0.02 + 0.0075)
+    both = costs_sum([own, leg])
+    assert both.to_json()["ofCarrier"] == {
+        "call": pytest.approx(0.014),
+        "streams": 0,
+        "machineDetection": 0.0075,
+        "transfers": pytest.approx(0.04),
+    }
+    assert both.to_json()["usage"]["transferSeconds"] == 90
+    assert both.usage == Usage(60, transfer_s=90, machine_detections=1)
+    assert CostEstimate.from_json(both.to_json()) == both
+
+
+def test_the_record_of_an_earlier_version_is_understood() -> None:
+    before = {"total": 1.0, "carrier": 0.4, "stt": 0.3, "llm": 0.2, "tts": 0.1, "currency": "EUR"}
+    assert CostEstimate.from_json(before) == CostEstimate(0.4, 0.3, 0.2, 0.1, "EUR")
 
 
 def test_each_answer_was_asked_for_with_all_before_it() -> None:
@@ -108,4 +142,5 @@ def test_the_defaults_are_those_of_the_default_models() -> None:
     prices = PriceSettings().prices
     usage = Usage(60, 60, 60, 1_000, 1_000_000, 1_000_000)
     cost = estimate_cost(prices, usage, outbound=True, number="+12125550123")
-    assert cost == CostEstimate(carrier=0.0184, stt=0.0058, llm=10.0, tts=0.04)
+    assert cost.parts == {"carrier": 0.0184, "stt": 0.0058, "llm": 10.0, "tts": 0.04}
+    assert prices.llm_cached_input_per_1m_tokens == 0.5

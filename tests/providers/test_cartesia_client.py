@@ -30,7 +30,7 @@ from vantum.config import CartesiaSettings, Secret
 from vantum.core.audio import AudioFormat
 from vantum.core.messages import PieceSpoken, SpeechAudio, SpeechFinished, SpeechPiece, TtsOutput
 from vantum.errors import ConfigError, ProviderError
-from vantum.ports import TextToSpeech
+from vantum.ports import Metered, TextToSpeech
 from vantum.providers.cartesia import link as link_module
 from vantum.providers.cartesia.answer import MAX_CHARS_UNDER_WAY
 from vantum.providers.cartesia.client import CartesiaProvider
@@ -358,6 +358,10 @@ async def test_an_error_of_a_context_is_tried_again_on_the_same_connection(
     async with call(evolve(STREAMED, faults=faults)) as c:
         check_whole(await say(c.voice, TEXTS), TEXTS)
         assert c.peer.connections == 1
+        asked = [str(each.message.get("transcript", "")) for each in c.peer.requests]
+        assert isinstance(c.voice, Metered)
+        assert c.voice.spent.characters == sum(map(len, asked)), "those that failed, too"
+        assert c.voice.spent.characters > sum(map(len, TEXTS))
 
 
 @pytest.mark.parametrize(

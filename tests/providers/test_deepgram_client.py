@@ -330,6 +330,9 @@ async def test_a_flush_that_waits_when_the_connection_breaks_is_asked_again(
         assert call.of(SttFlushed) == [SttFlushed(1, complete=True)]
         assert call.texts() == [SENTENCES[0]]
         assert [c.types for c in call.peer.connections] == [["Finalize"], ["Finalize"]]
+        sent_s = sum(c.audio_s for c in call.peer.connections)
+        assert call.recogniser.spent.heard_s == pytest.approx(sent_s)
+        assert sent_s > 1.7, "some of it was sent again"
 
 
 async def test_reconnecting_follows_the_schedule_and_then_gives_up(

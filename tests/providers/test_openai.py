@@ -23,6 +23,7 @@ from tests.patience import HANG_S, until
 from vantum.actors.llm import LlmLimits, generate
 from vantum.config import LlmSettings, OpenAISettings, Secret
 from vantum.core.backoff import Schedule
+from vantum.core.history import message_tokens
 from vantum.core.messages import (
     ChatMessage,
     ChatRequest,
@@ -31,8 +32,10 @@ from vantum.core.messages import (
     LlmOutput,
     LlmToken,
 )
+from vantum.core.spent import Spent
+from vantum.core.tokens import estimate_tokens
 from vantum.errors import ErrorKind, ProviderError
-from vantum.ports import LanguageModel, LanguageModelProvider
+from vantum.ports import LanguageModel, LanguageModelProvider, Metered
 from vantum.providers import openai as under_test
 from vantum.providers.openai import OpenAIProvider
 from vantum.testing.calls.wires import memory_http
@@ -314,7 +317,72 @@ async def test_openai_itself_is_asked_in_its_newer_words() -> None:
     await provider.aclose()
     (request,) = seen
     assert str(request.url) == "https://api.openai.com/v1/chat/completions"
-    assert "max_completion_tokens" in json.loads(request.content)
+    body = json.loads(request.content)
+    assert "max_completion_tokens" in body
+    assert body["stream_options"] == {"include_usage": True}
+
+
+# ---------------------------------------------------------------- what it has used
+
+SAID = b'data: {"choices":[{"delta":{"content":"Hi there"}}],"usage":null}\n\n'
+FINISHED = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}],"usage":null}\n\n'
+USED = (
+    b'data: {"choices":[],"usage":{"prompt_tokens":2000,"completion_tokens":30,'
+    b'"prompt_tokens_details":{"cached_tokens":1536}}}\n\ndata: [DONE]\n\n'
+)
+
+
+def spent_by(model: LanguageModel) -> Spent:
+    assert isinstance(model, Metered)
+    return model.spent
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_what_openai_bills_is_read_behind_the_answer(at_once: bool) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield SAID + FINISHED + (USED if at_once else b"")
+        if not at_once:
+            yield USED
+
+    def respond(_: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=body())
+
+    async with answering(respond) as provider:
+        model = provider.for_session()
+        assert await ask(model) == ["Hi there"]
+        assert await ask(model) == ["Hi there"]
+        assert spent_by(model) == Spent(
+            requests=2, sent_tokens=4000, cached_tokens=3072, written_tokens=60
+        )
+
+
+async def test_of_an_answer_that_is_cut_it_is_estimated() -> None:
+    async with answering(event_stream(SAID + SAID)) as provider:
+        model = provider.for_session()
+        async with model.stream(REQUEST) as pieces:
+            assert await anext(aiter(pieces)) == "Hi there"
+        spent = spent_by(model)
+        assert (spent.requests, spent.estimated, spent.cached_tokens) == (1, 1, 0)
+        assert spent.sent_tokens == sum(map(message_tokens, REQUEST.messages))
+        assert spent.written_tokens == estimate_tokens("Hi there")
+
+
+async def test_of_a_server_that_does_not_tell_it_is_estimated(
+    peer: SimulatedOpenAI, provider: OpenAIProvider
+) -> None:
+    model = provider.for_session()
+    await ask(model)
+    spent = spent_by(model)
+    assert (spent.requests, spent.estimated) == (1, 1)
+    assert spent.written_tokens == estimate_tokens(TEXT)
+    peer.faults.append(Fault("server"))
+    with pytest.raises(ProviderError):
+        await ask(model)
+    assert spent_by(model).requests == 1, "what is refused costs nothing"
+    peer.faults.append(Fault("hang"))
+    with trio.move_on_after(0.1):
+        await ask(model)
+    assert spent_by(model).requests == 2, "it was asked"
 
 
 # ---------------------------------------------------------------- connections

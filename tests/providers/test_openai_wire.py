@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from vantum.config import LlmSettings
 from vantum.core.messages import ChatMessage, ChatRequest
+from vantum.core.spent import ModelUsage
 from vantum.errors import ErrorKind, ProviderError
 from vantum.providers.contacts import Contacts
 from vantum.providers.openai_tools import CallDelta
@@ -88,6 +89,13 @@ def chunk(**choice: Any) -> bytes:
     return json.dumps({"choices": [{"index": 0, **choice}]}).encode()
 
 
+def usage_chunk(sent: int, written: object, details: object = None) -> bytes:
+    usage: dict[str, Any] = {"prompt_tokens": sent, "completion_tokens": written, "total_tokens": 0}
+    if details is not None:
+        usage["prompt_tokens_details"] = details
+    return json.dumps({"choices": [], "usage": usage}).encode()
+
+
 @pytest.mark.parametrize(
     ("data", "delta"),
     [
@@ -115,6 +123,19 @@ def chunk(**choice: Any) -> bytes:
         (chunk(delta=None, finish_reason="stop"), Delta("", "stop")),
         (b'{"choices": null, "usage": {"total_tokens": 3}}', Delta()),
         (b'{"usage": {"total_tokens": 3}}', Delta()),
+        # What the request has used, in an event of its own or with another one.
+        (usage_chunk(90, 10), Delta(usage=ModelUsage(90, 10))),
+        (usage_chunk(90, 10, {"cached_tokens": 64}), Delta(usage=ModelUsage(90, 10, 64))),
+        (usage_chunk(90, 10, {"cached_tokens": None}), Delta(usage=ModelUsage(90, 10))),
+        (usage_chunk(90, 10, {"cached_tokens": 91}), Delta(usage=ModelUsage(90, 10, 90))),
+        (usage_chunk(90, 10, ["?"]), Delta(usage=ModelUsage(90, 10))),
+        (usage_chunk(90, None), Delta()),
+        (b'{"choices": [], "usage": null}', Delta()),
+        (
+            b'{"choices": [{"delta": {"content": "x"}, "finish_reason": "stop"}], "usage": '
+            b'{"prompt_tokens": 3, "completion_tokens": 1}}',
+            Delta("x", "stop", usage=ModelUsage(3, 1)),
+        ),
         (b'{"type": "ping"}', Delta()),
         (b" ", Delta()),
         (b"", Delta()),

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.telephony.office import PROSPECT, SETTINGS, SETUP, an_office
 from vantum.config import StorageSettings
 from vantum.core.call_status import STATUSES, Outcome
-from vantum.core.cost import CostEstimate
+from vantum.core.cost import CostEstimate, Usage
 from vantum.core.events import Prospect
 from vantum.core.history import History
 from vantum.core.messages import ChatMessage, ToolCall
@@ -54,7 +54,13 @@ RECORDS = st.builds(
     duration_s=st.none() | TIMES,
     outcome=st.none() | st.sampled_from(list[Outcome](["talked", "busy"])),
     ended_because=TEXTS,
-    cost=st.builds(CostEstimate, *[st.floats(0, 9)] * 4, TEXTS),
+    cost=st.builds(
+        CostEstimate,
+        *[st.floats(0, 9)] * 4,
+        TEXTS,
+        *[st.sampled_from([0.0, 0.25])] * 3,
+        usage=st.builds(Usage, st.just(60.0), requests=st.integers(0, 9)),
+    ),
     turns=st.lists(
         st.builds(
             RecordedTurn, st.sampled_from(["user", "assistant", "tool"]), TEXTS, TEXTS, TIMES

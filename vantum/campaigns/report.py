@@ -56,6 +56,10 @@ _COSTS: Final = (
     "SELECT currency, sum(cost) FROM campaign_attempts WHERE campaign = ? AND currency <> '' "
     "GROUP BY 1 ORDER BY 1"
 )
+_COST_PARTS: Final = (
+    "SELECT currency, key, sum(value) FROM campaign_attempts, json_each(cost_parts) "
+    "WHERE campaign = ? AND currency <> '' GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2"
+)
 _REFUSALS: Final = (
     "SELECT code, count(*) FROM campaign_refusals WHERE campaign = ? GROUP BY 1 ORDER BY 2 DESC, 1"
 )
@@ -85,6 +89,8 @@ class Report:
         outcomes: of calls.
         attempts: number of attempts → prospects that had so many.
         costs: currency → estimated sum.
+        cost_parts: currency → carrier, stt, llm, tts → its share. Calls from before it was kept are
+            not in it.
         refusals: reason's code → prospects.
         variants: of the prompt.
         hours: hour of the day in `timezone` → calls that began in it.
@@ -105,6 +111,7 @@ class Report:
     attempts: Mapping[int, int]
     talk_s: float
     costs: Mapping[str, float]
+    cost_parts: Mapping[str, Mapping[str, float]]
     refusals: Mapping[str, int]
     variants: Mapping[str, Share]
     hours: Mapping[int, Share]
@@ -130,6 +137,10 @@ class Report:
                 "outcomes": dict(self.outcomes),
                 "talkSeconds": round(self.talk_s, 1),
                 "cost": {currency: round(cost, 4) for currency, cost in self.costs.items()},
+                "costParts": {
+                    currency: {name: round(part, 4) for name, part in parts.items()}
+                    for currency, parts in self.cost_parts.items()
+                },
                 "costIsEstimate": True,
             },
             "prospectsByAttempts": {str(n): count for n, count in self.attempts.items()},
@@ -174,6 +185,7 @@ def read_report(c: sqlite3.Connection, name: str, now_s: float) -> Report | None
         attempts=_pairs(c, _ATTEMPTS, name),
         talk_s=talk_s,
         costs=_pairs(c, _COSTS, name),
+        cost_parts=_cost_parts(c, name),
         refusals=_pairs(c, _REFUSALS, name),
         variants=_variants(c, name),
         hours=_hours(c, name, ZoneInfo(saved.timezone)),
@@ -190,6 +202,13 @@ def state_of(saved: Saved, now_s: float) -> str:
 
 def _pairs(c: sqlite3.Connection, query: str, name: str) -> dict[Any, Any]:
     return dict(c.execute(query, (name,)).fetchall())
+
+
+def _cost_parts(c: sqlite3.Connection, name: str) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for currency, part, cost in c.execute(_COST_PARTS, (name,)):
+        found.setdefault(currency, {})[part] = cost
+    return found
 
 
 def _variants(c: sqlite3.Connection, name: str) -> dict[str, Share]:

@@ -171,6 +171,9 @@ def report_text(report: Report, now_s: float) -> str:
         f"talk time    {minutes} min {seconds:02} s",
         f"cost         {costs or 'unknown'} (estimated)",
     ]
+    for currency, shares in report.cost_parts.items():
+        of_them = ", ".join(f"{part} {cost:.2f}" for part, cost in shares.items() if cost)
+        lines.append(f"  of {currency:<8}  {of_them or 'nothing'}")
     blocks: Iterable[tuple[str, Mapping[Any, Any]]] = (
         ("Prospects that are done", {_name(k): v for k, v in report.results.items()}),
         ("Calls by outcome", {_name(k): v for k, v in report.outcomes.items()}),

@@ -6,6 +6,7 @@ called before the phone can ring, so that nobody is called twice.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
 from functools import partial
@@ -324,13 +325,14 @@ def _ended(
     ended_s = record.ended_s if record is not None and record.ended_s is not None else now_s
     after = ended(store.rules, standing, outcome, ended_s)
     write_standing(c, store.name, after)
-    facts: tuple[object, ...] = (0.0, 0.0, "", "", "")
+    facts: tuple[object, ...] = (0.0, 0.0, "{}", "", "", "")
     if record is not None:
         cost, talk_s = record.cost, record.duration_s or 0.0
-        facts = talk_s, cost.total, cost.currency, record.variant, record.stage
+        parts = json.dumps(cost.parts)
+        facts = talk_s, cost.total, parts, cost.currency, record.variant, record.stage
     c.execute(
         "UPDATE campaign_attempts SET ended_s = ?, outcome = ?, because = ?, talk_s = ?, cost = ?, "
-        "currency = ?, variant = ?, stage = ?, converted = ? "
+        "cost_parts = ?, currency = ?, variant = ?, stage = ?, converted = ? "
         "WHERE campaign = ? AND number = ? AND attempt = ?",
         (ended_s, outcome, because, *facts, int(converted), store.name, number, attempt),
     )

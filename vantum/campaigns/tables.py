@@ -109,7 +109,11 @@ _VERSION_3: Final[Migration] = (
     "ALTER TABLE campaign_prospects ADD COLUMN listed INTEGER NOT NULL DEFAULT 1",
     "UPDATE campaigns SET digest = 'to be read again' WHERE digest <> ''",
 )
-SCHEMA: Final = Schema("campaigns", (_VERSION_1, _VERSION_2, _VERSION_3))
+#: What `cost` consists of, as JSON: of calls from before nobody knows.
+_VERSION_4: Final[Migration] = (
+    "ALTER TABLE campaign_attempts ADD COLUMN cost_parts TEXT NOT NULL DEFAULT '{}'",
+)
+SCHEMA: Final = Schema("campaigns", (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4))
 
 _STANDING: Final = (
     "SELECT number, position, zones, status, rank, due_s, attempts, granted, day, "

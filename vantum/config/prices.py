@@ -55,6 +55,14 @@ class PriceSettings:
     llm_input_per_1m_tokens: float = setting(
         2.0, "A million tokens that the model reads.", env="PRICE_LLM_INPUT", low=0, high=10_000
     )
+    llm_cached_input_per_1m_tokens: float = setting(
+        0.5,
+        "A million tokens that the model reads and its provider has read before (OpenAI's prompt "
+        "cache).",
+        env="PRICE_LLM_CACHED_INPUT",
+        low=0,
+        high=10_000,
+    )
     llm_output_per_1m_tokens: float = setting(
         8.0, "A million tokens that the model writes.", env="PRICE_LLM_OUTPUT", low=0, high=10_000
     )
@@ -68,6 +76,7 @@ class PriceSettings:
             stt_per_minute=self.stt_per_minute,
             tts_per_1k_characters=self.tts_per_1k_characters,
             llm_input_per_1m_tokens=self.llm_input_per_1m_tokens,
+            llm_cached_input_per_1m_tokens=self.llm_cached_input_per_1m_tokens,
             llm_output_per_1m_tokens=self.llm_output_per_1m_tokens,
             machine_detection=self.machine_detection,
             stream_per_minute=self.stream_per_minute,

@@ -34,6 +34,7 @@ from attrs import define, field, frozen
 from vantum.config import LlmSettings, OpenAISettings
 from vantum.config.providers import is_openai
 from vantum.core.messages import ChatRequest, ModelOutput
+from vantum.core.spent import ModelUsage, Spent
 from vantum.errors import ProviderError
 from vantum.ports import Health, LanguageModel
 from vantum.providers.contacts import Contacts
@@ -52,6 +53,7 @@ from vantum.providers.openai_wire import (
     Delta,
     EventStreamReader,
     chat_body,
+    estimated_usage,
     first_terms,
     http_url,
     read_chunk,
@@ -254,13 +256,14 @@ class OpenAIProvider:
 
 @frozen
 class _Model:
-    """One session's model: it has nothing of its own, the context travels in each request."""
+    """One session's model: the context travels in each request; it only counts what they use."""
 
     _provider: OpenAIProvider
+    spent: Spent = field(factory=Spent, init=False)
 
     def stream(self, request: ChatRequest) -> _Answer:
         """See `vantum.ports.LanguageModel`."""
-        return _Answer(self._provider, request)
+        return _Answer(self._provider, request, self.spent)
 
 
 @define(eq=False)
@@ -269,6 +272,7 @@ class _Answer:
 
     _provider: OpenAIProvider
     _request: ChatRequest
+    _spent: Spent
     _response: httpx2.Response | None = field(default=None, init=False)
     _pieces: AsyncGenerator[bytes, None] | None = field(default=None, init=False)
     _reader: EventStreamReader = field(factory=EventStreamReader, init=False)
@@ -279,6 +283,8 @@ class _Answer:
     _heard: bool = field(default=False, init=False)
     _failed: bool = field(default=False, init=False)
     _since_s: float = field(default=0.0, init=False)
+    _written: list[str] = field(factory=list, init=False)
+    _usage: ModelUsage | None = field(default=None, init=False)
 
     async def __aenter__(self) -> Self:
         self._since_s = trio.current_time()
@@ -300,20 +306,35 @@ class _Answer:
                     # The library's generators all end if an exception comes from within; ended
                     # from outside, the inner ones would be left to the garbage collector.
                     drain.cancel()
-                with suppress(*broken_stream()):  # what was wanted of it has been read
-                    async for _piece in self._pieces:
-                        pass
+                # What was wanted of it has been read; what it has used comes behind it.
+                with suppress(*broken_stream(), ValueError):
+                    async for piece in self._pieces:
+                        self._events.extend(self._reader.feed(piece))
             await self._pieces.aclose()
             await self._response.aclose()
         self._close()
 
     def _close(self) -> None:
+        usage = self._told()
+        self._spent.asked(
+            usage or estimated_usage(self._request, "".join(self._written)),
+            is_estimate=usage is None,
+        )
         self._provider.closed(
             heard=self._heard,
             complete=self._complete,
             failed=self._failed,
             silent_s=trio.current_time() - self._since_s,
         )
+
+    def _told(self) -> ModelUsage | None:
+        """What the server says that the request has used."""
+        while self._events:
+            event = self._events.popleft()
+            if b'"usage"' in event:
+                with suppress(ProviderError):
+                    self._usage = read_chunk(event).usage or self._usage
+        return self._usage
 
     def __aiter__(self) -> Self:
         return self
@@ -326,6 +347,7 @@ class _Answer:
                 continue
             delta = self._understand(self._events.popleft())
             self._complete = delta.finish_reason is not None
+            self._usage = delta.usage or self._usage
             if delta.finish_reason == "content_filter":
                 raise self._fail(
                     ProviderError(NAME, "invalid_request", "withheld by the content filter")
@@ -342,6 +364,7 @@ class _Answer:
     def _take(self, delta: Delta) -> None:
         if delta.text:
             self._ready.append(delta.text)
+        self._written += (delta.text, *(call.arguments for call in delta.calls))
         try:
             self._ready += self._calls.feed(delta.calls)
         except ValueError as error:

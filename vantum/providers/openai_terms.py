@@ -22,7 +22,14 @@ from attrs import evolve, frozen
 
 #: An answer can do without these.
 _DISPENSABLE: Final = frozenset(
-    {"temperature", "top_p", "frequency_penalty", "presence_penalty", "prompt_cache_key"}
+    {
+        "temperature",
+        "top_p",
+        "frequency_penalty",
+        "presence_penalty",
+        "prompt_cache_key",
+        "stream_options",
+    }
 )
 #: The longest answer has two names.
 LIMITS: Final = ("max_completion_tokens", "max_tokens")

@@ -22,7 +22,10 @@ from urllib.parse import urlsplit, urlunsplit
 from attrs import Factory, define, frozen
 
 from vantum.config import LlmSettings
+from vantum.core.history import message_tokens, tool_tokens
 from vantum.core.messages import ChatRequest
+from vantum.core.spent import ModelUsage
+from vantum.core.tokens import estimate_tokens
 from vantum.errors import ErrorKind, ProviderError
 from vantum.providers.openai_terms import Terms
 from vantum.providers.openai_tools import CallDelta, message_body, read_call_deltas, tools_body
@@ -87,18 +90,23 @@ def chat_body(
         body["frequency_penalty"] = settings.frequency_penalty
     if settings.presence_penalty:
         body["presence_penalty"] = settings.presence_penalty
-    if is_openai and request.session_id:
-        body["prompt_cache_key"] = request.session_id
+    if is_openai:
+        # Other servers may refuse what they do not know.
+        body["stream_options"] = {"include_usage": True}
+        if request.session_id:
+            body["prompt_cache_key"] = request.session_id
     return terms.applied(body)
 
 
 @frozen
 class Delta:
-    """One event: what it adds of text or of calls, and why the answer ends if it does."""
+    """One event: what it adds of text or of calls, why the answer ends if it does, and what it has
+    used if that is told."""
 
     text: str = ""
     finish_reason: str | None = None
     calls: tuple[CallDelta, ...] = ()
+    usage: ModelUsage | None = None
 
 
 @define
@@ -133,8 +141,8 @@ class EventStreamReader:
 
 
 def read_chunk(data: bytes) -> Delta:
-    """Understand one event's data (not `[DONE]`). What holds no choice gives an empty `Delta`:
-    usage, the results of a filter, a sign of life.
+    """Understand one event's data (not `[DONE]`). What holds no choice gives a `Delta` without
+    text: usage, the results of a filter, a sign of life.
 
     Raises:
         ProviderError: it is an error, or not a chat completion chunk.
@@ -142,20 +150,21 @@ def read_chunk(data: bytes) -> Delta:
     if not data.strip():
         return Delta()
     try:
-        match json.loads(data):
+        event = json.loads(data)
+        match event:
             case {"error": error} if error:
                 raise stream_error(error)
             case {"object": "error", **error}:
                 raise stream_error(error)
             case {"choices": [{"delta": dict() as delta, **rest}, *_]}:
                 calls = read_call_deltas(delta) if "tool_calls" in delta else ()
-                return Delta(_said(delta), _finish_reason(rest), calls)
+                return Delta(_said(delta), _finish_reason(rest), calls, _usage(event))
             case {"choices": [{**rest}, *_]}:
-                return Delta("", _finish_reason(rest))
+                return Delta("", _finish_reason(rest), usage=_usage(event))
             case {"choices": [] | None}:
-                return Delta()
-            case dict() as body if "choices" not in body:
-                return Delta()
+                return Delta(usage=_usage(event))
+            case dict() if "choices" not in event:
+                return Delta(usage=_usage(event))
     except (ValueError, RecursionError):  # not JSON, or not UTF-8
         pass
     raise ProviderError(NAME, "network", "the stream broke off: malformed event")
@@ -168,6 +177,25 @@ def _said(delta: dict[Any, Any]) -> str:
         if isinstance(text, str) and text:
             return text
     return ""
+
+
+def _usage(body: dict[Any, Any]) -> ModelUsage | None:
+    """What the request has used, if the event tells it."""
+    match body.get("usage"):
+        case {"prompt_tokens": int() as sent, "completion_tokens": int() as written, **rest}:
+            details = rest.get("prompt_tokens_details")
+            cached = details.get("cached_tokens") if isinstance(details, dict) else 0
+            cached = cached if isinstance(cached, int) else 0
+            sent, written = max(sent, 0), max(written, 0)
+            return ModelUsage(sent, written, min(max(cached, 0), sent))
+    return None
+
+
+def estimated_usage(request: ChatRequest, written: str) -> ModelUsage:
+    """What a request has used, about, whose end was not waited for: of its answer what came."""
+    sent = sum(message_tokens(message) for message in request.messages)
+    sent += sum(tool_tokens(tool) for tool in request.tools)
+    return ModelUsage(sent, estimate_tokens(written))
 
 
 def _finish_reason(choice: dict[Any, Any]) -> str | None:

@@ -143,7 +143,10 @@ async def _conclude(calls: Calls, live: LiveCall) -> None:
         live.hang_up("server stopped")
         await _ask_to_end(calls, live)
         live.assumed_over()
-    record = live.conclude(calls.means.settings.prices.prices)
+    settings = calls.means.settings
+    record = live.conclude(
+        settings.prices.prices, asks_machine=bool(settings.twilio.machine_detection)
+    )
     if isinstance(live.failure, CallRefused):
         live.record = record = attrs.evolve(record, outcome="refused")
     await save(calls, live)

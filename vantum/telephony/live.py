@@ -16,9 +16,17 @@ from vantum.actors.call import Past
 from vantum.actors.conductor import Conductor
 from vantum.compliance.permit import DialPermit
 from vantum.core.call_status import CallStatus, Outcome, Progress, outcome_of
-from vantum.core.cost import CostEstimate, Prices, Usage, costs_sum, estimate_cost
+from vantum.core.cost import (
+    CostEstimate,
+    Prices,
+    Usage,
+    costs_sum,
+    estimate_cost,
+    transfer_cost,
+)
 from vantum.telephony.record import CallRecord
-from vantum.telephony.transcript import Transcript, usage_of
+from vantum.telephony.transcript import Transcript
+from vantum.telephony.usage import usage_of
 
 if TYPE_CHECKING:
     from vantum.admission import Place
@@ -74,7 +82,7 @@ class LiveCall:
     over: trio.Event = field(factory=trio.Event, init=False)
     failure: Exception | None = field(default=None, init=False)
     message_begun: bool = field(default=False, init=False)
-    _last: Conductor | None = field(default=None, init=False)
+    _sessions: list[Conductor] = field(factory=list, init=False)
     _transcript: Transcript = field(init=False)
     _session_s: float = field(default=0.0, init=False)
     _session_began_s: float = field(default=0.0, init=False)
@@ -95,12 +103,12 @@ class LiveCall:
     @property
     def had_session(self) -> bool:
         """Whether its session has begun, and perhaps ended."""
-        return self._last is not None
+        return bool(self._sessions)
 
     @property
     def session_is_over(self) -> bool:
         """Whether its session has begun and ended."""
-        return self._last is not None and self.conductor is None
+        return bool(self._sessions) and self.conductor is None
 
     @property
     def is_ending(self) -> bool:
@@ -119,9 +127,9 @@ class LiveCall:
     @property
     def past(self) -> Past | None:
         """What its next session goes on with; None: it has had none, or has one."""
-        if self._last is None or self.conductor is not None:
+        if not self._sessions or self.conductor is not None:
             return None
-        return self._last.past
+        return self._sessions[-1].past
 
     # ------------------------------------------------------------ news
 
@@ -153,7 +161,8 @@ class LiveCall:
 
     def session_began(self, conductor: Conductor) -> None:
         """Its stream is there."""
-        self.conductor = self._last = conductor
+        self.conductor = conductor
+        self._sessions.append(conductor)
         if self.comeback is not None:
             self.comeback = None
             # Why the session before has ended is no end of the call.
@@ -250,9 +259,9 @@ class LiveCall:
 
     def observe(self) -> CallRecord:
         """The record, with what was said so far."""
-        conductor = self.conductor or self._last
-        if conductor is None:
+        if not self._sessions:
             return self.record
+        conductor = self._sessions[-1]
         self.record = attrs.evolve(
             self.record,
             # Not what was just cut: what is heard of it is settled later, and this only grows.
@@ -263,8 +272,11 @@ class LiveCall:
         )
         return self.record
 
-    def conclude(self, prices: Prices) -> CallRecord:
-        """The record of a call that is over (`progress` is final), with what it came to."""
+    def conclude(self, prices: Prices, *, asks_machine: bool) -> CallRecord:
+        """The record of a call that is over (`progress` is final), with what it came to.
+
+        `asks_machine`: of calls that we make, whether machine detection is asked for.
+        """
         record = self.observe()
         turns = record.turns
         last = next((turn for turn in reversed(turns) if turn.role == "assistant"), None)
@@ -274,27 +286,24 @@ class LiveCall:
             has_spoken=any(turn.role == "user" for turn in turns),
             message_left=self.message_begun and last is not None and not last.interrupted,
         )
-        self.record = attrs.evolve(record, outcome=outcome, cost=self._cost(record, prices))
+        cost = self._cost(record, prices, asks_machine)
+        self.record = attrs.evolve(record, outcome=outcome, cost=cost)
         return self.record
 
-    def _cost(self, record: CallRecord, prices: Prices) -> CostEstimate:
+    def _cost(self, record: CallRecord, prices: Prices, asks_machine: bool) -> CostEstimate:
         if not self.progress.was_answered:
             return CostEstimate(currency=prices.currency)
-        billed_s = self.progress.duration_s or 0.0
-        usage = Usage(billed_s)
-        if self._last is not None:
-            usage = usage_of(
-                self._last, record.turns, listened_s=self._session_s, billed_s=billed_s
-            )
-        outbound = record.direction == "outbound"
-        cost = estimate_cost(
-            prices,
-            attrs.evolve(
-                usage, streamed_s=self._session_s, machine_detection=bool(record.answered_by)
-            ),
-            outbound=outbound,
-            number=record.to_number if outbound else record.from_number,
+        usage, outbound = Usage(), record.direction == "outbound"
+        if self._sessions:
+            usage = usage_of(self._sessions, record.turns, listened_s=self._session_s)
+        usage = attrs.evolve(
+            usage,
+            billed_s=round(self.progress.duration_s or 0.0, 3),
+            streamed_s=round(self._session_s, 3),
+            machine_detections=int(outbound and asks_machine),
         )
+        number = record.to_number if outbound else record.from_number
+        cost = estimate_cost(prices, usage, outbound=outbound, number=number)
         return costs_sum([cost, *self._legs_cost(prices)])
 
     def _legs_cost(self, prices: Prices) -> list[CostEstimate]:
@@ -303,8 +312,8 @@ class LiveCall:
         for number, leg in self.legs.values():
             if leg.answered_s is not None:
                 so_far_s = self.now_s() - leg.answered_s
-                usage = Usage(so_far_s if leg.duration_s is None else leg.duration_s)
-                costs.append(estimate_cost(prices, usage, outbound=True, number=number))
+                billed_s = round(so_far_s if leg.duration_s is None else leg.duration_s, 3)
+                costs.append(transfer_cost(prices, number, billed_s, machine_detection=False))
         return costs
 
     # ------------------------------------------------------------

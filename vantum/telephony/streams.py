@@ -27,6 +27,7 @@ from vantum.telephony.calls import Calls, prospect_of
 from vantum.telephony.live import LiveCall
 from vantum.telephony.put_through import remember_return
 from vantum.telephony.tokens import CallData, StreamTokens, TokenRefused
+from vantum.telephony.usage import counted
 from vantum.telephony.waking import wake_for
 from vantum.websocket import WebSocket, accept
 from vantum.wire.fields import ProtocolError
@@ -136,7 +137,7 @@ class Streams:
                 prospect_of(server.known_of(about), live.order),
                 phone_settings(server.settings, live),
             )
-            return attrs.evolve(self.equip(live, call), past=past)
+            return attrs.evolve(self.equip(live, counted(call)), past=past)
 
         begun = False
 

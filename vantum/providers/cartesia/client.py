@@ -19,6 +19,7 @@ from vantum.config import CartesiaSettings
 from vantum.core.audio import AudioFormat
 from vantum.core.backoff import TTS_RECONNECT, pause_s
 from vantum.core.messages import TtsInput, TtsOutput
+from vantum.core.spent import Spent
 from vantum.errors import ProviderError
 from vantum.observe.logs import get_log
 from vantum.ports import Health, TextToSpeech
@@ -97,6 +98,7 @@ class CartesiaSpeech:
     tls: ssl.SSLContext | None = field(repr=False)
     new_context_id: Callable[[], str] = field(repr=False)
     note: Callable[[ProviderError | None], None] = field(repr=False)
+    spent: Spent = field(factory=Spent, init=False)
     #: The connection to use; None while there is none.
     link: Link | None = field(default=None, init=False)
     _changed: trio.Event = field(factory=trio.Event, init=False)

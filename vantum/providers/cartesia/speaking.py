@@ -27,6 +27,7 @@ from vantum.core.messages import (
     TtsInput,
     TtsOutput,
 )
+from vantum.core.spent import Spent
 from vantum.errors import ProviderError
 from vantum.observe.logs import get_log
 from vantum.providers.cartesia import protocol
@@ -47,6 +48,10 @@ class Connection(Protocol):
     @property
     def link(self) -> Link | None:
         """The link of the moment, if there is one."""
+
+    @property
+    def spent(self) -> Spent:
+        """What is asked for is counted there."""
 
     async def connected(self) -> Link:
         """The link, waiting for it; `ProviderError` when it cannot be had."""
@@ -142,6 +147,7 @@ class Speaking:
             context.positions.append(position)
             context_id = context.inbox.context_id
             context.link.send(protocol.speak(context_id, self._voicing, transcript))
+            self._connection.spent.characters += len(transcript.strip()) + 1  # and a space
             context.link.send(protocol.flush(context_id, self._voicing))
         if self._answer.ended and self._answer.all_submitted and self._contexts:
             context = self._contexts[-1]

@@ -35,6 +35,7 @@ import trio
 from vantum.channels import Each, put
 from vantum.core.backoff import FIRST_CONNECT, MID_CALL_RECONNECT
 from vantum.core.messages import SttAudio, SttEvent, SttFlush, SttFlushed, SttInput
+from vantum.core.spent import Spent
 from vantum.errors import ProviderError
 from vantum.observe.logs import get_log
 from vantum.ports import STT_RATE_HZ
@@ -83,6 +84,7 @@ class DeepgramRecogniser:
 
     def __init__(self, access: Access, language: str) -> None:
         settings = access.settings
+        self.spent = Spent()
         self._access = access
         self._contacts = access.contacts
         self._address = address(settings, language)
@@ -307,6 +309,7 @@ class DeepgramRecogniser:
                     await connection.send(pcm, FINALIZE)
                 else:
                     await connection.send(pcm)
+                self._sent(pcm)
                 self._room.unpark_all()
             elif until is not None:
                 self._expect_answer()
@@ -320,6 +323,10 @@ class DeepgramRecogniser:
             else:
                 await self._work.park()
 
+    def _sent(self, pcm: bytes) -> None:
+        """It is paid for, be it for the second time."""
+        self.spent.heard_s += len(pcm) / 2 / STT_RATE_HZ
+
     def _expect_answer(self) -> None:
         answer_s = self._access.settings.finalize_timeout_ms / 1000
         if self._flushes.next_is_silent():
@@ -332,6 +339,7 @@ class DeepgramRecogniser:
         if self._timeline.connection_samples == 0:
             self._timeline.pad(len(_SILENCE) // 2)
             await connection.send(_SILENCE)
+            self._sent(_SILENCE)
         else:
             await connection.send(KEEP_ALIVE)
 

@@ -1,0 +1,122 @@
+"""What a call has used of what is paid for: as its providers have counted it, else by its turns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from attrs import define, evolve, field
+
+from vantum.actors.call import Call
+from vantum.actors.conductor import Conductor
+from vantum.core.cost import Usage, model_tokens
+from vantum.core.spent import Spent, spent_sum
+from vantum.ports import Health, Metered, SpeechToText, SpeechToTextProvider
+from vantum.telephony.record import RecordedTurn
+
+#: Providers on this machine cost nothing.
+_EMBEDDED: Final = "local"
+
+
+@define(eq=False)
+class Recognisers:
+    """A session's recognisers, remembered: a session opens one for each language, and each anew
+    when it was lost."""
+
+    provider: SpeechToTextProvider
+    made: list[SpeechToText] = field(factory=list, init=False)
+
+    @property
+    def name(self) -> str:
+        """See `vantum.ports.Provider`."""
+        return self.provider.name
+
+    def health(self) -> Health:
+        """See `vantum.ports.Provider`."""
+        return self.provider.health()
+
+    def for_session(self, *, language: str) -> SpeechToText:
+        """See `vantum.ports.SpeechToTextProvider`."""
+        made = self.provider.for_session(language=language)
+        self.made.append(made)
+        return made
+
+
+def counted(call: Call) -> Call:
+    """The same call, of whose recognisers it is known afterwards what they have used."""
+    return evolve(call, recognisers=Recognisers(call.recognisers))
+
+
+def usage_of(
+    sessions: Sequence[Conductor], turns: Sequence[RecordedTurn], *, listened_s: float
+) -> Usage:
+    """What the sessions of a call have used of providers that are paid for.
+
+    Args:
+        sessions: of the same call and providers, in order; at least one.
+        turns: of all of them, as recorded.
+        listened_s: how long they lasted together.
+    """
+    names = sessions[-1].call.provider_names
+    by_turns = _by_turns(sessions[-1], turns)
+    calls = [session.call for session in sessions]
+    usage = Usage()
+    if names.get("stt") != _EMBEDDED:
+        heard = _spent(_recognisers(calls))
+        usage = evolve(usage, listened_s=round(listened_s if heard is None else heard.heard_s, 3))
+    if names.get("tts") != _EMBEDDED:
+        spoken = _spent(call.synthesiser for call in calls)
+        usage = evolve(
+            usage,
+            spoken_characters=by_turns.spoken_characters if spoken is None else spoken.characters,
+        )
+    if names.get("llm") == _EMBEDDED:
+        return usage
+    asked = _spent(call.model for call in calls)
+    if asked is None:
+        return evolve(
+            usage, input_tokens=by_turns.input_tokens, output_tokens=by_turns.output_tokens
+        )
+    return evolve(
+        usage,
+        requests=asked.requests,
+        estimated_requests=asked.estimated,
+        input_tokens=asked.sent_tokens,
+        cached_tokens=asked.cached_tokens,
+        output_tokens=asked.written_tokens,
+    )
+
+
+def _recognisers(calls: Sequence[Call]) -> Iterator[object]:
+    for call in calls:
+        if not isinstance(call.recognisers, Recognisers):
+            yield None  # nobody knows
+        else:
+            yield from call.recognisers.made
+
+
+def _spent(used: Iterator[object]) -> Spent | None:
+    """What these have used; None: one of them does not count."""
+    parts = list(used)
+    if not all(isinstance(part, Metered) for part in parts):
+        return None
+    return spent_sum(part.spent for part in parts if isinstance(part, Metered))
+
+
+def _by_turns(conductor: Conductor, turns: Sequence[RecordedTurn]) -> Usage:
+    """As if each answer had been asked for once, and nothing but what was said synthesised."""
+    call = conductor.call
+    count = call.count_tokens
+    begun = False
+    spoken: list[tuple[bool, int]] = []
+    for turn in turns:
+        begun = begun or turn.role == "user"
+        # What the agent says before anybody has spoken to it is no model's.
+        spoken.append((begun and turn.role == "assistant", count(turn.said)))
+    prompt = conductor.answering.briefing.prompt(call.prospect)
+    sent, written = model_tokens(spoken, prompt=count(prompt))
+    return Usage(
+        spoken_characters=sum(len(turn.said) for turn in turns if turn.role == "assistant"),
+        input_tokens=sent,
+        output_tokens=written,
+    )
