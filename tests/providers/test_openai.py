@@ -249,6 +249,32 @@ async def test_nobody_listens() -> None:
     await provider.aclose()
 
 
+async def test_a_proxy_that_the_environment_names_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[bytes] = []
+
+    async def serve(stream: trio.SocketStream) -> None:
+        asked.append(bytes(await stream.receive_some()))
+        await stream.send_all(b"HTTP/1.1 503 Full\r\nContent-Length: 0\r\n\r\n")
+
+    with trio.fail_after(HANG_S):
+        async with trio.open_nursery() as nursery:
+            (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+            nursery.start_soon(trio.serve_listeners, serve, [listener])
+            port = listener.socket.getsockname()[1]
+            monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
+            monkeypatch.delenv("no_proxy", raising=False)
+            monkeypatch.delenv("NO_PROXY", raising=False)
+            settings = OpenAISettings(api_key=Secret(KEY), base_url="http://model.test/v1")
+            provider = OpenAIProvider(settings, LlmSettings())
+            with pytest.raises(ProviderError, match="HTTP 503"):
+                await ask(provider.for_session())
+            await provider.aclose()
+            nursery.cancel_scope.cancel()
+    assert asked[0].startswith(b"POST http://model.test/v1/chat/completions HTTP/1.1\r\n")
+
+
 # ---------------------------------------------------------------- odd transports
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Awaitable, Callable
 from functools import cache
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import trio
 
@@ -13,6 +13,9 @@ from vantum.errors import ProviderError
 
 #: Opens the TCP stream to a host and port; TLS is put on top of it where the address wants it.
 OpenStream: TypeAlias = Callable[[str, int], Awaitable[trio.abc.Stream]]
+
+#: Among the `extensions` of an HTTP request: a connection was made for it, as against a kept one.
+CONNECTED: Final = "vantum.connected"
 
 
 async def open_tcp(host: str, port: int) -> trio.abc.Stream:

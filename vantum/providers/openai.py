@@ -9,13 +9,13 @@ failure. Two things are done here instead, on the response it hands over:
   per token (~120 µs, against ~10 µs for the JSON alone), and hides whether `[DONE]` ever came.
 - **Retrying.** `max_retries=0`: the llm actor retries, because it knows what was spoken.
 
-About connections (`httpcore2`, HTTP/1.1): one that carried a stream goes back to the pool if the
-response was read to its end, and is closed if the answer was cancelled. So after each interruption
+About connections (HTTP/1.1, `openai_http`): one that carried a stream is kept if the response was
+read to its end, and is closed if the answer was cancelled. So after each interruption
 the next answer would pay for TCP and TLS again, two to three round trips that the caller hears as
 silence. While the provider is entered as a context manager it therefore asks for its model's
 description (a small GET) when a session starts and when an answer was cancelled: the answer leaves
 an open connection behind, long before the next turn needs it. Idle connections are kept for
-minutes, not for the library's 5 s: a turn of the caller takes longer than that.
+minutes, not for httpx2's 5 s: a turn of the caller takes longer than that.
 
 Sources: OpenAI's API reference (chat completions, streaming events) and its error codes guide.
 """
@@ -62,12 +62,6 @@ from vantum.providers.openai_wire import (
 if TYPE_CHECKING:
     import httpx2
 
-#: A turn of the caller may take minutes; whether a kept connection is still open is checked.
-_KEEP_IDLE_S = 300.0
-
-#: Of a crowd of calls that all hang up at once, so many connections are worth keeping.
-_MAX_IDLE = 200
-
 #: What comes after the answer's end is a few bytes; if not, the connection is not worth the wait.
 _DRAIN_S = 0.1
 
@@ -102,16 +96,11 @@ class OpenAIProvider:
         import openai
         from openai.types.chat import ChatCompletionChunk
 
+        from vantum.providers.openai_http import open_client
+
         base_url = http_url(settings_openai.base_url)
         if http_client is None:
-            limits = httpx2.Limits(
-                max_connections=None,  # sessions are limited elsewhere; an answer must not queue
-                max_keepalive_connections=_MAX_IDLE,
-                keepalive_expiry=_KEEP_IDLE_S,
-            )
-            http_client = openai.DefaultAsyncHttpx2Client(
-                limits=limits, timeout=httpx2.Timeout(None, connect=CONNECT_S)
-            )
+            http_client = open_client(base_url)
         http_client.event_hooks["request"].append(watch_connecting)
         self._client = openai.AsyncOpenAI(
             # An own server may need no key, but a header without one is not valid HTTP.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from vantum.core.backoff import retry_after_s
 from vantum.errors import ProviderError
+from vantum.providers.dialling import CONNECTED
 from vantum.providers.openai_wire import NAME, status_error
 
 if TYPE_CHECKING:
@@ -22,12 +23,11 @@ CONNECT_S = 5.0
 
 
 async def watch_connecting(request: httpx2.Request) -> None:
-    """An HTTP client's hook: mark requests that had a connection made for them, as against a kept
-    one."""
+    """A hook for httpx2's own transport: mark requests that had a connection made for them."""
 
     async def trace(event: str, _info: dict[str, Any]) -> None:
         if event == "connection.connect_tcp.started":
-            request.extensions["vantum.connected"] = True
+            request.extensions[CONNECTED] = True
 
     request.extensions["trace"] = trace
 
@@ -40,7 +40,7 @@ def was_stale(error: openai.OpenAIError) -> bool:
         case openai.APITimeoutError():
             return False
         case openai.APIConnectionError():
-            return "vantum.connected" not in error.request.extensions
+            return CONNECTED not in error.request.extensions
         case _:
             return False
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import attrs
-import httpcore2
 import httpx2
 import trio
 import trio.testing
@@ -21,6 +20,7 @@ from vantum.config import CartesiaSettings, OpenAISettings, Secret, Settings
 from vantum.ports import TurnDetectorProvider, VoiceActivityProvider
 from vantum.providers.cartesia.client import CartesiaProvider
 from vantum.providers.deepgram.client import DeepgramProvider
+from vantum.providers.http11 import Http11Transport
 from vantum.providers.openai import OpenAIProvider
 from vantum.providers.registry import Providers
 from vantum.testing.cartesia import SimulatedCartesia
@@ -108,49 +108,9 @@ class _End(trio.abc.HalfCloseableStream):
 # ---------------------------------------------------------------- HTTP
 
 
-class _HttpStream(httpcore2.AsyncNetworkStream):
-    def __init__(self, stream: trio.abc.Stream) -> None:
-        self._stream = stream
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        try:
-            return bytes(await self._stream.receive_some(max_bytes))
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            raise httpcore2.ReadError from error
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        try:
-            await self._stream.send_all(buffer)
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            raise httpcore2.WriteError from error
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-    def get_extra_info(self, info: str) -> Any:
-        return False if info == "is_readable" else None
-
-
-class _HttpBackend(httpcore2.AsyncNetworkBackend):
-    def __init__(self, open_stream: OpenStream) -> None:
-        self._open_stream = open_stream
-
-    async def connect_tcp(self, host: str, port: int, *_: Any, **__: Any) -> _HttpStream:
-        return _HttpStream(await self._open_stream(host, port))
-
-    async def sleep(self, seconds: float) -> None:
-        await trio.sleep(seconds)
-
-
-def memory_transport(open_stream: OpenStream) -> httpx2.AsyncHTTPTransport:
+def memory_transport(open_stream: OpenStream) -> httpx2.AsyncBaseTransport:
     """What an HTTP client sends through, if its connections are what `open_stream` gives."""
-    transport = httpx2.AsyncHTTPTransport(
-        verify=False
-    )  # no TLS in memory, and no certificates to load
-    transport._pool = httpcore2.AsyncConnectionPool(
-        max_connections=None, network_backend=_HttpBackend(open_stream)
-    )
-    return transport
+    return Http11Transport("memory", keep_idle_s=300.0, max_idle=200, open_stream=open_stream)
 
 
 def memory_http(open_stream: OpenStream) -> httpx2.AsyncClient:

@@ -89,7 +89,7 @@ class SimulatedTwilio:
             "TWILIO_BASE_URL": self.base_url,
         }
 
-    def transport(self) -> httpx2.AsyncHTTPTransport:
+    def transport(self) -> httpx2.AsyncBaseTransport:
         """What an HTTP client sends through to reach the REST API without a socket, whatever its
         URL; for `vantum.telephony.twilio_rest.open_twilio`."""
         return memory_transport(Wires(self.exchange.nursery).to(self.serve_stream))
