@@ -18,7 +18,7 @@ from tests.patience import HANG_S
 from vantum.campaigns import tables
 from vantum.campaigns.tables import campaign_of, prospect_of
 from vantum.compliance import check, store
-from vantum.errors import ConfigError
+from vantum.errors import ConfigError, StorageError
 from vantum.storage.database import open_database
 from vantum.storage.migrations import Migration, Schema
 from vantum.telephony import callbacks, records
@@ -185,6 +185,79 @@ async def test_a_process_that_is_killed_between_two_migrations(path: Path) -> No
     assert everything(path) == before
     await opened(path, SECOND)
     assert ask(path, "SELECT * FROM people") == [("Ann", 2000)]
+
+
+#: Has a file open as a program with these migrations would, until its input ends.
+WAITING = PROCESS.replace("pass", "print(flush=True); sys.stdin.read()")
+
+
+@contextmanager
+def running(path: Path, *migrations: Migration) -> Iterator[Popen[bytes]]:
+    """A process that has the file open, and is killed in the end."""
+    command = [sys.executable, "-c", WAITING, str(path), json.dumps(migrations)]
+    with Popen(command, stdin=PIPE, stdout=PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"\n"
+            yield process
+        finally:
+            process.kill()
+
+
+async def test_tables_are_not_changed_under_a_running_process(path: Path) -> None:
+    await with_ann(path)
+    with running(path, PEOPLE) as process:
+        before = everything(path)
+        with pytest.raises(ConfigError) as raised:
+            await opened(path, SECOND)
+        assert str(raised.value) == (
+            f"storage.path={path}: the database cannot be used, and is as it was: this version of "
+            f"Vantum has to change its people tables, and process {process.pid} of an earlier one "
+            "still has it open: stop all that use it first"
+        )
+        assert everything(path) == before
+        # Those who know the same tables, and rooms that were not there, are in nobody's way.
+        await opened(path, FIRST, OTHERS)
+    await opened(path, SECOND)
+    assert versions(path) == {"people": 2, "others": 1}
+
+
+async def test_by_another_name_it_is_the_same_file(path: Path) -> None:
+    await with_ann(path)
+    link = path.with_name("link")
+    link.symlink_to(path)
+    async with open_database(link, [FIRST]):
+        with pytest.raises(ConfigError, match="still has it open"):
+            await opened(path, SECOND)
+    await opened(path, SECOND)
+
+
+async def test_where_nobody_can_tell_who_has_it_open(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vantum.storage.users._LOCKS", path.with_name("not-there"))
+    await with_ann(path)
+    async with open_database(path, [FIRST]):
+        with pytest.raises(ConfigError, match="another process of an earlier one"):
+            await opened(path, SECOND)
+
+
+async def test_a_process_whose_tables_were_changed_all_the_same_writes_nothing(path: Path) -> None:
+    """Somebody has removed what it holds its lock on."""
+    await with_ann(path)
+    async with open_database(path, [FIRST]) as database:
+        path.with_name(path.name + "-users").unlink()
+        await opened(path, OTHERS)
+        await database.run(lambda c: c.execute("INSERT INTO people VALUES ('Bob', 30)"))
+        await opened(path, SECOND)
+        for _ in range(2):
+            with pytest.raises(StorageError) as raised:
+                await database.run(lambda c: c.execute("INSERT INTO people VALUES ('Cy', 40)"))
+            assert str(raised.value) == (
+                f"the database {path} was changed by a newer version of Vantum (its people tables "
+                "have version 2, this program knows 1): stop this process, and run that version"
+            )
+    assert ask(path, "SELECT name FROM people") == [("Ann",), ("Bob",)]
 
 
 async def test_several_processes_migrate_a_file_once(path: Path) -> None:

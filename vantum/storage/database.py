@@ -14,7 +14,7 @@ import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
@@ -24,7 +24,8 @@ from attrs import define, field
 
 from vantum.config.storage import IN_MEMORY
 from vantum.errors import ConfigError, StorageError
-from vantum.storage.migrations import MigrationError, Schema, migrate
+from vantum.storage.migrations import MigrationError, Schema, migrate, newer_tables
+from vantum.storage.users import register
 
 __all__ = ["IN_MEMORY", "Database", "open_database"]
 
@@ -51,6 +52,9 @@ class Database:
     _connection: sqlite3.Connection
     _name: str
     _is_inline: bool
+    _schemas: Sequence[Schema] = ()
+    #: Changes with any table of the file.
+    _seen: int = field(default=-1, init=False)
     _limiter: trio.CapacityLimiter = field(factory=partial(trio.CapacityLimiter, 1), init=False)
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -72,6 +76,7 @@ class Database:
         with _translated(self._name):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
+                self._check_tables()
                 done = work(self._connection)
                 self._connection.execute("COMMIT")
             except BaseException:
@@ -79,6 +84,20 @@ class Database:
                     self._connection.execute("ROLLBACK")
                 raise
             return done
+
+    def _check_tables(self) -> None:
+        """See that no newer program has changed them meanwhile: ours would write what that one
+        takes for something else. It refuses to while we have the file open; but locks may be
+        unknown to a file system, or their file removed."""
+        (now,) = self._connection.execute("PRAGMA schema_version").fetchone()
+        if now == self._seen:
+            return
+        if rooms := newer_tables(self._connection, self._schemas):
+            raise StorageError(
+                f"the database {self._name} was changed by a newer version of Vantum ({rooms}): "
+                "stop this process, and run that version"
+            )
+        self._seen = now
 
 
 @asynccontextmanager
@@ -89,22 +108,22 @@ async def open_database(path: str | Path, schemas: Sequence[Schema]) -> AsyncIte
         path: its file, made with its directory if it is not there, or ":memory:".
 
     Raises:
-        ConfigError: it cannot be opened, is not a database, or a newer program has written it;
-            names the setting `storage.path`.
+        ConfigError: it cannot be opened, is not a database, a newer program has written it, or it
+            has to be changed while others use it; names the setting `storage.path`.
     """
     is_inline = str(path) == IN_MEMORY
     limiter = trio.CapacityLimiter(1)
-    if is_inline:
-        connection = _open(IN_MEMORY, schemas)
-    else:
-        connection = await trio.to_thread.run_sync(_open, str(path), schemas, limiter=limiter)
-    try:
-        yield Database(connection, str(path), is_inline)
-    finally:
-        connection.close()
+    with ExitStack() as closing:
+        if is_inline:
+            connection = _open(IN_MEMORY, schemas, closing)
+        else:
+            connection = await trio.to_thread.run_sync(
+                _open, str(path), schemas, closing, limiter=limiter
+            )
+        yield Database(connection, str(path), is_inline, schemas)
 
 
-def _open(path: str, schemas: Sequence[Schema]) -> sqlite3.Connection:
+def _open(path: str, schemas: Sequence[Schema], closing: ExitStack) -> sqlite3.Connection:
     try:
         if path != IN_MEMORY:
             # What is in there (numbers, consents, what was said) is nobody else's business.
@@ -117,11 +136,8 @@ def _open(path: str, schemas: Sequence[Schema]) -> sqlite3.Connection:
         connection = sqlite3.connect(
             path, timeout=_OPENING_S, isolation_level=None, check_same_thread=False
         )
-        try:
-            _prepare(connection, schemas)
-        except BaseException:
-            connection.close()
-            raise
+        closing.callback(connection.close)
+        _prepare(connection, schemas, path, closing)
     except MigrationError as error:
         raise ConfigError(
             f"storage.path={path}: the database cannot be used, and is as it was: {error}"
@@ -135,7 +151,9 @@ def _open(path: str, schemas: Sequence[Schema]) -> sqlite3.Connection:
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, schemas: Sequence[Schema]) -> None:
+def _prepare(
+    connection: sqlite3.Connection, schemas: Sequence[Schema], path: str, closing: ExitStack
+) -> None:
     until_s = time.monotonic() + _OPENING_S
     while True:
         try:
@@ -149,7 +167,11 @@ def _prepare(connection: sqlite3.Connection, schemas: Sequence[Schema]) -> None:
     # An opt-out that was confirmed must survive a power cut: WAL's default would lose the last.
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=OFF")
-    migrate(connection, schemas)
+    users = None
+    if path != IN_MEMORY:  # not beside what is no database
+        users = register(path)
+        closing.callback(users.leave)
+    migrate(connection, schemas, users)
     connection.execute("PRAGMA foreign_keys=ON")
     connection.execute(f"PRAGMA busy_timeout={_BUSY_S * 1000:.0f}")
 

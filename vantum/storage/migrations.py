@@ -14,6 +14,8 @@ from typing import Final, TypeAlias
 from attrs import field, frozen
 from attrs.validators import min_len
 
+from vantum.storage.users import Users
+
 #: SQL statements, one each.
 Migration: TypeAlias = tuple[str, ...]
 
@@ -52,21 +54,27 @@ class MigrationError(Exception):
     """The tables are not as this program needs them; says why. Nothing was changed."""
 
 
-def migrate(connection: sqlite3.Connection, schemas: Sequence[Schema]) -> None:
+def migrate(
+    connection: sqlite3.Connection, schemas: Sequence[Schema], users: Users | None = None
+) -> None:
     """Bring the tables of these rooms up to date; those of others stay as they are.
 
     Args:
         connection: in autocommit mode, without foreign keys enforced (they cannot be turned off
             in a transaction).
+        users: of the file; we are one of them afterwards.
 
     Raises:
-        MigrationError: a newer program has made the tables, or a migration failed.
+        MigrationError: a newer program has made the tables, a process that knows the older ones
+            uses them, or a migration failed.
         sqlite3.Error: the file cannot be read or written.
     """
     # At once, so that of several processes one migrates and the others find it done.
     connection.execute("BEGIN IMMEDIATE")
     try:
-        _migrate(connection, schemas)
+        _migrate(connection, schemas, users)
+        if users is not None:
+            users.join()
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -74,21 +82,38 @@ def migrate(connection: sqlite3.Connection, schemas: Sequence[Schema]) -> None:
         raise
 
 
-def _migrate(connection: sqlite3.Connection, schemas: Sequence[Schema]) -> None:
+def newer_tables(connection: sqlite3.Connection, schemas: Sequence[Schema]) -> str:
+    """Which tables a newer program has made, for people; empty: none of these rooms'."""
+    found = _found(connection)
+    return ", ".join(
+        f"its {each.room} tables have version {found[each.room]}, this program knows {each.version}"
+        for each in schemas
+        if found.get(each.room, 0) > each.version
+    )
+
+
+def _found(connection: sqlite3.Connection) -> dict[str, int]:
+    return dict(connection.execute("SELECT room, version FROM schema_versions").fetchall())
+
+
+def _migrate(
+    connection: sqlite3.Connection, schemas: Sequence[Schema], users: Users | None
+) -> None:
     connection.execute(_VERSIONS)
-    found = dict(connection.execute("SELECT room, version FROM schema_versions").fetchall())
-    newer = [each for each in schemas if found.get(each.room, 0) > each.version]
-    if newer:
-        rooms = ", ".join(
-            f"its {each.room} tables have version {found[each.room]}, this program knows "
-            f"{each.version}"
-            for each in newer
-        )
+    if rooms := newer_tables(connection, schemas):
         raise MigrationError(
             f"a newer version of Vantum has written it ({rooms}); run that version or a later one, "
             "or have VANTUM_DATABASE name another file"
         )
+    found = _found(connection)
     stale = [each for each in schemas if found.get(each.room, 0) < each.version]
+    # Tables that were not there are in nobody's way.
+    in_use = [each.room for each in stale if each.room in found]
+    if in_use and users is not None and not users.is_alone():
+        raise MigrationError(
+            f"this version of Vantum has to change its {', '.join(in_use)} tables, and "
+            f"{users.others()} of an earlier one still has it open: stop all that use it first"
+        )
     for schema in stale:
         _bring_up(connection, schema, found.get(schema.room, 0))
     if stale and (broken := connection.execute("PRAGMA foreign_key_check").fetchone()):
