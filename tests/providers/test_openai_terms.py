@@ -89,6 +89,12 @@ def test_what_teaches_nothing(error: Any) -> None:
     assert FIRST.after(FIRST.applied(BODY), 400, error) == FIRST
 
 
+def test_the_longest_answer_has_no_third_name() -> None:
+    other = FIRST.after(FIRST.applied(BODY), 400, refused("max_tokens"))
+    assert other.limit == "max_completion_tokens"
+    assert other.after(other.applied(BODY), 400, refused(other.limit)) == other
+
+
 CODES = ["unsupported_value", "unsupported_parameter", None]
 NAMES = [*LIMITS, "temperature", "top_p", "prompt_cache_key", "reasoning_effort", "model", "tools"]
 
