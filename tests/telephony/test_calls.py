@@ -29,6 +29,7 @@ from vantum.testing.twilio import (
     PhoneCall,
     Rejects,
     RestFault,
+    Say,
     TwilioScript,
 )
 from vantum.testing.twilio.personas import AnsweredBy
@@ -116,6 +117,25 @@ async def test_what_is_asked_of_twilio(autojump_clock: Clock) -> None:
         assert only(office).options.amd is None
 
 
+@pytest.mark.parametrize("lost", [0.0, 1.0])
+async def test_a_call_rings_as_long_behind_others_in_the_queue(
+    autojump_clock: Clock, lost: float
+) -> None:
+    """Twilio dials so many calls a second, and keeps the rest: nobody has been rung there yet."""
+    script = TwilioScript(
+        answers=Person((Pause(2), HangUp()), rings_s=3),
+        calls_per_s=0.01,
+        callbacks=Callbacks(lost=lost),
+    )
+    async with an_office(script, ring_timeout_ms=30_000) as office:
+        first = await office.place()
+        second = await office.place(OTHER)
+        records = [await office.calls.wait(call.id) for call in (first, second)]
+        assert [record.status for record in records] == ["completed", "completed"]
+        assert records[1].answered_s is not None
+        assert records[1].answered_s - records[1].created_s == pytest.approx(103, abs=1)
+
+
 async def test_greeting_script_and_prospect_are_the_orders(autojump_clock: Clock) -> None:
     script = parse_script('[stages.hello]\ngoals = ["say hello"]\n', "test")
     async with an_office(TwilioScript(answers=TALKER)) as office:
@@ -158,6 +178,20 @@ async def test_a_message_is_left_after_the_tone(
             assert spoken_s == pytest.approx(len(MESSAGE) / 15, rel=0.5)  # all of the message
             assert leg.beeped_s < began_s < leg.beeped_s + 2
             assert ended_s > began_s
+
+
+async def test_a_long_greeting_is_waited_for(autojump_clock: Clock) -> None:
+    """After half a minute Twilio takes a greeting for ended, if it is not told to wait longer."""
+    greeting = Say("You have reached the office of Miller and Sons, and all of us are busy. " * 9)
+    async with an_office(TwilioScript(answers=AnsweringMachine(greeting))) as office:
+        record = await office.call(voicemail=MESSAGE)
+        assert record.outcome == "voicemail_left"
+        leg = only(office).leg
+        assert leg.beeped_s is not None
+        assert leg.answered_s is not None
+        assert 35 < leg.beeped_s - leg.answered_s < 59
+        spoken_s = leg.earpiece.voice_between(leg.beeped_s, trio.current_time())
+        assert spoken_s == pytest.approx(len(MESSAGE) / 15, rel=0.5)  # all of the message
 
 
 async def test_a_machine_that_hangs_up_during_the_message_has_none(autojump_clock: Clock) -> None:

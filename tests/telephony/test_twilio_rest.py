@@ -14,7 +14,7 @@ import trio.testing
 
 from vantum.compliance.permit import DialPermit, seal_of
 from vantum.config import Secret, TwilioSettings
-from vantum.telephony.carrier import CarrierError, Dial
+from vantum.telephony.carrier import CarrierError, Dial, Placed
 from vantum.telephony.twilio_rest import TwilioCarrier, error_of, open_twilio
 
 Clock = trio.testing.MockClock
@@ -97,7 +97,7 @@ def end(carrier: TwilioCarrier) -> Any:
 
 async def test_a_call_is_made_by_one_request(autojump_clock: Clock) -> None:
     line = Line([CREATED])
-    assert await ask(line, create) == "CA1"
+    assert await ask(line, create) == Placed("CA1")
     (request,) = line.requests
     assert str(request.url) == "https://api.test/2010-04-01/Accounts/AC1/Calls.json"
     assert request.headers["Authorization"] == httpx2.BasicAuth("AC1", "the-token")._auth_header
@@ -119,6 +119,7 @@ async def test_a_call_is_made_by_one_request(autojump_clock: Clock) -> None:
         "Timeout": "25",
         "TimeLimit": "600",
         "MachineDetection": "DetectMessageEnd",
+        "MachineDetectionTimeout": "59",
         "AsyncAmd": "true",
         "AsyncAmdStatusCallback": "https://server.test/amd",
     }
@@ -133,6 +134,26 @@ async def test_an_api_key_stands_for_the_auth_token(autojump_clock: Clock) -> No
     (request,) = line.requests
     assert str(request.url) == "http://a.test/2010-04-01/Accounts/AC1/Calls.json"
     assert request.headers["Authorization"] == httpx2.BasicAuth("SK1", "hush")._auth_header
+
+
+async def test_who_answered_is_asked_for_with_the_usual_patience(autojump_clock: Clock) -> None:
+    line = Line([CREATED])
+    dial = attrs.evolve(DIAL, machine_detection="start")
+    await ask(line, lambda carrier: carrier.create_call(PERMIT, dial))
+    assert line.form()["MachineDetection"] == "Enable"
+    assert "MachineDetectionTimeout" not in line.form()
+
+
+@pytest.mark.parametrize(
+    ("queue_time", "queue_s"),
+    [("0", 0.0), ("1500", 1.5), (1500, 1.5), (None, 0.0), ("", 0.0), ("-1", 0.0), ("9" * 10, 0.0)],
+)
+async def test_how_long_a_call_is_expected_to_be_queued(
+    autojump_clock: Clock, queue_time: object, queue_s: float
+) -> None:
+    body = {"sid": "CA1", "account_sid": "AC1", "queue_time": queue_time}
+    line = Line([httpx2.Response(201, json=body)])
+    assert await ask(line, create) == Placed("CA1", queue_s)
 
 
 async def test_twiml_may_stand_for_an_address(autojump_clock: Clock) -> None:
@@ -200,7 +221,7 @@ async def test_what_may_have_dialled_is_not_sent_again(
 )
 async def test_what_has_surely_not_dialled_is_sent_again(autojump_clock: Clock, step: Step) -> None:
     line = Line([step, step, CREATED])
-    assert await ask(line, create) == "CA1"
+    assert await ask(line, create) == Placed("CA1")
     assert line.times == pytest.approx([0, 0.5, 1.5])
 
 
@@ -259,7 +280,7 @@ async def test_requests_wait_for_their_turn(autojump_clock: Clock) -> None:
         for _ in range(10):
             nursery.start_soon(lost)
         await trio.testing.wait_all_tasks_blocked()
-        assert await create(carrier) == "CA1"
+        assert await create(carrier) == Placed("CA1")
     assert line.times == [0] * 10 + [5]
 
 

@@ -25,7 +25,7 @@ from vantum.core.scripts import Script
 from vantum.errors import ConfigError, StorageError
 from vantum.observe.logs import get_log
 from vantum.telephony import lifecycle
-from vantum.telephony.carrier import Carrier, CarrierError, Dial
+from vantum.telephony.carrier import Carrier, CarrierError, Dial, Placed
 from vantum.telephony.lines import Lines, NoLine
 from vantum.telephony.live import LiveCall
 from vantum.telephony.news import Elsewhere, StatusNews
@@ -195,8 +195,8 @@ class Calls:
             raise OrderError(f"greeting or voicemail: {error}") from None
         return order, opening, message
 
-    async def dial(self, permit: DialPermit, dial: Dial) -> str:
-        """Redeem the permit and dial: the only way to `Carrier.create_call`; gives the SID.
+    async def dial(self, permit: DialPermit, dial: Dial) -> Placed:
+        """Redeem the permit and dial: the only way to `Carrier.create_call`.
 
         Raises:
             PermitRefused: it does not hold any more.

@@ -84,12 +84,20 @@ class Dial:
     time_limit_s: int = 3600
 
 
+@frozen
+class Placed:
+    """A call that was taken. `queue_s`: how long it is expected to wait before it is dialled."""
+
+    sid: str
+    queue_s: float = 0.0
+
+
 class Carrier(Protocol):
     """A telephone company. Deadlines on its answers are its own; each method may raise
     `CarrierError`."""
 
-    async def create_call(self, permit: DialPermit, dial: Dial) -> str:
-        """Dial `permit.number`; gives the call's SID. Only `Calls.dial` comes here."""
+    async def create_call(self, permit: DialPermit, dial: Dial) -> Placed:
+        """Dial `permit.number`, when it is that call's turn. Only `Calls.dial` comes here."""
 
     async def end_call(self, call_sid: str) -> None:
         """End a call, whether it is ringing or answered; one that is over already is fine."""

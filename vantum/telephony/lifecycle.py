@@ -33,6 +33,8 @@ CALLS_PATH: Final = "/twilio/calls"
 
 #: Callbacks are late by so much at most.
 _MARGIN_S: Final = 10.0
+#: A call may stay so many times longer in the telephone company's queue than it expected.
+_QUEUE_MARGIN: Final = 2.0
 #: One end of the call and our session follow each other so soon by themselves.
 _GRACE_S: Final = 2.0
 #: After a request to end it, until the telephone company has confirmed that.
@@ -169,7 +171,9 @@ async def _dial(calls: Calls, live: LiveCall) -> None:
     assert live.permit is not None
     try:
         try:
-            live.named(await calls.dial(live.permit, _dial_of(calls, live)))
+            placed = await calls.dial(live.permit, _dial_of(calls, live))
+            live.queue_s = placed.queue_s
+            live.named(placed.sid)
         except PermitRefused as error:
             raise CallRefused(error.refusal) from error
         except CarrierError as error:
@@ -217,13 +221,17 @@ async def _until_ending(calls: Calls, live: LiveCall) -> None:
     twilio = calls.means.settings.twilio
     began_s, answered_s = trio.current_time(), None
     comeback, back_s = live.comeback, began_s
+    # Until it is told that the call was dialled, by when it should have been.
+    is_queued, dialled_s = True, began_s + _QUEUE_MARGIN * live.queue_s
     while not live.is_ending:
+        if is_queued and live.progress.status != "queued":
+            is_queued, dialled_s = False, trio.current_time()
         if live.progress.was_answered and answered_s is None:
             answered_s = trio.current_time()
         if live.comeback != comeback:
             comeback, back_s = live.comeback, trio.current_time()
         if answered_s is None and live.record.direction == "outbound":
-            limit_s = began_s + twilio.ring_timeout_ms / 1000 + _MARGIN_S
+            limit_s = dialled_s + twilio.ring_timeout_ms / 1000 + _MARGIN_S
         elif not live.had_session:
             limit_s = (answered_s or began_s) + twilio.token_lifetime_ms / 1000
         elif comeback is not None:

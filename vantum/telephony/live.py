@@ -77,6 +77,8 @@ class LiveCall:
     progress: Progress = field(factory=Progress, init=False)
     #: Why we end it ourselves; empty: we do not.
     hang_up_because: str = field(default="", init=False)
+    #: How long the telephone company expects to keep the call before it dials.
+    queue_s: float = field(default=0.0, init=False)
     #: Dialled, or not to be dialled any more.
     placed: trio.Event = field(factory=trio.Event, init=False)
     over: trio.Event = field(factory=trio.Event, init=False)

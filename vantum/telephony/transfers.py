@@ -152,7 +152,7 @@ class Transfers:
         """The colleague's call, from its line to its end."""
         try:
             async with self.calls.line():
-                asked.sid = await self.calls.dial(permit, self._dial(asked))
+                asked.sid = (await self.calls.dial(permit, self._dial(asked))).sid
                 stopped = True
                 try:
                     await self._until_over(asked)
