@@ -180,6 +180,7 @@ def test_statuses(status: int, kind: str, retryable: bool) -> None:
         (1011, "NET-0001", "timeout", True),
         (1011, "did not receive audio data. See https://dpgr.am/net0001", "timeout", True),
         (1011, "NET-0000", "server", True),
+        (1011, "NET-0002", "timeout", True),
         (1011, "", "server", True),
         (1006, None, "network", True),
         (1000, None, "server", True),

@@ -35,7 +35,7 @@ async def test_a_call_is_connected_with_a_stream(autojump_clock: Clock) -> None:
         assert url == "wss://voice.example.com/twilio/stream/w0"
         assert set(parameters) == {"token", "call", "from", "to"}
         assert parameters["from"] == form["From"]
-        assert all(len(n) + len(v) <= 500 for n, v in parameters.items())
+        assert all(len(n) + len(v) < 500 for n, v in parameters.items())
         assert exchange.sim.wires.opened == 0  # nothing of a provider yet
 
 
@@ -65,6 +65,23 @@ async def test_a_wrong_signature_is_refused(autojump_clock: Clock, signature: st
             assert answer.status_code == 403
             assert TOKEN not in answer.text
             assert "Stream" not in answer.text
+
+
+async def test_the_log_says_if_another_key_has_signed(autojump_clock: Clock) -> None:
+    async with an_exchange() as exchange:
+        form, url = exchange.form(), PUBLIC_URL + "/twilio/voice"
+        shared = RequestValidator("a-shared-key").compute_signature(url, form, "HMAC_SHA256")
+        settings = "key=webhooks_sharedkey_01,algorithm=HMAC_SHA256"
+        with capture_logs() as logs:
+            answer = await exchange.post(
+                form, signature=shared, X_Twilio_Webhooks_Signature_Settings=settings
+            )
+            assert answer.status_code == 403
+            assert (await exchange.post(form, signature=shared)).status_code == 403
+        assert [log["event"] for log in logs if "refused" in log["event"]] == [
+            "request refused: signed with a shared key, and not with the account's auth token",
+            "request refused: wrong signature",
+        ]
 
 
 async def test_a_signature_is_good_for_its_own_form_and_address(autojump_clock: Clock) -> None:

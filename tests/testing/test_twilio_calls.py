@@ -63,7 +63,10 @@ async def test_a_call_from_dialling_to_the_last_callback(autojump_clock: Clock) 
         await ended(call)
         assert server.statuses() == ["initiated", "ringing", "in-progress", "completed"]
         assert all(asked.genuine for asked in server.asked)
+        assert server.genuine_streams == [True]
         assert [f["SequenceNumber"] for f in server.of("/status")] == ["0", "1", "2", "3"]
+        attested = ["StirStatus" in f for f in server.of("/status")]
+        assert attested == [False, True, True, False]
         (voice,) = server.of("/voice")
         assert (voice["From"], voice["To"], voice["CallStatus"]) == (
             FROM_NUMBER,
@@ -97,7 +100,9 @@ async def test_who_does_not_answer(
         call = place(twilio)
         await ended(call)
         assert server.statuses() == statuses
-        assert "CallDuration" not in server.of("/status")[-1]
+        last = server.of("/status")[-1]
+        assert last["CallDuration"] == "0"
+        assert "Duration" not in last
         assert not server.of("/voice")
         assert not server.sockets
 

@@ -149,6 +149,7 @@ async def test_without_credentials() -> None:
         ({"timeout": 601}, 21200),
         ({"status_callback": "nowhere"}, 21609),
         ({"status_callback_event": ["answered", "hooray"]}, 21626),
+        ({"status_callback_event": "answered completed"}, 21626),
         ({"machine_detection": "Perhaps"}, 21200),
         ({"machine_detection": "Enable", "machine_detection_speech_threshold": 1}, 21200),
         ({"send_digits": "x"}, 21206),

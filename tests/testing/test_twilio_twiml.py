@@ -384,6 +384,20 @@ async def test_an_answer_that_is_no_twiml(
         assert inbound.status == "failed"
 
 
+@pytest.mark.parametrize(("chars", "codes"), [(499, []), (500, [12200])])
+async def test_a_streams_parameter_is_under_500_characters(
+    autojump_clock: Clock, chars: int, codes: list[int]
+) -> None:
+    parameter = f'<Parameter name="t" value="{"x" * (chars - 1)}"/>'
+    voice = doc(f'<Connect><Stream url="wss://server.test/stream">{parameter}</Stream></Connect>')
+    async with a_twilio(TwilioScript(answers=AT_ONCE), voice=voice) as (twilio, _):
+        call = place(twilio)
+        with trio.move_on_after(30):
+            await call.over.wait()
+        assert [problem.code for problem in call.problems] == codes
+        assert len(call.streams) == (not codes)
+
+
 async def test_another_kind_of_content(autojump_clock: Clock) -> None:
     async with a_twilio(TwilioScript(answers=AT_ONCE), voice=HANGUP) as (twilio, server):
         server.content_type = "application/json"

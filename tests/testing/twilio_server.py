@@ -51,6 +51,8 @@ class WebhookServer:
     content_type: str = "text/xml"
     listener: MemoryListener = field(factory=MemoryListener)
     sockets: list[WebSocket] = field(factory=list)
+    #: Of each stream's handshake, whether the official validator believes its signature.
+    genuine_streams: list[bool] = field(factory=list)
     raw: dict[str, bytes] = field(factory=dict)
     #: Paths that are never answered.
     hang: set[str] = field(factory=set)
@@ -70,6 +72,11 @@ class WebhookServer:
     async def _serve(self, connection: trio.SocketStream) -> None:
         request, replay = await peek_request(connection)
         if request is not None and wants_websocket(request) and not self.refuse_streams:
+            signature = dict(request.headers)[b"x-twilio-signature"].decode()
+            address = HOST.replace("http", "ws") + request.target.decode()
+            self.genuine_streams.append(
+                RequestValidator(AUTH_TOKEN).validate(address, {}, signature)
+            )
             await self._stream(replay)
             return
         wire = HttpWire(replay)

@@ -20,7 +20,7 @@ from vantum.telephony.signatures import Form, value
 from vantum.telephony.tokens import CallData, StreamTokens
 
 STREAM_PATH: Final = "/twilio/stream"
-#: Name and value of a `<Parameter>` may have 500 characters together.
+#: Name and value of a `<Parameter>` are under 500 characters together.
 _MAX_PARAMETER_CHARS: Final = 450
 
 

@@ -1,7 +1,9 @@
 """Whether a request is Twilio's: `X-Twilio-Signature`, over the address as Twilio saw it and form.
 
-The official package checks it. Source: "Webhooks Security",
-https://www.twilio.com/docs/usage/webhooks/webhooks-security.
+The official package checks it. Requests that an account has signed with a shared key of its own
+(a public beta in 2026) are refused: only the auth token is known here. Sources: "Webhooks
+Security", https://www.twilio.com/docs/usage/webhooks/webhooks-security; "Sign webhooks with shared
+keys", https://www.twilio.com/docs/usage/webhooks/webhook-shared-keys.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from vantum.observe.logs import get_log
 #: A request has about thirty short fields.
 _MAX_BODY_BYTES = 65_536
 _MAX_FIELDS = 200
+#: Twilio says in it that it has not signed with the auth token.
+_SHARED_KEY_HEADER = "X-Twilio-Webhooks-Signature-Settings"
 
 _log = get_log("phone")
 
@@ -47,7 +51,10 @@ class Signatures:
         signed_url = f"{url}?{request.url.query}" if request.url.query else url
         if not self._is_signed(signed_url, form, request.headers.get("X-Twilio-Signature", "")):
             # The address is what is wrong most often, and no secret.
-            _log.warning("request refused: wrong signature", url=url)
+            reason = "wrong signature"
+            if request.headers.get(_SHARED_KEY_HEADER):
+                reason = "signed with a shared key, and not with the account's auth token"
+            _log.warning(f"request refused: {reason}", url=url)
             raise HTTPException(403, "wrong X-Twilio-Signature")
         wanted = self.settings.account_sid
         if wanted and value(form, "AccountSid") != wanted:

@@ -5,10 +5,10 @@ of mu-law at 8 kHz, without a header.
 
 Source: "Media Streams - WebSocket Messages",
 https://www.twilio.com/docs/voice/media-streams/websocket-messages. By it, the numbers of the first
-message and the first chunk are 1, outbound media is buffered and played in the order received, and
-a `clear` empties that buffer and has all marks that wait in it sent back. Numbers
-(`sequenceNumber`, `media.chunk`, `media.timestamp`) stand as text in its examples and are taken as
-either. It says nothing of how long outbound media may be.
+message and the first chunk are 1, outbound media may be of any size, is buffered and played in the
+order received, and a `clear` empties that buffer and has all marks that wait in it sent back. A
+mark behind which nothing waits comes back at once. Numbers (`sequenceNumber`, `media.chunk`,
+`media.timestamp`) stand as text in its examples and are taken as either.
 """
 
 from __future__ import annotations

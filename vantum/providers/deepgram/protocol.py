@@ -8,6 +8,9 @@ What its documentation says and this package leans on:
 
 - A connection without audio or KeepAlive for 10 s is closed with 1011 `NET-0001`, and KeepAlive
   alone does not save one on which no audio was ever sent (STT troubleshooting).
+- 1011 `NET-0002` is said to mean that audio was missing for too long, KeepAlive or not (no page).
+- Audio is taken at 1.25 times its own speed at most: what is replayed is recognised late (docs/
+  recovering-from-connection-errors…).
 - An empty binary message ends the stream: never send one (STT troubleshooting).
 - `Finalize` is answered by a `Results` with `from_finalize`, but by nothing if no significant
   audio is buffered (docs/finalize).
@@ -287,6 +290,8 @@ def close_error(code: int, reason: str | None) -> ProviderError:
         kind, text = "timeout", "it received neither audio nor KeepAlive in time, NET-0001"
     elif code == 1011 and ("NET-0000" in reason.upper() or "net0000" in reason):
         kind, text = "server", "it had no transcript in time, NET-0000"
+    elif code == 1011 and ("NET-0002" in reason.upper() or "net0002" in reason):
+        kind, text = "timeout", "it received no audio in time, NET-0002"
     elif code in (1005, 1006):
         kind, text = "network", "the connection broke"
     elif code == 1008:

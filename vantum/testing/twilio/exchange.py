@@ -346,11 +346,13 @@ class Exchange:
             "SequenceNumber": str(call.sequence),
         }
         call.sequence += 1
+        if call.status in ("ringing", "in-progress"):
+            more["StirStatus"] = "A"
         if call.is_over:
-            more["SipResponseCode"] = str(call.sip_code)
+            seconds = call.duration_s or 0
+            more |= {"SipResponseCode": str(call.sip_code), "CallDuration": str(seconds)}
             if call.answered_s is not None:
-                seconds = call.duration_s or 0
-                more |= {"CallDuration": str(seconds), "Duration": str(-(-seconds // 60))}
+                more["Duration"] = str(-(-seconds // 60))
             if call.answered_by is not None:
                 more["AnsweredBy"] = call.answered_by
         account, fields = self.account_of(call), self.fields(call, **more)

@@ -142,8 +142,9 @@ def _status(form: Form) -> tuple[str, str, tuple[str, ...]]:
     url = _one(form, "StatusCallback")
     if url:
         _url(url, 21609)
-    # One field for each event; events in one field, between blanks, are taken too.
-    events = tuple(" ".join(form.get("StatusCallbackEvent", ())).split()) or ("completed",)
+    # One field for each event: several in one, between blanks, are none.
+    events = tuple(event.strip() for event in form.get("StatusCallbackEvent", ()) if event.strip())
+    events = events or ("completed",)
     if unknown := [event for event in events if event not in _EVENTS]:
         raise RestError(400, 21626, f"Invalid StatusCallbackEvents: {', '.join(unknown)}")
     return url, _method(form, "StatusCallbackMethod"), events

@@ -13,7 +13,7 @@ from vantum.testing.twilio import twiml as t
 from vantum.testing.twilio.call import PhoneCall, Source
 from vantum.testing.twilio.sound import key_tones, phone_audio, recorded
 from vantum.testing.twilio.stream import MediaStream
-from vantum.testing.twilio.webhooks import WebhookFailed
+from vantum.testing.twilio.webhooks import WebhookFailed, compute_signature
 from vantum.websocket import BadHandshake, connect
 
 if TYPE_CHECKING:
@@ -183,8 +183,14 @@ async def _stream(exchange: Exchange, call: PhoneCall, verb: t.Stream, base_url:
         with trio.fail_after(_STREAM_TIMEOUT_S):
             port = where.port or (443 if tls else 80)
             connection = await exchange.webhooks.open_stream(where.hostname, port, tls)
+            token = exchange.account_of(call).auth_token
+            signature = compute_signature(token, verb.url, {}).encode()
             socket = await connect(
-                connection, where.netloc, where.path or "/", max_message_bytes=_MAX_MESSAGE_BYTES
+                connection,
+                where.netloc,
+                where.path or "/",
+                headers=[(b"X-Twilio-Signature", signature)],
+                max_message_bytes=_MAX_MESSAGE_BYTES,
             )
     except (OSError, trio.BrokenResourceError, trio.TooSlowError, BadHandshake) as error:
         message = f"Stream - WebSocket - Handshake Error: {verb.url}: {error}"

@@ -159,6 +159,8 @@ Verb: TypeAlias = (
     Say | PlayDigits | PlayUrl | Pause | Hangup | Reject | Redirect | Stream | Gather | Dial
 )
 
+#: Name and value of a stream's parameter are shorter together.
+_PARAMETER_CHARS: Final = 500
 _STATUS_EVENTS: Final = {"initiated", "ringing", "answered", "completed"}
 
 
@@ -223,8 +225,9 @@ def _connect(element: ET.Element) -> Stream:
     parameters = {}
     for parameter in stream:
         name, value = parameter.get("name", ""), parameter.get("value", "")
-        if len(name) + len(value) > 500:
-            raise BadTwiml(12200, f"Schema validation: <Parameter> {name!r} is over 500 characters")
+        if len(name) + len(value) >= _PARAMETER_CHARS:
+            limit = f"not under {_PARAMETER_CHARS} characters"
+            raise BadTwiml(12200, f"Schema validation: <Parameter> {name!r} is {limit}")
         parameters[name] = value
     return Stream(
         url,
