@@ -120,7 +120,9 @@ def plans(draw: DrawFn) -> Plan:
         ),
         options={"turn_detection": draw(st.sampled_from(["auto", "auto", "manual"]))},
         openai=OpenAIScript(
-            turn_by_turn(*ANSWERS), first_token_s=draw(st.sampled_from([0.0, 0.5])), tokens_per_s=80
+            turn_by_turn(*ANSWERS),
+            first_token_s=draw(st.sampled_from([0.0, 0.5, 4.0])),
+            tokens_per_s=80,
         ),
         cartesia=CartesiaScript(first_audio_s=0.1, rate=5.0),
         network=network,

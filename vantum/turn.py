@@ -17,6 +17,7 @@ from vantum.actors.player import play
 from vantum.actors.response import Response
 from vantum.actors.timing import Timed
 from vantum.actors.tts import speak
+from vantum.actors.waiting import Waiting
 from vantum.channels import Sender
 from vantum.config import LlmSettings
 from vantum.core.backoff import LLM_RETRY
@@ -66,13 +67,16 @@ async def respond(
         limits, provider = _limits(call.settings.llm), call.provider_names["llm"]
         said, errands = response.said, response.errands
         answer = generate if errands is None else errands.generate
+        waiting = Waiting(
+            call.settings.llm, response.fillers, said, response.silent_since, token_rx
+        )
         with thinking:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(
                     partial(answer, model, request, token_tx, limits=limits, provider=provider)
                 )
                 nursery.start_soon(
-                    chunk, response.answer, said, token_rx, piece_tx, out_tx, inbox_tx
+                    chunk, response.answer, said, waiting, piece_tx, out_tx, inbox_tx
                 )
 
     with response.scope:

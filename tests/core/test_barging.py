@@ -66,6 +66,36 @@ def until_begun(call: Call) -> list[d.Command]:
 # ---------------------------------------------------------------- a real one
 
 
+def test_a_voice_does_not_stop_what_cannot_be_heard() -> None:
+    """All that is known was heard, and more is being made: a cough must not throw that away."""
+    call = answering()
+    said = tuple(TEXT.split())
+    call.feed(Floor(said, len(said)))
+    call.feed(ON)
+    for _ in range(5):
+        assert table.wake_at(call.c) > call.now_s, "it is looked again, but not without end"
+        assert not cancelled(call.wait(0.11))
+    # Now there is something to stop again, and the voice is still there.
+    call.feed(Floor((*said, "and", "more"), len(said)))
+    assert cancelled(call.wait(0.11))
+
+
+def test_words_stop_what_cannot_be_heard() -> None:
+    call = answering()
+    said = tuple(TEXT.split())
+    call.feed(Floor(said, len(said)))
+    call.feed(ON)
+    assert cancelled(call.feed(interim("wait a moment then")))
+
+
+def test_an_answer_that_is_being_heard_to_its_end_is_stopped_by_a_voice() -> None:
+    call = answering()
+    said = tuple(TEXT.split())
+    call.feed(Floor(said, len(said), whole=True))
+    call.feed(ON)
+    assert cancelled(call.wait(0.11))
+
+
 def test_words_after_a_stop_are_the_next_turn() -> None:
     call = stopped(answering())
     call.feed(final("Wait, what is it?"), OFF)

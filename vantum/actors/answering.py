@@ -24,6 +24,7 @@ from vantum.actors.response import Respond, Response
 from vantum.actors.summarising import Summarising
 from vantum.actors.toolbox import Toolbox
 from vantum.actors.tools import Errands
+from vantum.actors.waiting import Fillers
 from vantum.channels import Sender, put
 from vantum.core.bargein import Floor
 from vantum.core.chunking import ChunkingOptions, strip_markers
@@ -80,7 +81,12 @@ class Answering:
     speaking: trio.Lock = field(factory=trio.Lock)
     over: trio.Event = field(factory=trio.Event)
     hold: Hold = field(factory=Hold)
+    fillers: Fillers = field()
     toolbox: Toolbox = field()
+
+    @fillers.default
+    def _fillers(self) -> Fillers:
+        return Fillers(self.call.settings.llm.filler_texts)
 
     @toolbox.default
     def _toolbox(self) -> Toolbox:
@@ -130,6 +136,7 @@ class Answering:
             ahead.response.marks.at_s |= self.latencies.start(turn).at_s
             self._context(self.history, options)  # its window moves as it did for the request
             self.response = ahead.response
+            self.response.begun_s = trio.current_time()
             self.ledger.begin(self.response.playing.playout)
             await ahead.gate.open()
             return None
@@ -170,7 +177,7 @@ class Answering:
         call, marks = self.call, self.latencies.start(turn)
         self.response = response = self._new_response(turn.number, options, marks)
         self.ledger.begin(response.playing.playout)
-        response.is_own = is_own
+        response.is_own, response.begun_s = is_own, trio.current_time()
         response.own_text = strip_markers(own_text, call.settings.streaming.break_marker)
         request = ChatRequest(self._context(self.history, options) + begun, call.session_id)
         call = attrs.evolve(call, model=model)
@@ -219,7 +226,8 @@ class Answering:
         return response
 
     def _equip(self, response: Response) -> None:
-        """Give the answer its tools."""
+        """Give the answer its tools, and what is said while it is waited for."""
+        response.fillers = self.fillers
         if self.toolbox.tools:
             errands = response.errands = Errands(
                 self.toolbox,
@@ -327,6 +335,7 @@ class Answering:
             heard_chars=len(heard),
             interrupted=cancelled,
             fallback=response.said.is_fallback,
+            fillers=len(response.said.fillers),
             underruns=len(response.playing.playout.underruns),
             failed=[f"{f.role}: {f.message}" for f in done.failed],
         )

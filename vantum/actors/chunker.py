@@ -6,12 +6,14 @@ what was spoken stands and the broken-off rest is not said. An answer without wo
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterable
+
 import trio
 from attrs import define, field, frozen
 
 from vantum.actors.call import Inbox, Outgoing
 from vantum.actors.link import lost
-from vantum.channels import Each, Sender, put
+from vantum.channels import Sender, put
 from vantum.core.chunking import Chunker, ChunkingOptions, strip_markers
 from vantum.core.decisions import AnswerFailed, RoleLost
 from vantum.core.dtmf import as_note, join_notes
@@ -62,6 +64,7 @@ class Said:
     `begun`: the client knows of the answer. `written` is the whole answer with its markers; empty
     if it is not whole. An answer that asked for tools has several rounds: `round_ends` says how
     many pieces there were at the end of each but the last, and `written` is then the last one.
+    `fillers`: which pieces are ours and not the model's, said while it was waited for.
     `has_keys`: tones are among the pieces. `stages`: where in the script the model wants to go, in
     order.
     """
@@ -74,10 +77,16 @@ class Said:
     failure: RoleLost | None = None
     pieces: list[str] = field(factory=list)
     round_ends: list[int] = field(factory=list)
+    fillers: list[int] = field(factory=list)
     stages: list[str] = field(factory=list)
     marks: Marks = field(factory=Marks)
     chunker: Chunker | None = None
     unsaid: list[str] = field(factory=list)
+
+    @property
+    def has_words(self) -> bool:
+        """Whether there are pieces besides fillers."""
+        return len(self.pieces) > len(self.fillers)
 
     @property
     def known(self) -> list[str]:
@@ -90,7 +99,7 @@ class Said:
 
 @define
 class _Writing:
-    """One answer being cut. `fillers`: pieces that are ours and not the model's."""
+    """One answer being cut."""
 
     answer: Answer
     said: Said
@@ -98,12 +107,7 @@ class _Writing:
     out_tx: Sender[Outgoing]
     chunker: Chunker
     raw: list[str] = field(factory=list)
-    fillers: int = 0
     stage_marks: StageMarks = field(factory=StageMarks)
-
-    @property
-    def has_words(self) -> bool:
-        return len(self.said.pieces) > self.fillers
 
     async def token(self, text: str) -> None:
         await self.begin()
@@ -146,7 +150,7 @@ class _Writing:
 
     async def fill(self, text: str) -> None:
         await self.begin()
-        self.fillers += 1
+        self.said.fillers.append(len(self.said.pieces))
         await self.say([text])
 
     async def press(self, keys: str) -> None:
@@ -176,10 +180,10 @@ class _Writing:
     def complete(self) -> None:
         said = self.said
         said.written = "" if said.has_keys else "".join(self.raw)
-        # An answer that tools divided, or tones, is told as it was spoken.
+        # An answer that tools divided, or tones, or fillers is told as it was spoken.
         said.text = (
             join_notes(" ".join(said.pieces))
-            if said.round_ends or said.has_keys
+            if said.round_ends or said.has_keys or said.fillers
             else strip_markers(self._spoken(), self.answer.options.break_marker)
         )
 
@@ -191,15 +195,18 @@ class _Writing:
 async def chunk(
     answer: Answer,
     said: Said,
-    token_rx: trio.MemoryReceiveChannel[LlmOutput],
+    messages: AsyncIterable[LlmOutput],
     piece_tx: trio.MemorySendChannel[Piece],
     out_tx: Sender[Outgoing],
     inbox_tx: Sender[Inbox],
 ) -> None:
-    """Cut one answer into pieces until the model has finished or failed."""
+    """Cut one answer into pieces until the model has finished or failed.
+
+    `messages`: what the model sends, and fillers.
+    """
     writing = _Writing(answer, said, piece_tx, out_tx, Chunker(answer.options))
     said.chunker = writing.chunker
-    async for message in Each(token_rx):
+    async for message in messages:
         match message:
             case LlmToken(text=token):
                 await writing.token(token)
@@ -215,7 +222,7 @@ async def chunk(
                 continue
             case LlmFinished():
                 await writing.finish()
-                if writing.has_words:
+                if said.has_words:
                     writing.complete()
                     break
                 # Markers, dots or an emoji: to who waits for an answer it is silence.
@@ -225,7 +232,7 @@ async def chunk(
             case LlmFailed(error_kind=kind, message=text, provider=provider):
                 said.failure = lost("llm", ProviderError(provider, kind, text))
         await put(inbox_tx, AnswerFailed(answer.turn, said.failure))
-        if writing.has_words:
+        if said.has_words:
             said.text = " ".join(said.pieces)
         else:
             await writing.fall_back()

@@ -29,6 +29,11 @@ class CutAnswer:
         return last.is_own or bool(last.said.text)
 
     @property
+    def _has_words(self) -> bool:
+        """Whether there is more of it than fillers, which nobody needs to hear to the end."""
+        return any(len(r.said.known) > len(r.said.fillers) for r in self.responses)
+
+    @property
     def heard(self) -> str:
         """What was heard of it."""
         return _joined(response.heard for response in self.responses)
@@ -37,6 +42,8 @@ class CutAnswer:
     def rest(self) -> str:
         """What is known and was not heard: from the first unspoken word on."""
         last = self.responses[-1]
+        if not (last.is_own or last.own_text or self._has_words):
+            return ""
         return " ".join(last.known_words[len(last.heard.split()) :])
 
     @property
@@ -45,7 +52,7 @@ class CutAnswer:
         errands = [r.errands for r in self.responses if r.errands is not None]
         rounds = [this.messages for errand in errands for this in errand.rounds]
         used = tuple(evolve(m, content="") if m.tool_calls else m for r in rounds for m in r)
-        said = _joined((self.heard, self.rest))
+        said = _joined((self.heard, self.rest)) if self._has_words else ""
         told = (ChatMessage("assistant", said), ChatMessage("system", _GO_ON)) if said else ()
         return (*used, *told)
 

@@ -89,6 +89,11 @@ class Hold:
         elif self._free.is_set():
             self._free = trio.Event()
 
+    @property
+    def holds(self) -> bool:
+        """Whether answers wait."""
+        return not self._free.is_set()
+
     async def passed(self) -> bool:
         """Returns when nothing holds the answer; whether something did."""
         waited = False

@@ -33,8 +33,7 @@ class Latencies:
     def first_sent(self, response: Response) -> LatencyMeasured | None:
         """The first audio is with the client's socket: the gap is over. What to send of it."""
         response.marks.mark("wire", trio.current_time())
-        said: Outcome = "fallback" if response.said.is_fallback else "answered"
-        return self._write_down(response, "own" if response.is_own else said)
+        return self._write_down(response, _outcome(response))
 
     def ended(self, response: Response) -> LatencyMeasured | None:
         """The answer is over. What to send of it: nothing was sent if it had no sound, and of a
@@ -92,3 +91,12 @@ class Latencies:
                 self.recent[at] = again
                 return again
         return None
+
+
+def _outcome(response: Response) -> Outcome:
+    """What the first sound is."""
+    if response.is_own:
+        return "own"
+    if 0 in response.said.fillers:
+        return "filler"
+    return "fallback" if response.said.is_fallback else "answered"

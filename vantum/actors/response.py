@@ -11,6 +11,7 @@ from vantum.actors.call import Call, Inbox, Outgoing
 from vantum.actors.chunker import Answer, Said
 from vantum.actors.player import Playing
 from vantum.actors.tools import Errands
+from vantum.actors.waiting import Fillers
 from vantum.channels import Sender
 from vantum.core.decisions import RoleLost
 from vantum.core.events import InputOptions
@@ -32,7 +33,8 @@ class Response:
     the start. `cut_s`: when it was cancelled, on trio's clock; `joins`: because the user went on
     with his turn. `committed`: set when it is certain that there is a turn to answer; what has an
     effect waits for it. `errands`: the tools it asks for, if there are any. `ends_call`: it goes on
-    with a goodbye that was cut.
+    with a goodbye that was cut. `begun_s`: when the caller began to wait for it; `fillers`: what he
+    is told meanwhile.
     """
 
     answer: Answer
@@ -49,6 +51,8 @@ class Response:
     errands: Errands | None = None
     ends_call: bool = False
     speaks_ahead: bool = False
+    begun_s: float = float("inf")
+    fillers: Fillers = field(factory=lambda: Fillers(()))
 
     @property
     def heard(self) -> str:
@@ -73,6 +77,18 @@ class Response:
         """Whether the call is to end with this answer: not if it broke off into a fallback."""
         asked = self.errands is not None and self.errands.hang_up is not None
         return (asked or self.ends_call) and not self.failed
+
+    def silent_since(self) -> float:
+        """Since when, on trio's clock, the caller hears nothing although it is the model's turn.
+
+        It may lie ahead. Infinity: something of it is not even synthesised or not let out, a tool
+        is at work, or nobody waits for the answer yet.
+        """
+        quiet_s = self.quiet_since(0)
+        if quiet_s is None or self.playing.hold.holds:
+            return float("inf")
+        busy_s = self.errands.busy_until_s if self.errands is not None else 0.0
+        return max(self.begun_s, quiet_s, busy_s)
 
     def quiet_since(self, rounds: int) -> float | None:
         """Since when, on trio's clock, the caller has heard all that the first `rounds` wrote.

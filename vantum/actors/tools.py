@@ -87,7 +87,8 @@ class Errands:
         line: what tools can do besides giving a result; None: nothing.
 
     `rounds` has what was asked, oldest first. `hang_up`: the reason for which the call is to end
-    with this answer.
+    with this answer. `busy_until_s`: when tools came to an end last, on trio's clock; infinity
+    while they are at work.
     """
 
     toolbox: Toolbox
@@ -98,6 +99,7 @@ class Errands:
     line: AnswerLine | None = None
     rounds: list[ToolRound] = field(factory=list)
     hang_up: str | None = None
+    busy_until_s: float = 0.0
     _asked: list[ToolCall] = field(factory=list)
     _early: dict[str, trio.Event] = field(factory=dict)
     _errands: dict[str, Errand] = field(factory=dict)
@@ -193,12 +195,14 @@ class Errands:
         )
         this = ToolRound(text, calls, effects)
         self.rounds.append(this)
+        self.busy_until_s = float("inf")
         if self.line is not None:
             self.line.speech_tx = filler_tx
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._fill, this, errands, filler_tx)
             await self._run_round(this, errands)
             nursery.cancel_scope.cancel()
+        self.busy_until_s = trio.current_time()
         if self._is_enough(this, errands):
             return None
         return evolve(

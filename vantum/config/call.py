@@ -239,6 +239,26 @@ class LlmSettings:
         low=0,
         high=10,
     )
+    filler_after_ms: int = setting(
+        3_000,
+        "When the model takes longer, and nothing is being said for so long, a filler is spoken; "
+        "0: never.",
+        env="LLM_FILLER_AFTER",
+        low=0,
+        high=600_000,
+    )
+    filler_again_ms: int = setting(
+        8_000,
+        "Silence behind a filler after which there is another; 0: never.",
+        env="LLM_FILLER_AGAIN",
+        low=0,
+        high=600_000,
+    )
+    fillers: str = setting(
+        "One moment, please.|Just a second, please.|I'll be right with you.",
+        "What is said then, one after the other, divided by bars; never the same twice in a row.",
+        env="LLM_FILLERS",
+    )
     max_messages: int = setting(
         50,
         "Messages of the conversation in the model's context; 0: all.",
@@ -291,6 +311,12 @@ class LlmSettings:
         "Replaces the built-in sales prompt; may hold variables such as `{{prospect.name}}`.",
         env="LLM_SYSTEM_PROMPT",
     )
+
+    @property
+    def filler_texts(self) -> tuple[str, ...]:
+        """In order; those that have words."""
+        parts = (part.strip() for part in self.fillers.split("|"))
+        return tuple(text for text in parts if any(map(str.isalnum, text)))
 
 
 @frozen

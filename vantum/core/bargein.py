@@ -65,6 +65,11 @@ class Floor:
     firm: bool = False
 
     @property
+    def waits(self) -> bool:
+        """All that is known of it was heard, and there will be more."""
+        return bool(self.words) and self.position >= len(self.words) and not self.whole
+
+    @property
     def wants_answer(self) -> bool:
         """A short word would be an answer: a question ends here, or all that we have to say."""
         if self.whole and len(self.words) - self.position <= _NEAR_WORDS:
@@ -366,6 +371,10 @@ class BargeIn:
     def held(self) -> BargeIn:
         """The answer has waited for long enough for this voice."""
         return evolve(self, spent=True)
+
+    def put_off(self, now_s: float) -> BargeIn:
+        """There was nothing to stop: from now on the voice has to last for as long again."""
+        return evolve(self, voice_s=now_s)
 
     def resumes_at(self, text: str, floor: Floor) -> float | None:
         """When the answer that was stopped goes on if nothing happens; None: not by itself.

@@ -69,6 +69,9 @@ def barge(c: Conversation, now_s: float, commands: list[Command]) -> Conversatio
         c = _drop_words(evolve(c, interim=""), now_s)  # or it would outgrow what is compared with
     if c.state != "RESPONDING" or not c.bargein.stops(_text(c), c.floor, now_s):
         return c
+    if c.floor.waits and not c.bargein.has_words(_text(c), c.floor):
+        # There is nothing to silence: a cough must not cost what the model or a tool has begun.
+        return evolve(c, bargein=c.bargein.put_off(now_s))
     commands.append(CancelResponse(turn.number, "user_interrupt", interrupted=True))
     c = evolve(c, bargein=c.bargein.stopped(now_s))
     return _look_back(move(c, "INTERRUPTED", commands), now_s, commands)

@@ -58,8 +58,9 @@ Owner: TypeAlias = Literal[
     "endpointing", "framework", "stt", "queue", "llm", "tools", "tts", "client"
 ]
 #: What became of the turn: the model's answer was spoken, or a set text in its place; a text of our
-#: own (greeting, question into silence); or there was no sound, because it was cut off or failed.
-Outcome: TypeAlias = Literal["answered", "fallback", "own", "cancelled", "failed"]
+#: own (greeting, question into silence); a filler was spoken first, and what became of the answer
+#: behind it is not told here; or there was no sound, because it was cut off or failed.
+Outcome: TypeAlias = Literal["answered", "fallback", "own", "filler", "cancelled", "failed"]
 #: How it is known when the first sound was heard: the client has said so; or nobody has, and by the
 #: clock of the heard ledger it was when its chunk left, which is an estimate and too early by the
 #: way to the client and its buffer.

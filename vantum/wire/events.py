@@ -288,7 +288,8 @@ _LATENCY: tuple[Event, ...] = (
             Field(
                 "outcome",
                 "str",
-                "What came of it; `own` is a text of the server's own, such as a greeting.",
+                "What the first sound was, if there was one; `own` is a text of the server's own, "
+                "such as a greeting, `filler` one that is said while the answer is waited for.",
                 required=True,
                 choices=get_args(Outcome),
             ),
