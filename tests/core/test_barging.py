@@ -151,6 +151,17 @@ def test_a_cough_resumes() -> None:
     assert moves(call.feed(d.ResponseDone(1))) == [("RESPONDING", "LISTENING")]
 
 
+def test_a_turn_of_words_makes_voices_count_again() -> None:
+    call = answering()
+    call.c = attrs.evolve(call.c, bargein=attrs.evolve(call.c.bargein, duds=2))
+    call.feed(ON)
+    assert not cancelled(call.wait(0.3)), "the last two were coughs"
+    call.feed(OFF, d.ResponseDone(0))
+    call.turn("What does it cost?", 2)
+    call.feed(d.FirstAudio(1), Floor(tuple(TEXT.split()), 7), ON)
+    assert cancelled(call.wait(0.2))
+
+
 @pytest.mark.parametrize("words", ["Mm-hmm.", "a second and it"])
 def test_listening_noises_and_echoes_resume_sooner_and_are_no_turn(words: str) -> None:
     call = stopped(answering())

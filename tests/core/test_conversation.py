@@ -387,7 +387,9 @@ def test_failure_of_the_model_is_told_when_it_happens_and_once() -> None:
     lost = d.RoleLost("llm", "server", "down")
     assert sent(call.feed(d.AnswerFailed(0, lost)), e.ErrorReply)
     assert call.feed(d.AnswerFailed(7, lost)) == []
-    assert not sent(call.feed(d.ResponseDone(0, (lost,))), e.ErrorReply)
+    speech = d.RoleLost("tts", "timeout", "no audio")
+    (told,) = sent(call.feed(d.ResponseDone(0, (lost, speech))), e.ErrorReply)
+    assert told.case == "tts_unavailable", "that is news"  # type: ignore[attr-defined]
 
 
 def test_news_of_a_recogniser_that_was_replaced_counts_for_nothing() -> None:

@@ -18,7 +18,6 @@ from vantum.core.bargein import AnswerAudible, Floor, Sign, WordsTaken, tokens
 from vantum.core.decisions import (
     AnswerFailed,
     CancelResponse,
-    CloseRequested,
     Command,
     Conversation,
     FirstAudio,
@@ -28,7 +27,15 @@ from vantum.core.decisions import (
 )
 from vantum.core.endpointing import AnswerBegan
 from vantum.core.events import Interrupt, Request
-from vantum.core.moves import commit, go_on, move, service_error, take_words
+from vantum.core.moves import (
+    GOODBYE_SAID,
+    commit,
+    go_on,
+    is_heard_out,
+    move,
+    service_error,
+    take_words,
+)
 from vantum.core.turn_taking import is_auto, notice, turn_taken
 
 #: Nobody answers a sound sooner: an interruption that comes so soon after the first audio of an
@@ -236,9 +243,11 @@ def response_done(c: Conversation, e: ResponseDone, now_s: float) -> Step:
     c = evolve(c, turn=None, quiet_since_s=now_s, bargein=c.bargein.answer_over(now_s))
     if ends is not None:
         c = evolve(c, closing=c.closing or ends)
-    elif e.hangs_up and not (c.queue or c.words or c.interim or c.flushes):
-        # Who has said anything during the goodbye is answered.
-        c = evolve(c, closing=c.closing or CloseRequested(1000, "the agent ended the call"))
+    elif e.hangs_up and is_heard_out(c):
+        c = evolve(c, closing=c.closing or GOODBYE_SAID)
+    elif e.hangs_up:
+        # Who has said anything during the goodbye is answered, if it was something.
+        c = evolve(c, leaving=True)
     return go_on(c, commands), commands
 
 

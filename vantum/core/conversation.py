@@ -73,7 +73,7 @@ from vantum.core.messages import (
     UtteranceEnded,
     VoiceEdge,
 )
-from vantum.core.moves import drop_queue, end_call, go_on, move, service_error
+from vantum.core.moves import drop_queue, end_call, go_on, leave, move, service_error
 from vantum.core.turn_taking import (
     is_auto,
     judge,
@@ -364,7 +364,12 @@ def step(c: Conversation, event: Event, now_s: float) -> Step:
         The conversation after it and the commands to carry out, in order.
     """
     handle = TABLE[c.state].get(type(event))
-    return handle(c, event, now_s) if handle is not None else (c, [])
+    if handle is None:
+        return c, []
+    c, commands = handle(c, event, now_s)
+    if c.leaving and c.state != "ENDED":
+        c = leave(c, commands)
+    return c, commands
 
 
 def wake_at(c: Conversation) -> float:

@@ -337,6 +337,8 @@ class Conversation:
     that the user has cut himself.
     `greeting_is_firm`: the greeting is said to its end, whatever he says.
     `grace_at_s`: when an answer that a polite end waits for is cut off.
+    `leaving`: the agent has said goodbye, and it is not known yet whether what was heard meanwhile
+    wants an answer.
     """
 
     limits: Limits
@@ -358,6 +360,7 @@ class Conversation:
     told_of: int | None = None
     closing: CloseRequested | None = None
     grace_at_s: float | None = None
+    leaving: bool = False
     endpointing: Endpointing = Endpointing()
     bargein: BargeIn = BargeIn()
     floor: Floor = Floor()

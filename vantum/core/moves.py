@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from attrs import evolve
 
 from vantum.core.bargein import Floor
@@ -26,6 +28,8 @@ from vantum.core.events import (
     StateName,
 )
 from vantum.errors import Role
+
+GOODBYE_SAID: Final = CloseRequested(1000, "the agent ended the call")
 
 
 def move(c: Conversation, new: StateName, commands: list[Command]) -> Conversation:
@@ -93,6 +97,18 @@ def go_on(c: Conversation, commands: list[Command]) -> Conversation:
     c = move(c, "THINKING", commands)
     commands.append(StartResponse(turn))
     return c
+
+
+def is_heard_out(c: Conversation) -> bool:
+    """Whether nothing that the user has said waits for an answer, or may turn out to want one."""
+    return c.turn is None and not (c.queue or c.words or c.interim or c.flushes)
+
+
+def leave(c: Conversation, commands: list[Command]) -> Conversation:
+    """The agent has said goodbye: the call ends, unless somebody is answered after all."""
+    if c.turn is not None:
+        return evolve(c, leaving=False)
+    return end_call(c, GOODBYE_SAID, commands) if is_heard_out(c) else c
 
 
 def drop_queue(c: Conversation) -> Conversation:
