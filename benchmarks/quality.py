@@ -122,7 +122,8 @@ async def open_line(stt: SpeechToTextProvider) -> AsyncIterator[Line]:
     input_tx, input_rx = trio.open_memory_channel[SttInput](10)
     event_tx, event_rx = trio.open_memory_channel[SttEvent](1000)
     async with trio.open_nursery() as nursery:
-        await nursery.start(stt.for_session(language="en-US").run, input_rx, event_tx)
+        recogniser = stt.for_session(language="en-US", line=AudioFormat(RATE_HZ))
+        await nursery.start(recogniser.run, input_rx, event_tx)
         yield Line(input_tx, event_rx)
         nursery.cancel_scope.cancel()
 

@@ -13,7 +13,7 @@ from tests.patience import HANG_S, connect, patient_settings
 from vantum.client import Client
 from vantum.config.providers import LocalSettings
 from vantum.core import events as e
-from vantum.core.audio import Wav, dbfs, read_wav
+from vantum.core.audio import AudioFormat, Wav, dbfs, read_wav
 from vantum.core.messages import (
     SttAudio,
     SttEvent,
@@ -51,7 +51,7 @@ async def understood(providers: Providers, turn: Turn) -> str:
     event_tx, event_rx = trio.open_memory_channel[SttEvent](100)
     words: list[str] = []
     async with trio.open_nursery() as nursery:
-        recogniser = providers.stt.for_session(language="en-US")
+        recogniser = providers.stt.for_session(language="en-US", line=AudioFormat(16_000))
         await nursery.start(recogniser.run, input_rx, event_tx)
         for at in range(0, len(pcm), 6400):
             await input_tx.send(SttAudio(pcm[at : at + 6400]))

@@ -35,7 +35,7 @@ from vantum.core.messages import (
 )
 from vantum.core.spent import Spent
 
-#: The recogniser's input is always at this rate.
+#: Of what the server itself hears: an ear's input, and a recogniser's that wants no other.
 STT_RATE_HZ = 16_000
 
 
@@ -89,8 +89,15 @@ class SpeechToText(Protocol):
 class SpeechToTextProvider(Provider, Protocol):
     """Makes recognisers."""
 
-    def for_session(self, *, language: str) -> SpeechToText:
-        """A recogniser for one session. `language`: BCP 47, such as "en-US"."""
+    def takes(self, line: AudioFormat) -> AudioFormat:
+        """What its recognisers want to be given of a client's line: PCM of `STT_RATE_HZ`, or the
+        line's own audio as it comes."""
+
+    def for_session(self, *, language: str, line: AudioFormat) -> SpeechToText:
+        """A recogniser for one session, which is given `takes(line)`.
+
+        `language`: BCP 47, such as "en-US".
+        """
 
 
 class LanguageModel(Protocol):

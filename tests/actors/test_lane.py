@@ -9,13 +9,15 @@ import trio.testing
 from hypothesis import given
 
 from vantum.actors.lane import AudioFrame, AudioLane, LaneItem
+from vantum.core.audio import AudioFormat
 from vantum.core.messages import SttFlush
 
 RATE = 8000
+LINE = AudioFormat(RATE)
 
 
 def frame(number: int, length_ms: int = 20) -> AudioFrame:
-    return AudioFrame(bytes([number % 256]) * (2 * RATE * length_ms // 1000), RATE)
+    return AudioFrame(bytes([number % 256]) * (2 * RATE * length_ms // 1000), LINE)
 
 
 def joined(items: list[LaneItem]) -> list[LaneItem]:
@@ -24,7 +26,7 @@ def joined(items: list[LaneItem]) -> list[LaneItem]:
     for item in items:
         last = found[-1] if found else None
         if isinstance(item, AudioFrame) and isinstance(last, AudioFrame):
-            found[-1] = AudioFrame(last.pcm + item.pcm, RATE)
+            found[-1] = AudioFrame(last.audio + item.audio, LINE)
         else:
             found.append(item)
     return found
@@ -85,7 +87,7 @@ async def test_audio_comes_in_batches_and_waits_no_longer(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(consume)
         for number in range(21):
-            lane.put(AudioFrame(frame(number).pcm, RATE, listen))
+            lane.put(AudioFrame(frame(number).audio, LINE, listen))
             await trio.sleep(0.02)
         await trio.sleep(1)
         nursery.cancel_scope.cancel()
@@ -110,8 +112,8 @@ async def test_what_does_not_go_together_is_not_joined(autojump_clock: object) -
     lane = AudioLane(1.0)
     items: list[LaneItem] = [
         frame(1),
-        AudioFrame(frame(2).pcm, 2 * RATE),
-        AudioFrame(frame(3).pcm, 2 * RATE, True),
+        AudioFrame(frame(2).audio, AudioFormat(2 * RATE)),
+        AudioFrame(frame(3).audio, AudioFormat(2 * RATE), True),
     ]
     for item in items:
         lane.put(item)
@@ -154,8 +156,8 @@ def test_any_order_of_puts(lengths: list[int | None], limit_ms: int) -> None:
         x for x in put if isinstance(x, SttFlush)
     ]
     audio_in = [x for x in put if isinstance(x, AudioFrame)]
-    heard = b"".join(x.pcm for x in got if isinstance(x, AudioFrame))
-    assert b"".join(x.pcm for x in audio_in).endswith(heard)
+    heard = b"".join(x.audio for x in got if isinstance(x, AudioFrame))
+    assert b"".join(x.audio for x in audio_in).endswith(heard)
     # Whole frames, and in their place among the marks.
     gone = list(put)
     while joined(gone) != got:

@@ -287,3 +287,24 @@ def test_writing_refuses_what_is_no_sound() -> None:
         audio.write_wav(b"", 0)
     with pytest.raises(ValueError, match="even number"):
         audio.write_wav(b"abc", 8000)
+
+
+# ---------------------------------------------------------------- formats
+
+
+@given(
+    st.sampled_from([8000, 16_000, 44_100]), st.integers(0, 500), st.sampled_from(["pcm", "mulaw"])
+)
+def test_a_format_knows_its_lengths(rate_hz: int, samples: int, encoding: audio.Encoding) -> None:
+    line = audio.AudioFormat(rate_hz, encoding)
+    size = line.bytes_in(samples / rate_hz)
+    quiet = line.silence(size)
+    assert len(quiet) == size == samples * line.sample_bytes
+    assert line.duration_s(quiet) == pytest.approx(samples / rate_hz)
+    assert line.pcm(quiet) == bytes(2 * samples)
+
+
+def test_mulaw_as_pcm() -> None:
+    codes = bytes(range(256))
+    assert audio.AudioFormat(8000, "mulaw").pcm(codes) == audio.mulaw_decode(codes)
+    assert audio.AudioFormat(8000).pcm(codes) is codes

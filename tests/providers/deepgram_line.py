@@ -12,6 +12,7 @@ import trio.testing
 from attrs import Factory, define
 
 from vantum.config import DeepgramSettings, Secret
+from vantum.core.audio import AudioFormat, mulaw_encode
 from vantum.core.messages import (
     SttAudio,
     SttEvent,
@@ -27,9 +28,15 @@ from vantum.testing.deepgram import SimulatedDeepgram
 
 E = TypeVar("E")
 FRAME_S = 0.02
-FRAME = 640
-#: Not digital silence: a room.
-NOISE = b"\x40\x00\xc0\xff" * 160
+WIDE = AudioFormat(16_000)
+PHONE = AudioFormat(8_000, "mulaw")
+LINES = (WIDE, PHONE)
+
+
+def room(length_s: float, audio: AudioFormat = WIDE) -> bytes:
+    """Not digital silence."""
+    pcm = b"\x40\x00\xc0\xff" * round(length_s * audio.rate_hz / 2)
+    return mulaw_encode(pcm) if audio.encoding == "mulaw" else pcm
 
 
 @define
@@ -41,21 +48,22 @@ class Line:
     recogniser: DeepgramRecogniser
     input_tx: trio.MemorySendChannel[SttInput]
     event_rx: trio.MemoryReceiveChannel[SttEvent]
+    audio: AudioFormat = WIDE
     events: list[SttEvent] = Factory(list)
     dialled_at: list[float] = Factory(list)
     failure: ProviderError | None = None
     ended: trio.Event = Factory(trio.Event)
 
-    async def speak(self, pcm: bytes) -> None:
-        """Send PCM in 20 ms frames in real time."""
-        at = trio.current_time()
-        for n, start in enumerate(range(0, len(pcm), FRAME)):
+    async def speak(self, audio: bytes) -> None:
+        """Send audio in 20 ms frames in real time."""
+        at, frame = trio.current_time(), self.audio.bytes_in(FRAME_S)
+        for n, start in enumerate(range(0, len(audio), frame)):
             await trio.sleep_until(at + n * FRAME_S)
-            await self.input_tx.send(SttAudio(pcm[start : start + FRAME]))
-        await trio.sleep_until(at + len(pcm) / 32_000)
+            await self.input_tx.send(SttAudio(audio[start : start + frame]))
+        await trio.sleep_until(at + self.audio.duration_s(audio))
 
     async def noise(self, length_s: float) -> None:
-        await self.speak(NOISE * round(length_s / FRAME_S))
+        await self.speak(room(length_s, self.audio))
 
     async def flush(self, flush_id: int = 1) -> SttFlushed:
         """Flush and wait for the answer; what comes before it is in `events`."""
@@ -93,6 +101,7 @@ async def line(
     pair: Callable[[], tuple[trio.abc.Stream, trio.abc.Stream]] | None = None,
     dial: Callable[[int], None] | None = None,
     wait_ready: bool = True,
+    audio: AudioFormat = WIDE,
     **settings: Any,
 ) -> AsyncIterator[Line]:
     """A running recogniser. `dial(n)` may raise OSError for the nth connection."""
@@ -115,8 +124,8 @@ async def line(
         )
         input_tx, input_rx = trio.open_memory_channel[SttInput](50)
         event_tx, event_rx = trio.open_memory_channel[SttEvent](10)
-        recogniser = provider.for_session(language="en-US")
-        the_line = Line(peer, provider, recogniser, input_tx, event_rx)
+        recogniser = provider.for_session(language="en-US", line=audio)
+        the_line = Line(peer, provider, recogniser, input_tx, event_rx, audio)
 
         async def run(*, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
             try:

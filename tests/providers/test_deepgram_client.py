@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import attrs
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.patience import HANG_S, patient_settings
 from vantum.config import DeepgramSettings, Secret
+from vantum.core.audio import AudioFormat
 from vantum.core.messages import (
     SpeechStarted,
     SttAudio,
@@ -42,10 +44,17 @@ from vantum.testing.deepgram import (
     spoken_audio,
 )
 
-from .deepgram_line import NOISE, line
+from .deepgram_line import FRAME_S, LINES, PHONE, WIDE, line, room
 
 SENTENCES = ("Hello there, how are you?", "I am fine.")
 SCRIPT = DeepgramScript(SENTENCES, speech="in_audio")
+
+
+def spoken(script: DeepgramScript, audio: AudioFormat) -> bytes:
+    """The script as it sounds on this line."""
+    return spoken_audio(script, rate_hz=audio.rate_hz, encoding=audio.encoding)
+
+
 FIRST = frozenset({0})
 
 
@@ -56,11 +65,12 @@ def peer(*faults: Fault, script: DeepgramScript = SCRIPT) -> SimulatedDeepgram:
 # ---------------------------------------------------------------- recognising
 
 
+@pytest.mark.parametrize("audio", LINES)
 async def test_words_in_order_with_times_on_the_sessions_axis(
-    autojump_clock: trio.abc.Clock,
+    audio: AudioFormat, autojump_clock: trio.abc.Clock
 ) -> None:
-    async with line(peer()) as call:
-        await call.speak(spoken_audio(SCRIPT))
+    async with line(peer(), audio=audio) as call:
+        await call.speak(spoken(SCRIPT, audio))
         assert call.texts() == list(SENTENCES)
         first = call.finals()[0]
         assert [word.text for word in first.words] == SENTENCES[0].split()
@@ -91,6 +101,34 @@ async def test_the_request_is_what_deepgram_wants(autojump_clock: trio.abc.Clock
             "utterance_end_ms": "1000",
         }
         assert call.provider.health().ok
+
+
+@pytest.mark.parametrize(
+    ("settings", "encoding", "rate_hz"),
+    [({}, "mulaw", "8000"), ({"phone_encoding": "linear16"}, "linear16", "16000")],
+)
+async def test_a_phone_is_heard_as_it_comes(
+    settings: dict[str, Any], encoding: str, rate_hz: str, autojump_clock: trio.abc.Clock
+) -> None:
+    async with line(peer(), audio=PHONE, **settings) as call:
+        (connection,) = call.peer.connections
+        asked = {"encoding": encoding, "sample_rate": rate_hz, "channels": "1"}
+        assert asked.items() <= connection.query.items()
+        assert call.provider.takes(PHONE) == (PHONE if encoding == "mulaw" else WIDE)
+        # Only a telephone's line: what a browser sends at 8 kHz is PCM.
+        assert call.provider.takes(AudioFormat(8_000)) == WIDE
+
+
+async def test_a_connection_without_audio_is_kept_with_silence_in_its_own_form(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    async with line(peer(), audio=PHONE, keepalive_ms=1000) as call:
+        await trio.sleep(5)
+        (connection,) = call.peer.connections
+        assert connection.audio_s == pytest.approx(0.02)
+        assert connection.ended == "open"
+        await call.speak(spoken(SCRIPT, PHONE))
+        assert call.texts() == list(SENTENCES)
 
 
 async def test_without_endpointing_the_gap_ends_an_utterance(
@@ -217,9 +255,14 @@ async def test_keepalive_only_in_silence(autojump_clock: trio.abc.Clock) -> None
     latency_ms=st.sampled_from([0, 30, 400]),
     flush_at_s=st.none() | st.floats(0.3, 5.0),
     refused=st.booleans(),
+    audio=st.sampled_from(LINES),
 )
 def test_no_word_is_lost_and_none_comes_twice(
-    drops: list[float], latency_ms: float, flush_at_s: float | None, refused: bool
+    drops: list[float],
+    latency_ms: float,
+    flush_at_s: float | None,
+    refused: bool,
+    audio: AudioFormat,
 ) -> None:
     """Wherever connections break, and with or without a flush while they do."""
     script = DeepgramScript(
@@ -239,13 +282,13 @@ def test_no_word_is_lost_and_none_comes_twice(
         del faults[2:]
 
     async def main() -> None:
-        async with line(peer(*faults, script=script), dial=dial) as call:
-            audio = spoken_audio(script)
-            cut = round((flush_at_s or 0) * 50) * 640
-            await call.speak(audio[:cut])
+        async with line(peer(*faults, script=script), dial=dial, audio=audio) as call:
+            said = spoken(script, audio)
+            cut = round((flush_at_s or 0) * 50) * audio.bytes_in(FRAME_S)
+            await call.speak(said[:cut])
             if cut:
                 await call.flush(1)
-            await call.speak(audio[cut:])
+            await call.speak(said[cut:])
             await trio.sleep(latency_ms / 1000)
             await call.flush(2)
             assert call.words() == " ".join(map(str, script.sentences)).split()
@@ -285,9 +328,10 @@ def a_fault(draw: st.DrawFn, connection: int) -> Fault:
     faults=st.tuples(a_fault(0), a_fault(1)) | st.tuples(a_fault(0)),
     manner=st.sampled_from([Drips(61, 1.0), Repeats(), SendsMalformed(), None]),
     flush_at_s=st.none() | st.floats(0.3, 5.0),
+    audio=st.sampled_from(LINES),
 )
 def test_whatever_goes_wrong_each_word_comes_once(
-    faults: tuple[Fault, ...], manner: Fault | None, flush_at_s: float | None
+    faults: tuple[Fault, ...], manner: Fault | None, flush_at_s: float | None, audio: AudioFormat
 ) -> None:
     """Any two connections that fail, each in its own way, and a peer with a manner of its own."""
     script = DeepgramScript(
@@ -300,13 +344,13 @@ def test_whatever_goes_wrong_each_word_comes_once(
     async def main() -> None:
         given_faults = (*faults, manner) if manner else faults
         # A ring for the longest of it: one that says nothing until it is given up.
-        async with line(peer(*given_faults, script=script), ring_s=40.0) as call:
-            audio = spoken_audio(script)
-            cut = round((flush_at_s or 0) * 50) * 640
-            await call.speak(audio[:cut])
+        async with line(peer(*given_faults, script=script), ring_s=40.0, audio=audio) as call:
+            said = spoken(script, audio)
+            cut = round((flush_at_s or 0) * 50) * audio.bytes_in(FRAME_S)
+            await call.speak(said[:cut])
             if cut:
                 await call.flush(1)
-            await call.speak(audio[cut:] + NOISE * 200)
+            await call.speak(said[cut:] + room(4.0, audio))
             await call.flush(2)
             assert call.words() == " ".join(map(str, script.sentences)).split()
             assert [e.flush_id for e in call.of(SttFlushed)] == ([1, 2] if cut else [2])
@@ -372,7 +416,7 @@ async def test_a_long_outage_keeps_the_last_seconds(autojump_clock: trio.abc.Clo
     faults = (Disconnects(after_s=0.2, connections=FIRST), hang)
     async with line(peer(*faults, script=script), dial=dial, ring_s=2.0) as call:
         call_audio = spoken_audio(script)
-        await call.speak(call_audio + NOISE * 50)
+        await call.speak(call_audio + room(FRAME_S) * 50)
         await call.flush()
         # 0.2 s of audio were sent when it was lost; it came back after 5.1 s, with 2 s of ring.
         assert call.recogniser.lost_s > 2
@@ -384,7 +428,7 @@ async def test_a_socket_that_is_not_read_is_a_lost_one(autojump_clock: trio.abc.
     """Its peer stalls, and the stream between them holds nothing back."""
     stalls = Stalls(after_s=1.0, connections=FIRST)
     async with line(peer(stalls), pair=trio.testing.lockstep_stream_pair) as call:
-        await call.speak(spoken_audio(SCRIPT) + NOISE * 100)
+        await call.speak(spoken_audio(SCRIPT) + room(FRAME_S) * 100)
         await call.flush()
         assert call.words() == " ".join(SENTENCES).split()
         assert len(call.peer.connections) == 2
@@ -397,7 +441,7 @@ async def test_a_peer_that_reads_and_says_nothing_is_a_lost_one(
     autojump_clock: trio.abc.Clock,
 ) -> None:
     async with line(peer(Stalls(after_s=1.0, connections=FIRST))) as call:
-        await call.speak(spoken_audio(SCRIPT) + NOISE * 400)
+        await call.speak(spoken_audio(SCRIPT) + room(FRAME_S) * 400)
         await call.flush()
         assert call.words() == " ".join(SENTENCES).split()
         assert len(call.peer.connections) == 2
@@ -561,10 +605,10 @@ async def test_cancelling_says_goodbye_and_leaves_nothing(
         )
         input_tx, input_rx = trio.open_memory_channel[SttInput](50)
         event_tx, _event_rx = trio.open_memory_channel[object](50)
-        recogniser = provider.for_session(language="en")
+        recogniser = provider.for_session(language="en", line=WIDE)
         async with trio.open_nursery() as session:
             await session.start(recogniser.run, input_rx, event_tx)
-            await input_tx.send(SttAudio(NOISE))
+            await input_tx.send(SttAudio(room(FRAME_S)))
             await trio.sleep(0.1)
             started_at = trio.current_time()
             session.cancel_scope.cancel()
@@ -609,10 +653,10 @@ async def test_on_real_sockets() -> None:
             )
             input_tx, input_rx = trio.open_memory_channel[SttInput](50)
             event_tx, event_rx = trio.open_memory_channel[SttEvent](50)
-            recogniser = provider.for_session(language="en")
+            recogniser = provider.for_session(language="en", line=WIDE)
             await nursery.start(recogniser.run, input_rx, event_tx)
             for flush_id, sentence in enumerate(script.sentences):
-                await input_tx.send(SttAudio(NOISE * 10))
+                await input_tx.send(SttAudio(room(FRAME_S) * 10))
                 await input_tx.send(SttFlush(flush_id))
                 transcript = await event_rx.receive()
                 assert isinstance(transcript, Transcript)

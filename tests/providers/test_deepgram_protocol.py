@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vantum.config import DeepgramSettings, Secret
+from vantum.core.audio import AudioFormat
 from vantum.core.backoff import MID_CALL_RECONNECT, RATE_LIMITED, UNAVAILABLE
 from vantum.providers.deepgram.protocol import (
     Ignored,
@@ -42,7 +43,7 @@ from vantum.providers.deepgram.protocol import (
 def test_where_to_connect(
     base_url: str, host: str, port: int, secure: bool, host_header: str, path: str
 ) -> None:
-    where = address(DeepgramSettings(base_url=base_url), "en-GB")
+    where = address(DeepgramSettings(base_url=base_url), "en-GB", AudioFormat(16_000))
     assert (where.host, where.port, where.secure) == (host, port, secure)
     assert where.host_header == host_header
     assert where.resource.startswith(f"{path}/v1/listen?model=nova-2&language=en-GB&")
@@ -52,7 +53,7 @@ def test_where_to_connect(
 @pytest.mark.parametrize("base_url", ["ftp://dg.test", "dg.test", "wss://"])
 def test_no_address(base_url: str) -> None:
     with pytest.raises(ValueError, match="DEEPGRAM_BASE_URL must be"):
-        address(DeepgramSettings(base_url=base_url), "en")
+        address(DeepgramSettings(base_url=base_url), "en", AudioFormat(16_000))
 
 
 def test_the_key_is_a_token() -> None:

@@ -17,7 +17,7 @@ def audio(start: int, count: int) -> bytes:
 @settings(max_examples=60)
 @given(st.data())
 def test_what_is_read_is_what_was_added(data: st.DataObject) -> None:
-    ring, end, base = Ring(), 0, 0
+    ring, end, base = Ring(2), 0, 0
     for _ in range(data.draw(st.integers(1, 12))):
         count = data.draw(st.integers(0, 9))
         ring.add(audio(end, count))
@@ -32,7 +32,7 @@ def test_what_is_read_is_what_was_added(data: st.DataObject) -> None:
 
 
 def test_a_whole_piece_is_not_copied() -> None:
-    ring = Ring()
+    ring = Ring(2)
     piece = audio(100, 5)
     ring.add(audio(0, 100))
     ring.add(piece)
@@ -42,7 +42,7 @@ def test_a_whole_piece_is_not_copied() -> None:
 
 
 def test_forgetting_twice_and_nothing() -> None:
-    ring = Ring()
+    ring = Ring(2)
     ring.forget_until(0)
     assert ring.read(0, 0) == b""
     ring.add(audio(0, 4))

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vantum.core.audio import AudioFormat
 from vantum.core.messages import SpeechStarted, SttEvent, Transcript, UtteranceEnded
 from vantum.providers.deepgram.flushes import Flushes, Overdue
 from vantum.providers.deepgram.protocol import Results, ResultWord, UtteranceEnd, VoiceStarted
-from vantum.providers.deepgram.timeline import RUN_UP, Timeline
+from vantum.providers.deepgram.timeline import RUN_UP_S, Timeline
 
 RATE = 16_000
 
@@ -19,7 +20,7 @@ def pcm(length_s: float, value: int = 1000) -> bytes:
 
 
 def timeline(sent_s: float = 0.0, ring_s: float = 10.0) -> Timeline:
-    line = Timeline(round(ring_s * RATE))
+    line = Timeline(AudioFormat(RATE), round(ring_s * RATE))
     line.connect()
     hear(line, sent_s)
     return line
@@ -132,8 +133,8 @@ def test_a_new_connection_hears_what_no_final_result_covers_and_a_run_up() -> No
     line = timeline(4.0)
     line.results(results(("one", 1.0, 1.4), end_s=3.0, speech_final=True))
     line.hear(pcm(1))
-    assert line.connect() == pytest.approx(2.0 + RUN_UP / RATE)
-    assert line.position(0.0) == 3 * RATE - RUN_UP
+    assert line.connect() == pytest.approx(2.0 + RUN_UP_S)
+    assert line.position(0.0) == (3 - RUN_UP_S) * RATE
 
 
 def test_silence_is_known() -> None:
@@ -304,7 +305,7 @@ def test_a_promoted_interim_text_is_not_said_again() -> None:
 
 
 def test_a_flush_is_answered_by_its_finalize() -> None:
-    flushes = Flushes()
+    flushes = Flushes(RATE)
     assert not flushes
     assert flushes.next_position() is None
     assert not flushes.next_is_silent()
@@ -321,7 +322,7 @@ def test_a_flush_is_answered_by_its_finalize() -> None:
 
 
 def test_a_flush_is_answered_by_final_results_that_reach_it() -> None:
-    flushes = Flushes()
+    flushes = Flushes(RATE)
     flushes.ask(1, 10_000, silent=False)
     flushes.ask(2, 20_000, silent=False)
     assert flushes.covered(9_000) == []
@@ -330,7 +331,7 @@ def test_a_flush_is_answered_by_final_results_that_reach_it() -> None:
 
 
 def test_a_late_answer_is_not_taken_for_the_next_ones() -> None:
-    flushes = Flushes()
+    flushes = Flushes(RATE)
     flushes.ask(1, 10_000, silent=False)
     flushes.sent(1.0)
     assert flushes.overdue(1.0) == [Overdue(1, False)]
@@ -341,7 +342,7 @@ def test_a_late_answer_is_not_taken_for_the_next_ones() -> None:
 
 
 def test_an_answer_that_covers_the_newest_ends_all() -> None:
-    flushes = Flushes()
+    flushes = Flushes(RATE)
     for flush_id in (1, 2):
         flushes.ask(flush_id, flush_id * 10_000, silent=False)
         flushes.sent(flush_id)
@@ -352,7 +353,7 @@ def test_an_answer_that_covers_the_newest_ends_all() -> None:
 
 
 def test_a_lost_connection_asks_again() -> None:
-    flushes = Flushes()
+    flushes = Flushes(RATE)
     flushes.ask(1, 10_000, silent=False)
     flushes.sent(1.0)
     flushes.disconnected()

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from tests.patience import HANG_S
 from vantum.config.providers import LocalSettings
-from vantum.core.audio import from_float, mulaw_decode, mulaw_encode, read_wav
+from vantum.core.audio import AudioFormat, from_float, mulaw_decode, mulaw_encode, read_wav
 from vantum.core.messages import (
     SpeechStarted,
     SttAudio,
@@ -40,6 +40,7 @@ from vantum.providers.local.vad import FRAME_SAMPLES, SileroVad
 from vantum.providers.local.workers import Workers
 from vantum.testing.word_errors import spoken_words, word_error_rate, word_errors
 
+LINE = AudioFormat(16_000)
 SPEECH_FRAME = np.full(FRAME_SAMPLES, 8000, "<i2").tobytes()
 SILENT_FRAME = bytes(2 * FRAME_SAMPLES)
 
@@ -112,7 +113,7 @@ class Bench:
         input_tx, input_rx = trio.open_memory_channel[SttInput](1000)
         event_tx, event_rx = trio.open_memory_channel[SttEvent](1000)
         async with trio.open_nursery() as nursery:
-            recogniser = self.provider.for_session(language="en-US")
+            recogniser = self.provider.for_session(language="en-US", line=LINE)
             await nursery.start(recogniser.run, input_rx, event_tx)
             yield Call(input_tx, event_rx)
             nursery.cancel_scope.cancel()
@@ -248,7 +249,7 @@ async def test_the_end_of_input_settles_what_is_open() -> None:
     with input_tx:
         input_tx.send_nowait(SttAudio(SPEECH_FRAME * 25))
     with event_tx:
-        await bench.provider.for_session(language="en").run(input_rx, event_tx)
+        await bench.provider.for_session(language="en", line=LINE).run(input_rx, event_tx)
     assert finals([event async for event in event_rx]) == ["25 frames"]
 
 
@@ -382,7 +383,7 @@ async def run_with(provider: LocalSttProvider, language: str = "en-US") -> Provi
     input_tx.send_nowait(SttAudio(SPEECH_FRAME * 20))
     input_tx.send_nowait(SttFlush(1))
     with pytest.raises(ProviderError) as caught:
-        await provider.for_session(language=language).run(input_rx, event_tx)
+        await provider.for_session(language=language, line=LINE).run(input_rx, event_tx)
     return caught.value
 
 
@@ -418,7 +419,7 @@ async def test_a_failure_while_much_is_waiting_is_still_one_error() -> None:
 
         nursery.start_soon(let_go)
         with pytest.raises(ProviderError, match="recognition failed"):
-            await bench.provider.for_session(language="en").run(input_rx, event_tx)
+            await bench.provider.for_session(language="en", line=LINE).run(input_rx, event_tx)
 
 
 def test_missing_weights_name_the_command(tmp_path: Path) -> None:
@@ -473,7 +474,7 @@ async def real_call(settings: LocalSettings) -> AsyncIterator[Call]:
     event_tx, event_rx = trio.open_memory_channel[SttEvent](1000)
     provider = await trio.to_thread.run_sync(LocalSttProvider, settings, Workers(2))
     async with trio.open_nursery() as nursery:
-        recogniser = provider.for_session(language="en-US")
+        recogniser = provider.for_session(language="en-US", line=LINE)
         await nursery.start(recogniser.run, input_rx, event_tx)
         yield Call(input_tx, event_rx)
         nursery.cancel_scope.cancel()

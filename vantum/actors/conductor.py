@@ -20,6 +20,7 @@ from vantum.actors.player import Arrived
 from vantum.actors.resampler import Ear
 from vantum.actors.response import Respond
 from vantum.actors.speculating import Speculating
+from vantum.actors.stt import Listen
 from vantum.actors.summarising import Summarising
 from vantum.channels import put, take
 from vantum.core import conversation as table
@@ -74,7 +75,7 @@ class Orders:
     """By what the conductor has others do: links that open, the lane that carries marks to the
     recogniser, the ear that remembers what it heard; and by whom it knows what has arrived."""
 
-    language_tx: trio.MemorySendChannel[str]
+    recogniser_tx: trio.MemorySendChannel[Listen]
     synthesiser_tx: trio.MemorySendChannel[None]
     lane: AudioLane
     ear: Ear
@@ -298,7 +299,7 @@ class Conductor:
                 if begun is not None and new == "LISTENING":
                     await put(self.out_tx, begun)
             case OpenRecogniser(language=language):
-                self.orders.language_tx.send_nowait(language)
+                self.orders.recogniser_tx.send_nowait(Listen(language, self._options.line))
             case OpenSynthesiser():
                 # One order that waits is as good as many.
                 with suppress(trio.WouldBlock):

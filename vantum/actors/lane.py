@@ -17,24 +17,25 @@ from collections import deque
 import trio
 from attrs import define, field, frozen
 
+from vantum.core.audio import AudioFormat
 from vantum.core.messages import SttFlush
 
 
 @frozen
 class AudioFrame:
-    """Audio from the client: 16-bit little-endian mono PCM of even length at `rate_hz`.
+    """Audio from the client as its `line` carries it, in whole samples.
 
     `listen`: the server decides when a turn is over, and wants to hear the voice for it.
     """
 
-    pcm: bytes
-    rate_hz: int
+    audio: bytes
+    line: AudioFormat
     listen: bool = False
 
     @property
     def duration_s(self) -> float:
         """How long it lasts."""
-        return len(self.pcm) / (2 * self.rate_hz)
+        return self.line.duration_s(self.audio)
 
 
 LaneItem = AudioFrame | SttFlush
@@ -138,16 +139,12 @@ _EPSILON_S = 1e-9
 
 
 def _goes_with(first: AudioFrame, item: LaneItem) -> bool:
-    return (
-        isinstance(item, AudioFrame)
-        and item.rate_hz == first.rate_hz
-        and item.listen == first.listen
-    )
+    return isinstance(item, AudioFrame) and item.line == first.line and item.listen == first.listen
 
 
 def _joined(run: list[LaneItem]) -> LaneItem:
     first = run[0]
     if len(run) == 1 or not isinstance(first, AudioFrame):
         return first
-    pcm = b"".join(frame.pcm for frame in run if isinstance(frame, AudioFrame))
-    return AudioFrame(pcm, first.rate_hz, first.listen)
+    audio = b"".join(frame.audio for frame in run if isinstance(frame, AudioFrame))
+    return AudioFrame(audio, first.line, first.listen)

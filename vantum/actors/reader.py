@@ -14,7 +14,7 @@ from attrs import define, field
 from vantum.actors.call import Call, ClientSocket, Goodbye, Inbox, Outgoing
 from vantum.actors.lane import AudioFrame, AudioLane
 from vantum.channels import put
-from vantum.core.audio import PcmAligner
+from vantum.core.audio import AudioFormat, PcmAligner
 from vantum.core.decisions import CloseRequested, InputEnding
 from vantum.core.events import (
     EndInput,
@@ -42,7 +42,7 @@ class _Reading:
     inbox_tx: trio.MemorySendChannel[Inbox]
     out_tx: trio.MemorySendChannel[Outgoing]
     heard_s: float
-    rate_hz: int | None = None
+    line: AudioFormat | None = None
     muted: bool = False
     listens: bool = False
     dropped_s: float = 0.0
@@ -60,8 +60,8 @@ class _Reading:
             case InputChunk() as chunk:
                 await self._audio(chunk)
             case StartInput() as start:
-                if self.rate_hz != start.options.sampling_rate_hz:
-                    self.rate_hz = start.options.sampling_rate_hz
+                if self.line != start.options.line:
+                    self.line = start.options.line
                     self.aligner = PcmAligner()
                 self.listens = start.options.turn_detection == "auto"
                 await put(self.inbox_tx, start)
@@ -79,16 +79,17 @@ class _Reading:
         return True
 
     async def _audio(self, chunk: InputChunk) -> None:
-        if self.rate_hz is None:
+        line = self.line
+        if line is None:
             message = "audio before audio.input.start: send that first"
             await self._refuse(ErrorReply(chunk.request, "invalid_format", message))
             return
-        pcm = self.aligner.feed(chunk.audio)
-        if not pcm:
+        audio = self.aligner.feed(chunk.audio) if line.encoding == "pcm" else chunk.audio
+        if not audio:
             return
         if self.muted or chunk.is_muted:
-            pcm = bytes(len(pcm))
-        dropped_s = self.lane.put(AudioFrame(pcm, self.rate_hz, self.listens))
+            audio = line.silence(len(audio))
+        dropped_s = self.lane.put(AudioFrame(audio, line, self.listens))
         if dropped_s:
             await self._overflowed(chunk.request, dropped_s)
 

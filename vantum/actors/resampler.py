@@ -1,9 +1,13 @@
-"""Resampler: the client's rate becomes the recogniser's, without a seam between frames.
+"""Resampler: the client's audio becomes the recogniser's, without a seam between frames.
 
 In `auto` it also lends the audio to the server's own ear, which says where a voice begins and ends.
+A recogniser that takes the line's audio as it comes gets it so; then only the ear needs another.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
 
 import trio
 from attrs import define
@@ -11,6 +15,7 @@ from attrs import define
 from vantum.actors.call import Call, Inbox
 from vantum.actors.lane import AudioFrame, AudioLane
 from vantum.channels import put
+from vantum.core.audio import AudioFormat
 from vantum.core.messages import SttAudio, SttInput
 from vantum.core.recent import RecentAudio
 from vantum.core.resampling import Resampler
@@ -24,6 +29,9 @@ _SLICE_S = 0.5
 
 #: What the turn detector may want to hear again.
 _RECENT_S = 8.0
+
+#: What the recogniser wants of a line: see `vantum.ports.SpeechToTextProvider.takes`.
+Takes: TypeAlias = Callable[[AudioFormat], AudioFormat]
 
 _log = get_log("call")
 
@@ -44,6 +52,11 @@ class Ear:
         """The ear of a new call."""
         return cls(call.activity, RecentAudio(_RECENT_S) if call.has_detector else None)
 
+    @property
+    def listens(self) -> bool:
+        """Whether it wants to hear anything."""
+        return self.activity is not None
+
     async def hear(self, pcm: bytes, inbox_tx: trio.MemorySendChannel[Inbox]) -> None:
         """Listen to 16 kHz PCM; edges go to the conductor. An ear that fails is done without."""
         if self.activity is None:
@@ -60,9 +73,31 @@ class Ear:
             await put(inbox_tx, edge)
 
 
+@define
+class _Stretch:
+    """Audio of one line without a break: what the ear and the recogniser get of it."""
+
+    line: AudioFormat
+    as_it_comes: bool
+    resampler: Resampler
+
+    @classmethod
+    def of(cls, line: AudioFormat, takes: Takes) -> _Stretch:
+        return cls(line, takes(line) == line, Resampler(line.rate_hz, STT_RATE_HZ))
+
+    def wide(self, audio: bytes) -> bytes:
+        """16 kHz PCM, a little behind what comes."""
+        return self.resampler.feed(self.line.pcm(audio))
+
+    def rest(self) -> bytes:
+        """What the recogniser is still owed, and the filter holds."""
+        return b"" if self.as_it_comes else self.resampler.finish()
+
+
 async def resample(
     lane: AudioLane,
     stt_tx: trio.MemorySendChannel[SttInput],
+    takes: Takes,
     ear: Ear,
     inbox_tx: trio.MemorySendChannel[Inbox],
 ) -> None:
@@ -70,27 +105,25 @@ async def resample(
 
     Inline and not in a thread: 20 ms of audio take far less than a hop to a thread.
     """
-    resampler: Resampler | None = None
-    rate_hz = 0
+    stretch: _Stretch | None = None
     while True:
         for item in await lane.get_batch():
-            if not isinstance(item, AudioFrame) or item.rate_hz != rate_hz:
-                tail = resampler.finish() if resampler is not None else b""
-                resampler = None
-                if tail:
-                    await put(stt_tx, SttAudio(tail))
+            line = item.line if isinstance(item, AudioFrame) else None
+            if stretch is not None and line != stretch.line:
+                if rest := stretch.rest():
+                    await put(stt_tx, SttAudio(rest))
+                stretch = None
             if not isinstance(item, AudioFrame):
                 await put(stt_tx, item)
                 lane.handed[item.flush_id] = trio.current_time()
                 continue
-            if resampler is None:
-                rate_hz = item.rate_hz
-                resampler = Resampler(rate_hz, STT_RATE_HZ)
-            step = 2 * round(_SLICE_S * rate_hz)
-            for at in range(0, len(item.pcm), step):
-                pcm = resampler.feed(item.pcm[at : at + step])
-                if not pcm:
-                    continue
-                if item.listen:
+            stretch = stretch or _Stretch.of(item.line, takes)
+            step = item.line.bytes_in(_SLICE_S)
+            for at in range(0, len(item.audio), step):
+                audio = item.audio[at : at + step]
+                listens = item.listen and ear.listens
+                pcm = stretch.wide(audio) if listens or not stretch.as_it_comes else b""
+                if listens and pcm:
                     await ear.hear(pcm, inbox_tx)
-                await put(stt_tx, SttAudio(pcm))
+                if part := audio if stretch.as_it_comes else pcm:
+                    await put(stt_tx, SttAudio(part))

@@ -5,46 +5,61 @@ from __future__ import annotations
 from functools import partial
 
 import trio
+from attrs import frozen
 
 from vantum.actors.call import Call, Inbox
 from vantum.actors.link import keep_open
+from vantum.core.audio import AudioFormat
 from vantum.core.messages import SttInput
+
+
+@frozen
+class Listen:
+    """An order: to recognise this language (BCP 47), spoken over this line."""
+
+    language: str
+    line: AudioFormat
 
 
 async def recognise(
     call: Call,
-    language_rx: trio.MemoryReceiveChannel[str],
+    order_rx: trio.MemoryReceiveChannel[Listen],
     stt_rx: trio.MemoryReceiveChannel[SttInput],
     inbox_tx: trio.MemorySendChannel[Inbox],
 ) -> None:
-    """Open the recogniser for each language ordered; the newest order replaces the one before.
+    """Open the recogniser that is ordered; the newest order replaces the one before.
 
     Audio waits in the lane while there is no recogniser: what does not fit is dropped there, oldest
     first, and counted.
     """
     timeout_s = call.settings.stt.ready_timeout_ms / 1000
-    language = await language_rx.receive()
+    order = await order_rx.receive()
     while True:
-        run = partial(_run, call, language, stt_rx, inbox_tx)
+        run = partial(_run, call, order, stt_rx, inbox_tx)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(
                 partial(
-                    keep_open, "stt", run, inbox_tx, ready_timeout_s=timeout_s, language=language
+                    keep_open,
+                    "stt",
+                    run,
+                    inbox_tx,
+                    ready_timeout_s=timeout_s,
+                    language=order.language,
                 )
             )
-            language = await language_rx.receive()
+            order = await order_rx.receive()
             nursery.cancel_scope.cancel()
 
 
 async def _run(
     call: Call,
-    language: str,
+    order: Listen,
     stt_rx: trio.MemoryReceiveChannel[SttInput],
     inbox_tx: trio.MemorySendChannel[Inbox],
     *,
     task_status: trio.TaskStatus[None],
 ) -> None:
-    recogniser = call.recognisers.for_session(language=language)
+    recogniser = call.recognisers.for_session(language=order.language, line=order.line)
     # Clones: a recogniser that closes its ends must not close the session's.
     with stt_rx.clone() as input_rx, inbox_tx.clone() as event_tx:
         await recogniser.run(input_rx, event_tx, task_status=task_status)

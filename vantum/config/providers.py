@@ -21,6 +21,12 @@ class DeepgramSettings:
         form="url",
     )
     model: str = setting("nova-2", "Model.", env="DEEPGRAM_MODEL", form="nonempty")
+    phone_encoding: str = setting(
+        "mulaw",
+        "What it is sent of a phone call: mu-law at 8 kHz as it comes, or linear16 at 16 kHz.",
+        env="DEEPGRAM_PHONE_ENCODING",
+        choices=("mulaw", "linear16"),
+    )
     endpointing_ms: int = setting(
         300,
         "Silence after which Deepgram sets speech_final; 0 turns it off.",

@@ -48,6 +48,18 @@ class AudioFormat:
         """How long `data` plays, in seconds."""
         return len(data) / (self.sample_bytes * self.rate_hz)
 
+    def bytes_in(self, length_s: float) -> int:
+        """Bytes of so many seconds, to the nearest whole sample."""
+        return round(length_s * self.rate_hz) * self.sample_bytes
+
+    def silence(self, size: int) -> bytes:
+        """So many bytes of silence."""
+        return bytes(size) if self.encoding == "pcm" else b"\xff" * size
+
+    def pcm(self, data: bytes) -> bytes:
+        """`data` as PCM of the same rate."""
+        return data if self.encoding == "pcm" else mulaw_decode(data)
+
 
 # ---------------------------------------------------------------- samples
 

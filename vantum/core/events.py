@@ -97,7 +97,10 @@ class StartInput:
 
 @frozen
 class InputChunk:
-    """`audio.input.chunk`: PCM bytes as they came, any length, perhaps odd."""
+    """`audio.input.chunk`: bytes as they came, in the form of the client's line (`InputOptions`).
+
+    PCM of any length, perhaps odd.
+    """
 
     request: Request
     audio: bytes

@@ -18,9 +18,9 @@ from vantum.errors import ErrorKind
 
 @frozen
 class SttAudio:
-    """A stretch of the caller's speech: 16 kHz PCM."""
+    """A stretch of the caller's speech, in the form that the recogniser's provider `takes`."""
 
-    pcm: bytes
+    audio: bytes
 
 
 @frozen

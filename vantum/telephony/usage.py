@@ -9,6 +9,7 @@ from attrs import define, evolve, field
 
 from vantum.actors.call import Call
 from vantum.actors.conductor import Conductor
+from vantum.core.audio import AudioFormat
 from vantum.core.cost import Usage, model_tokens
 from vantum.core.spent import Spent, spent_sum
 from vantum.ports import Health, Metered, SpeechToText, SpeechToTextProvider
@@ -35,9 +36,13 @@ class Recognisers:
         """See `vantum.ports.Provider`."""
         return self.provider.health()
 
-    def for_session(self, *, language: str) -> SpeechToText:
+    def takes(self, line: AudioFormat) -> AudioFormat:
         """See `vantum.ports.SpeechToTextProvider`."""
-        made = self.provider.for_session(language=language)
+        return self.provider.takes(line)
+
+    def for_session(self, *, language: str, line: AudioFormat) -> SpeechToText:
+        """See `vantum.ports.SpeechToTextProvider`."""
+        made = self.provider.for_session(language=language, line=line)
         self.made.append(made)
         return made
 

@@ -46,7 +46,7 @@ from vantum.testing.deepgram_faults import (
     Stalls,
 )
 from vantum.testing.deepgram_script import DeepgramScript, ScriptWord, Utterance, spoken_audio
-from vantum.testing.deepgram_speech import Body, Listener
+from vantum.testing.deepgram_speech import ENCODINGS, Body, Listener
 from vantum.testing.serving import serve_peer, served
 
 __all__ = [
@@ -212,7 +212,7 @@ class SimulatedDeepgram:
         gap_ms = query.get("utterance_end_ms")
         if gap_ms and (query.get("interim_results") != "true" or int(gap_ms) < 1000):
             return 400
-        return 400 if query.get("encoding", "linear16") != "linear16" else None
+        return None if query.get("encoding", "linear16") in ENCODINGS else 400
 
 
 class _Talk:

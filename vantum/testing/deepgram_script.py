@@ -19,8 +19,13 @@ from typing import Literal, Protocol
 import numpy as np
 from attrs import define, frozen
 
-#: In spoken audio, word n of the script is a run of samples of this value plus n.
+from vantum.core.audio import Encoding, mulaw_decode, mulaw_encode, to_int16
+
+#: In spoken audio, word n of the script is a run of samples of this value plus n,
 _FIRST_WORD_VALUE = 1000
+#: and in mu-law of the nth louder code: the rest of 112 steps are silence and a room.
+_FIRST_WORD_CODE = 0xEF
+_CODES = 112
 
 
 @frozen
@@ -92,20 +97,39 @@ class DeepgramScript:
         return Utterance(words, self.pause_s)
 
 
-def spoken_audio(script: DeepgramScript, *, rate_hz: int = 16_000) -> bytes:
-    """The whole script once as PCM that the ``"in_audio"`` peer understands."""
+def _word_values(count: int, encoding: Encoding) -> list[int]:
+    """The samples that stand for the words of a script, in order."""
+    if encoding == "pcm":
+        return list(range(_FIRST_WORD_VALUE, _FIRST_WORD_VALUE + count))
+    if count > _CODES:
+        raise ValueError(f"the script has {count} words; mu-law tells {_CODES} apart")
+    codes = bytes(_FIRST_WORD_CODE - n for n in range(count))
+    values: list[int] = to_int16(mulaw_decode(codes)).tolist()
+    return values
+
+
+def spoken_audio(
+    script: DeepgramScript, *, rate_hz: int = 16_000, encoding: Encoding = "pcm"
+) -> bytes:
+    """The whole script once as audio that the ``"in_audio"`` peer understands.
+
+    Raises:
+        ValueError: there are too many words for mu-law.
+    """
+    utterances = [script.timed(sentence) for sentence in script.sentences]
+    values = _word_values(sum(len(each.words) for each in utterances), encoding)
     pieces = []
     index = 0
-    for sentence in script.sentences:
-        utterance = script.timed(sentence)
+    for utterance in utterances:
         length_s = script.lead_s + utterance.words[-1].end_s + utterance.pause_s
         pcm = np.zeros(round(length_s * rate_hz), "<i2")
         for word in utterance.words:
             start, end = ((script.lead_s + at) * rate_hz for at in (word.start_s, word.end_s))
-            pcm[round(start) : round(end)] = _FIRST_WORD_VALUE + index
+            pcm[round(start) : round(end)] = values[index]
             index += 1
         pieces.append(pcm.tobytes())
-    return b"".join(pieces)
+    audio = b"".join(pieces)
+    return mulaw_encode(audio) if encoding == "mulaw" else audio
 
 
 # ---------------------------------------------------------------- hearing words
@@ -176,9 +200,11 @@ class Timed:
 class InAudio:
     """Words read from the samples."""
 
-    def __init__(self, script: DeepgramScript, rate: int) -> None:
+    def __init__(self, script: DeepgramScript, rate: int, encoding: Encoding = "pcm") -> None:
         timed = [script.timed(sentence) for sentence in script.sentences]
         self._words = [word for utterance in timed for word in utterance.words]
+        values = _word_values(len(self._words), encoding)
+        self._at = {value: index for index, value in enumerate(values)}
         self._rate = rate
         self._value = 0
         self._consumed = 0
@@ -200,8 +226,8 @@ class InAudio:
         return complete
 
     def _extend(self, value: int, start: int, end: int) -> None:
-        index = value - _FIRST_WORD_VALUE
-        if not 0 <= index < len(self._words) or value == self._consumed:
+        index = self._at.get(value)
+        if index is None or value == self._consumed:
             return
         word = self._words[index]
         if self.partial is None:

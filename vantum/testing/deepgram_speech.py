@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from attrs import Factory, define
 
+from vantum.core.audio import Encoding, mulaw_decode
 from vantum.testing.deepgram_script import (
     DeepgramScript,
     Heard,
@@ -19,6 +20,9 @@ from vantum.testing.deepgram_script import (
 
 #: What stays open behind a long stretch that is made final, for the words of the next `Finalize`.
 _LEFT_S = 0.5
+
+#: What it understands, of what Deepgram does.
+ENCODINGS: Final = ("linear16", "mulaw")
 
 #: A message as it will be encoded.
 Body: TypeAlias = dict[str, Any]
@@ -56,18 +60,24 @@ class Listener:
             case "timed":
                 self._source = Timed(self.script, self.utterances, self._rate)
             case "in_audio":
-                self._source = InAudio(self.script, self._rate)
+                self._source = InAudio(self.script, self._rate, self._encoding)
 
     def _on(self, name: str) -> bool:
         return self.query.get(name) == "true"
+
+    @property
+    def _encoding(self) -> Encoding:
+        return "mulaw" if self.query.get("encoding") == "mulaw" else "pcm"
 
     @property
     def received_s(self) -> float:
         """Audio so far, in seconds."""
         return self.received / self._rate
 
-    def audio(self, pcm: bytes) -> list[Body]:
-        """Linear16 of any length; long messages are heard in steps of 100 ms."""
+    def audio(self, data: bytes) -> list[Body]:
+        """Audio of any length, encoded as the query says; long messages are heard in steps of
+        100 ms."""
+        pcm = mulaw_decode(data) if self._encoding == "mulaw" else data
         messages: list[Body] = []
         for at in range(0, len(pcm), 2 * self._step):
             messages += self._hear(pcm[at : at + 2 * self._step])

@@ -204,7 +204,10 @@ class _Typed:
     def health(self) -> Health:
         return Health(True, "text")
 
-    def for_session(self, *, language: str) -> _Typed:
+    def takes(self, line: AudioFormat) -> AudioFormat:
+        return line
+
+    def for_session(self, *, language: str, line: AudioFormat) -> _Typed:
         return self
 
     async def run(

@@ -15,7 +15,7 @@ from typing import Final
 
 from attrs import define, field
 
-from vantum.core.audio import mulaw_decode, mulaw_encode
+from vantum.core.audio import mulaw_encode
 from vantum.core.events import (
     Goodbye,
     InputChunk,
@@ -97,7 +97,7 @@ class PhoneCodec:
 
     Args:
         start: the stream's start, which has been believed; its message is the first to decode.
-        options: how the caller speaks, at `RATE_HZ`.
+        options: how the caller speaks, at `RATE_HZ` and in mu-law.
     """
 
     start: Start
@@ -131,7 +131,7 @@ class PhoneCodec:
             case Media() as media:
                 self._check(media.stream_sid, "media")
                 audio = self.order.feed(media.chunk, media.mulaw)
-                return InputChunk(_MEDIA, mulaw_decode(audio)) if audio else ()
+                return InputChunk(_MEDIA, audio) if audio else ()
             case Mark() as mark:
                 self._check(mark.stream_sid, "mark")
                 return self._played(mark.name)

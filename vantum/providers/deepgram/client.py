@@ -8,9 +8,10 @@ import trio
 from attrs import define, field
 
 from vantum.config import DeepgramSettings
-from vantum.ports import Health
+from vantum.core.audio import AudioFormat
+from vantum.ports import STT_RATE_HZ, Health
 from vantum.providers.deepgram.connection import Access
-from vantum.providers.deepgram.protocol import NAME, address
+from vantum.providers.deepgram.protocol import NAME, address, audio_for
 from vantum.providers.deepgram.recogniser import DeepgramRecogniser
 from vantum.providers.dialling import OpenStream, open_tcp
 
@@ -34,7 +35,7 @@ class DeepgramProvider:
     _access: Access = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        address(self.settings, "en-US")
+        address(self.settings, "en-US", AudioFormat(STT_RATE_HZ))
         self._access = Access(self.settings, self.open_stream, self.tls)
 
     @property
@@ -46,6 +47,10 @@ class DeepgramProvider:
         """From recent contacts only."""
         return self._access.contacts.health(trio.current_time())
 
-    def for_session(self, *, language: str) -> DeepgramRecogniser:
+    def takes(self, line: AudioFormat) -> AudioFormat:
+        """A telephone's audio as it comes, unless the settings want PCM of it, too."""
+        return audio_for(self.settings, line)
+
+    def for_session(self, *, language: str, line: AudioFormat) -> DeepgramRecogniser:
         """A recogniser for one session. `language`: BCP 47, such as "en-US"."""
-        return DeepgramRecogniser(self._access, language)
+        return DeepgramRecogniser(self._access, language, self.takes(line))

@@ -12,10 +12,8 @@ from collections import deque
 
 from attrs import Factory, define, frozen
 
-from vantum.ports import STT_RATE_HZ
-
 #: A result may end so much before the audio that was sent: no word fits into it.
-_SLACK = STT_RATE_HZ * 3 // 100
+_SLACK_S = 0.03
 
 
 @define
@@ -41,11 +39,16 @@ class Overdue:
 
 @define
 class Flushes:
-    """In the order asked; positions are samples on the session's axis."""
+    """In the order asked; positions are samples at `rate_hz` on the session's axis."""
 
+    rate_hz: int
     _waiting: deque[_Waiting] = Factory(deque)
     _unanswered: int = 0
     _last_position: int = 0
+
+    @property
+    def _slack(self) -> int:
+        return round(_SLACK_S * self.rate_hz)
 
     def ask(self, flush_id: int, position: int, *, silent: bool) -> None:
         """The caller's turn ends at `position`."""
@@ -80,7 +83,7 @@ class Flushes:
 
     def covered(self, position: int) -> list[int]:
         """Final results reach `position`: the flushes that this answers."""
-        return self._pop(position + _SLACK)
+        return self._pop(position + self._slack)
 
     def answered(self, position: int) -> list[int]:
         """A `from_finalize` result that ends at `position`: the flushes that it answers."""
@@ -89,9 +92,9 @@ class Flushes:
         self._unanswered = max(0, self._unanswered - 1)
         if sent and only_one:
             return self._pop(sent[0].position)
-        if sent and position + _SLACK >= sent[-1].position:
+        if sent and position + self._slack >= sent[-1].position:
             self._unanswered = 0  # it answers the newest, so nothing older is to come
-        return self._pop(position + _SLACK)
+        return self._pop(position + self._slack)
 
     def unanswered_turn(self, now: float) -> tuple[int, int] | None:
         """Where a turn begins and ends whose Finalize is overdue for the first time, and which was

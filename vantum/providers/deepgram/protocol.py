@@ -1,6 +1,7 @@
 """Deepgram's live protocol (`GET /v1/listen`, upgraded to a WebSocket), without any I/O.
 
-We send audio as binary messages (raw linear16, 16 kHz, mono) and three control messages as text:
+We send audio as binary messages (raw linear16 at 16 kHz, or mu-law at 8 kHz as a telephone has it;
+mono) and three control messages as text:
 `KeepAlive`, `Finalize`, `CloseStream`. Deepgram sends JSON text: `Results`, `SpeechStarted`,
 `UtteranceEnd`, `Metadata`, `Error`. All its times are seconds since the connection's first sample.
 
@@ -14,6 +15,8 @@ What its documentation says and this package leans on:
 - An empty binary message ends the stream: never send one (STT troubleshooting).
 - `Finalize` is answered by a `Results` with `from_finalize`, but by nothing if no significant
   audio is buffered (docs/finalize).
+- Raw audio is named by `encoding` and `sample_rate`, mulaw among them; its guide for Twilio sends
+  the telephone's mu-law at 8000 as it comes (learn/deepgram-twilio-streaming).
 - `UtteranceEnd` needs `interim_results` and at least 1000 ms (docs/utterance-end); a
   `last_word_end` of -1 means that there is nothing to end.
 - Every connection's times begin at zero again (docs/recovering-from-connection-errors…).
@@ -33,6 +36,7 @@ from urllib.parse import urlencode, urlsplit
 from attrs import frozen
 
 from vantum.config import DeepgramSettings
+from vantum.core.audio import AudioFormat, Encoding
 from vantum.core.backoff import RATE_LIMITED, UNAVAILABLE, Schedule
 from vantum.errors import ErrorKind, ProviderError
 from vantum.ports import STT_RATE_HZ
@@ -42,6 +46,8 @@ NAME: Final = "deepgram"
 KEEP_ALIVE: Final = '{"type": "KeepAlive"}'
 FINALIZE: Final = '{"type": "Finalize"}'
 CLOSE_STREAM: Final = '{"type": "CloseStream"}'
+
+_ENCODINGS: Final[Mapping[Encoding, str]] = {"pcm": "linear16", "mulaw": "mulaw"}
 
 # ---------------------------------------------------------------- opening
 
@@ -62,13 +68,21 @@ class Address:
         return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
 
 
-def address(settings: DeepgramSettings, language: str) -> Address:
+def audio_for(settings: DeepgramSettings, line: AudioFormat) -> AudioFormat:
+    """What a session is sent: a telephone's mu-law as it comes, if the settings say so, else PCM of
+    the server's own rate."""
+    as_it_comes = line.encoding == "mulaw" and settings.phone_encoding == "mulaw"
+    return line if as_it_comes else AudioFormat(STT_RATE_HZ)
+
+
+def address(settings: DeepgramSettings, language: str, audio: AudioFormat) -> Address:
     """The endpoint and the query for one session.
 
     Args:
         settings: `base_url` may be http, https, ws or wss, with or without a path before
             `/v1/listen`.
         language: BCP 47.
+        audio: what it will be sent.
 
     Raises:
         ValueError: `base_url` has no host, or another scheme.
@@ -84,8 +98,8 @@ def address(settings: DeepgramSettings, language: str) -> Address:
         {
             "model": settings.model,
             "language": language,
-            "encoding": "linear16",
-            "sample_rate": STT_RATE_HZ,
+            "encoding": _ENCODINGS[audio.encoding],
+            "sample_rate": audio.rate_hz,
             "channels": 1,
             "smart_format": "true",
             "interim_results": "true",

@@ -10,7 +10,7 @@ Tasks of a session, and what they share (`_Recogniser`, all in one thread):
 - *keeper* connects, reconnects and gives up.
 - per connection: *reader*, *writer* and *clock*.
 
-The writer sends what the timeline has: a 20 ms frame at once when the socket is idle, and what has
+The writer sends what the timeline has: audio at once when the socket is idle, and what has
 gathered meanwhile (up to 250 ms) in one message when it was busy.
 
 A half-dead peer is noticed in two ways, and both are losses like any other. A send that does not
@@ -33,12 +33,12 @@ from typing import Final, TypeAlias
 import trio
 
 from vantum.channels import Each, put
+from vantum.core.audio import AudioFormat
 from vantum.core.backoff import FIRST_CONNECT, MID_CALL_RECONNECT
 from vantum.core.messages import SttAudio, SttEvent, SttFlush, SttFlushed, SttInput
 from vantum.core.spent import Spent
 from vantum.errors import ProviderError
 from vantum.observe.logs import get_log
-from vantum.ports import STT_RATE_HZ
 from vantum.providers.deepgram.connection import Access, Connection, hold_connection
 from vantum.providers.deepgram.flushes import Flushes
 from vantum.providers.deepgram.protocol import (
@@ -61,11 +61,11 @@ from vantum.providers.deepgram.timeline import Timeline
 _log = get_log(NAME)
 
 #: Deepgram advises messages of 20 to 250 ms.
-_LARGEST_MESSAGE = STT_RATE_HZ // 4
+_LARGEST_MESSAGE_S = 0.25
 #: Longer than any hiccup, shorter than the default ring.
 _SEND_DEADLINE_S = 5.0
 #: Without a message for so much audio, a Finalize that is not answered is not just one of noise.
-_QUIET = STT_RATE_HZ * 3 // 2
+_QUIET_S = 1.5
 #: From CloseStream to the end, when the input is over and last words may come; and for the
 #: CloseStream itself when the call is cancelled.
 _FAREWELL_S = 1.0
@@ -73,8 +73,8 @@ _FAREWELL_S = 1.0
 _SILENT_ANSWER_S = 0.25
 #: A connection that lived so long, or brought a final result, starts the schedule anew.
 _PROVEN_S = 1.0
-#: KeepAlive alone does not keep a connection on which there never was audio.
-_SILENCE: Final = bytes(2 * STT_RATE_HZ // 50)
+#: KeepAlive alone does not keep a connection on which there never was audio: so much silence does.
+_SILENCE_S: Final = 0.02
 
 _ConnectionTask: TypeAlias = Callable[[Connection], Awaitable[None]]
 
@@ -82,21 +82,22 @@ _ConnectionTask: TypeAlias = Callable[[Connection], Awaitable[None]]
 class DeepgramRecogniser:
     """One session's recogniser (`ports.SpeechToText`). `run` it once."""
 
-    def __init__(self, access: Access, language: str) -> None:
+    def __init__(self, access: Access, language: str, audio: AudioFormat) -> None:
         settings = access.settings
         self.spent = Spent()
+        self._audio = audio
         self._access = access
         self._contacts = access.contacts
-        self._address = address(settings, language)
+        self._address = address(settings, language, audio)
         self._keepalive_s = settings.keepalive_ms / 1000
-        self._timeline = Timeline(round(settings.ring_s * STT_RATE_HZ))
+        self._timeline = Timeline(audio, round(settings.ring_s * audio.rate_hz))
         # Never below what Deepgram may take between two interim results.
         self._patience_s = max(5.0, settings.ring_s * 0.8)
-        self._flushes = Flushes()
+        self._flushes = Flushes(audio.rate_hz)
         self._work = trio.lowlevel.ParkingLot()  # the writer's
         self._alarm = trio.lowlevel.ParkingLot()  # the clock's
         self._room = trio.lowlevel.ParkingLot()  # the input's
-        self._most_unsent = round(settings.ring_s * STT_RATE_HZ) // 2
+        self._most_unsent = self._timeline.samples(settings.ring_s / 2)
         self._connected = False
         self._input_over = False
         self._keepalive_due = False
@@ -110,7 +111,7 @@ class DeepgramRecogniser:
     @property
     def lost_s(self) -> float:
         """Seconds of audio that no recognition covered, because the ring was too short for them."""
-        return self._timeline.lost / STT_RATE_HZ
+        return self._timeline.lost / self._audio.rate_hz
 
     async def run(
         self,
@@ -143,10 +144,10 @@ class DeepgramRecogniser:
         timeline = self._timeline
         async for item in Each(input_rx):
             match item:
-                case SttAudio(pcm):
+                case SttAudio(audio):
                     while self._connected and timeline.heard - timeline.sent > self._most_unsent:
                         await self._room.park()
-                    timeline.hear(pcm)
+                    timeline.hear(audio)
                 case SttFlush(flush_id):
                     self._flushes.ask(flush_id, timeline.heard, silent=timeline.is_silent())
                     self._emit_flushed(self._flushes.covered(timeline.known))
@@ -301,15 +302,16 @@ class DeepgramRecogniser:
 
     async def _write(self, connection: Connection) -> None:
         timeline, flushes = self._timeline, self._flushes
+        most = timeline.samples(_LARGEST_MESSAGE_S)
         while True:
             until = flushes.next_position() if flushes else None
-            if pcm := timeline.take(_LARGEST_MESSAGE, until):
+            if audio := timeline.take(most, until):
                 if timeline.sent == until:
                     self._expect_answer()  # first: it may come before this task runs again
-                    await connection.send(pcm, FINALIZE)
+                    await connection.send(audio, FINALIZE)
                 else:
-                    await connection.send(pcm)
-                self._sent(pcm)
+                    await connection.send(audio)
+                self._sent(audio)
                 self._room.unpark_all()
             elif until is not None:
                 self._expect_answer()
@@ -323,9 +325,9 @@ class DeepgramRecogniser:
             else:
                 await self._work.park()
 
-    def _sent(self, pcm: bytes) -> None:
+    def _sent(self, audio: bytes) -> None:
         """It is paid for, be it for the second time."""
-        self.spent.heard_s += len(pcm) / 2 / STT_RATE_HZ
+        self.spent.heard_s += self._audio.duration_s(audio)
 
     def _expect_answer(self) -> None:
         answer_s = self._access.settings.finalize_timeout_ms / 1000
@@ -337,9 +339,10 @@ class DeepgramRecogniser:
     async def _keep_alive(self, connection: Connection) -> None:
         self._keepalive_due = False
         if self._timeline.connection_samples == 0:
-            self._timeline.pad(len(_SILENCE) // 2)
-            await connection.send(_SILENCE)
-            self._sent(_SILENCE)
+            silence = self._audio.silence(self._audio.bytes_in(_SILENCE_S))
+            self._timeline.pad(self._timeline.samples(_SILENCE_S))
+            await connection.send(silence)
+            self._sent(silence)
         else:
             await connection.send(KEEP_ALIVE)
 
@@ -371,7 +374,8 @@ class DeepgramRecogniser:
 
     def _hung_at(self, now: float) -> float:
         """When the peer counts as hung if it says nothing and audio goes on in real time."""
-        unanswered_s = (self._timeline.connection_samples - self._answered) / STT_RATE_HZ
+        unanswered = self._timeline.connection_samples - self._answered
+        unanswered_s = unanswered / self._audio.rate_hz
         return max(self._answered_at + self._patience_s, now + (self._patience_s - unanswered_s))
 
     def _turn_went_unheard(self, now: float) -> bool:
@@ -379,9 +383,10 @@ class DeepgramRecogniser:
         if turn is None:
             return False
         unanswered = self._timeline.connection_samples - self._answered
+        quiet = self._timeline.samples(_QUIET_S)
         if self._timeline.has_words_since(turn[0]):
-            return unanswered >= 2 * _QUIET
-        return unanswered >= min(_QUIET, turn[1] - turn[0])
+            return unanswered >= 2 * quiet
+        return unanswered >= min(quiet, turn[1] - turn[0])
 
     def _give_up_flushes(self, now: float) -> None:
         for overdue in self._flushes.overdue(now):

@@ -21,20 +21,19 @@ from collections.abc import Sequence
 import attrs
 from attrs import Factory, define
 
-from vantum.core.audio import to_int16
+from vantum.core.audio import AudioFormat, to_int16
 from vantum.core.messages import SpeechStarted, SttEvent, Transcript, UtteranceEnded, Word
-from vantum.ports import STT_RATE_HZ
 from vantum.providers.deepgram.protocol import Results, ResultWord, UtteranceEnd, VoiceStarted
 from vantum.providers.deepgram.ring import Ring
 
 #: Covered audio that a new connection hears again before the first uncovered sample.
-RUN_UP = STT_RATE_HZ // 2
+RUN_UP_S = 0.5
 #: A transcript without word times counts as one word; this much of it is enough.
 _LONGEST_WORD_S = 1.0
 #: Two recognitions of one word that straddles the border may disagree by so much.
 _WOBBLE_S = 0.02
 #: Behind the end of an utterance no word fits into so much audio: the shortest last longer.
-_AFTERMATH = STT_RATE_HZ * 15 // 100
+_AFTERMATH_S = 0.15
 #: So many final results of a connection are remembered, to know one that comes again.
 _REMEMBERED = 16
 #: Muted and comfort-noise audio stays within this amplitude (-60 dBFS), speech never does.
@@ -58,6 +57,7 @@ class Timeline:
     """What was heard, sent and recognised. All positions are samples on the session's axis.
 
     Attributes:
+        audio: what is heard and sent.
         capacity: samples that the ring may hold.
         heard: end of the audio taken in.
         sent: end of the audio sent on the current connection.
@@ -65,12 +65,13 @@ class Timeline:
         lost: samples that were dropped before any final result covered them.
     """
 
+    audio: AudioFormat
     capacity: int
     heard: int = 0
     sent: int = 0
     covered: int = 0
     lost: int = 0
-    _ring: Ring = Factory(Ring)
+    _ring: Ring = Factory(lambda self: Ring(self.audio.sample_bytes), takes_self=True)
     _counted: int = 0  # losses before it are already in `lost`
     _connection: int = 0  # samples sent on the current connection, padding included
     _segments: list[_Segment] = Factory(list)
@@ -85,11 +86,15 @@ class Timeline:
     _ended_s: float = -1.0
     _speaking: bool = False
 
+    def samples(self, length_s: float) -> int:
+        """So many seconds in samples, to the nearest."""
+        return round(length_s * self.audio.rate_hz)
+
     # ------------------------------------------------------------ audio
 
-    def hear(self, pcm: bytes) -> None:
-        """Take in 16 kHz PCM; past the ring's capacity the oldest goes."""
-        self._ring.add(pcm)
+    def hear(self, audio: bytes) -> None:
+        """Take in audio; past the ring's capacity the oldest goes."""
+        self._ring.add(audio)
         self.heard = self._ring.end
         if self.heard - self._ring.base > self.capacity:
             self._lose_until(self.heard - self.capacity)
@@ -121,16 +126,16 @@ class Timeline:
         self._segments.clear()
         self._finals.clear()
         self._final_s = 0.0
-        return (self.heard - start) / STT_RATE_HZ
+        return (self.heard - start) / self.audio.rate_hz
 
     def _replay_from(self) -> int:
         """Where a new connection would begin to hear, if the ring reaches so far back."""
-        start = self.covered - RUN_UP
+        start = self.covered - self.samples(RUN_UP_S)
         if self._words_open and self._last_word is not None:
             # It must hear the last word again, or it cannot say that the utterance has ended.
             word = self._last_word
             began_s = max(word.start_s, word.end_s - _LONGEST_WORD_S)
-            start = min(start, round(began_s * STT_RATE_HZ) - RUN_UP // 4)
+            start = min(start, self.samples(began_s - RUN_UP_S / 4))
         return max(0, start)
 
     def take(self, most: int, until: int | None) -> bytes:
@@ -141,10 +146,10 @@ class Timeline:
         last = self._segments[-1] if self._segments else None
         if last is None or self.sent - last.session != self._connection - last.connection:
             self._segments.append(_Segment(self._connection, self.sent))
-        pcm = self._ring.read(self.sent, end)
+        audio = self._ring.read(self.sent, end)
         self._connection += end - self.sent
         self.sent = end
-        return pcm
+        return audio
 
     def pad(self, samples: int) -> None:
         """So many samples that the caller never spoke were sent on this connection."""
@@ -160,34 +165,37 @@ class Timeline:
         """No word before it can still come. Behind an utterance that is over that is a little more
         than what final results cover, if nothing of another was heard yet: so an end of turn that
         comes just then need not wait for a `Finalize`, which may not be answered."""
-        return self.covered + (_AFTERMATH if self._over and self._interim is None else 0)
+        over = self._over and self._interim is None
+        return self.covered + (self.samples(_AFTERMATH_S) if over else 0)
 
     def is_silent(self) -> bool:
         """Whether no word can come of the audio that no final result covers yet."""
         if self._interim is not None:
             return False
-        samples = to_int16(self._ring.read(max(self.covered, self._ring.base), self.heard))
+        open_ = self._ring.read(max(self.covered, self._ring.base), self.heard)
+        samples = to_int16(self.audio.pcm(open_))
         return not samples.size or bool(samples.max() <= _SILENCE and samples.min() >= -_SILENCE)
 
     # ------------------------------------------------------------ one axis
 
     def _at(self, connection_s: float) -> float:
         """The session's second for a second of the connection."""
+        rate_hz = self.audio.rate_hz
         if not self._segments:
-            return self.sent / STT_RATE_HZ
-        position = connection_s * STT_RATE_HZ
+            return self.sent / rate_hz
+        position = connection_s * rate_hz
         index = bisect_right(self._segments, position, key=lambda s: s.connection) - 1
         if index < 0:  # inside the padding before the first audio
-            return self._segments[0].session / STT_RATE_HZ
+            return self._segments[0].session / rate_hz
         segment = self._segments[index]
         mapped = segment.session + position - segment.connection
         if index + 1 < len(self._segments):  # padding maps to the moment it was put into
             mapped = min(mapped, self._segments[index + 1].session)
-        return mapped / STT_RATE_HZ
+        return mapped / rate_hz
 
     def position(self, connection_s: float) -> int:
         """The session's sample for a second of the connection."""
-        return round(self._at(connection_s) * STT_RATE_HZ)
+        return self.samples(self._at(connection_s))
 
     def _words(self, words: Sequence[ResultWord]) -> tuple[Word, ...]:
         border = self._border
@@ -269,7 +277,7 @@ class Timeline:
     def voice_started(self, message: VoiceStarted) -> list[SttEvent]:
         """Voice activity; not reported again when a replay brings the same voice back."""
         at_s = self._at(message.at_s)
-        if at_s * STT_RATE_HZ < self._replay_until:
+        if at_s * self.audio.rate_hz < self._replay_until:
             reported_s = self._border.end_s if self._border else 0.0
             if self._speaking or at_s < reported_s:
                 return []
@@ -299,7 +307,7 @@ class Timeline:
         """Whether any word behind `position` is known, be it as interim text."""
         word = self._last_word
         return self._interim is not None or (
-            word is not None and word.end_s * STT_RATE_HZ > position
+            word is not None and word.end_s * self.audio.rate_hz > position
         )
 
 

@@ -24,7 +24,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from vantum.config.providers import LocalSettings
-from vantum.core.audio import Framer, to_float32
+from vantum.core.audio import AudioFormat, Framer, to_float32
 from vantum.core.messages import (
     SpeechStarted,
     SttAudio,
@@ -102,7 +102,11 @@ class LocalSttProvider:
         """Whether the last recognition worked."""
         return self._health
 
-    def for_session(self, *, language: str) -> LocalRecogniser:
+    def takes(self, line: AudioFormat) -> AudioFormat:
+        """16 kHz PCM: its models know no other."""
+        return AudioFormat(STT_RATE_HZ)
+
+    def for_session(self, *, language: str, line: AudioFormat) -> LocalRecogniser:
         """A recogniser for one session. It understands English only: `run` refuses the rest."""
         options = CutterOptions.from_ms(
             silence_ms=self._settings.silence_ms, interim_ms=self._settings.interim_ms

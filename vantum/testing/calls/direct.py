@@ -77,7 +77,11 @@ class DirectRecogniser(_Provider):
 
     script: DeepgramScript = field(kw_only=True)
 
-    def for_session(self, *, language: str) -> DirectRecogniser:
+    def takes(self, line: AudioFormat) -> AudioFormat:
+        """16 kHz PCM."""
+        return AudioFormat(_RATE_HZ)
+
+    def for_session(self, *, language: str, line: AudioFormat) -> DirectRecogniser:
         """The same for every session and language."""
         return self
 
@@ -99,7 +103,7 @@ class DirectRecogniser(_Provider):
             async for message in input_rx:
                 events: list[SttEvent] = []
                 if isinstance(message, SttAudio):
-                    for body in listener.audio(message.pcm):
+                    for body in listener.audio(message.audio):
                         events += _events(body)
                 else:
                     for body in listener.finalize():
