@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -44,6 +45,36 @@ async def test_a_phone_says_where_it_rings() -> None:
     assert TOKEN not in phone.notice
     phone = await phone_of(TwilioSettings(auth_token=Secret("x")))
     assert "where-Twilio-reaches-this/twilio/voice" in phone.notice
+
+
+@pytest.mark.parametrize(
+    ("changes", "warning"),
+    [
+        ({}, ""),
+        ({"public_url": "wss://voice.example.com"}, ""),
+        ({"public_url": "", "trust_proxy": True}, ""),
+        ({"public_url": ""}, "so set TWILIO_PUBLIC_URL to https://…"),
+        ({"public_url": "http://voice.example.com"}, "TWILIO_PUBLIC_URL is not https://"),
+        ({"public_url": "ws://voice.example.com"}, "TWILIO_PUBLIC_URL is not https://"),
+        ({"public_url": "https://my_voice.example.com"}, "no host with an underscore"),
+        ({"public_url": "https://voice.example.com/a_path"}, ""),
+        ({"public_url": "http://[::1]:3001", "base_url": "http://127.0.0.1:8081"}, ""),
+        ({"public_url": "http://x", "base_url": "https://api.ashburn.us1.twilio.com"}, "not https"),
+        ({"public_url": "http://x", "base_url": "https://nottwilio.com"}, ""),
+    ],
+)
+async def test_an_address_that_twilio_would_not_take_is_told_of(
+    changes: dict[str, Any], warning: str
+) -> None:
+    phone = await phone_of(attrs.evolve(TWILIO, **changes))
+    first, *rest = phone.notice.splitlines()
+    assert first.startswith("  phone rings at POST ")
+    if not warning:
+        assert rest == []
+        return
+    (said,) = rest
+    assert said.startswith("  no call will work: ")
+    assert warning in said
 
 
 @pytest.mark.parametrize("package", ["twilio", "phonenumbers"])

@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from attrs import frozen
 from starlette.routing import BaseRoute
 
-from vantum.config import Settings
+from vantum.config import Settings, TwilioSettings
 from vantum.errors import ConfigError
 from vantum.telephony.abilities import Abilities
 from vantum.telephony.api import CallsApi
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 class Phone:
     """What a server needs for phone calls: nothing, if it has no phone.
 
-    `notice`: one line for who starts the server; empty if there is nothing to say.
+    `notice`: lines for who starts the server; empty if there is nothing to say.
     """
 
     routes: tuple[BaseRoute, ...] = ()
@@ -89,8 +90,28 @@ def new_phone(
     streams = Streams(twilio, invitations.tokens, calls, abilities.equip)
     wishes = CallbacksApi(abilities.callbacks, settings.server.api_tokens)
     where = twilio.public_url.rstrip("/") or "http(s)://where-Twilio-reaches-this"
+    warning = _unusable(twilio)
     return Phone(
         (*webhooks.routes, *abilities.routes, *CallsApi(calls).routes, *wishes.routes),
         {STREAM_PATH: streams.serve, invitations.stream_path: streams.serve},
-        f"  phone rings at POST {where}{VOICE_PATH}",
+        f"  phone rings at POST {where}{VOICE_PATH}" + (f"\n  {warning}" if warning else ""),
     )
+
+
+def _unusable(twilio: TwilioSettings) -> str:
+    """What Twilio itself would not take of the address where it is to reach us; empty: nothing.
+    A simulated one takes any.
+
+    Sources: "<Stream>" (wss only), https://www.twilio.com/docs/voice/twiml/stream; "Call Resource"
+    (host names have no underscore), https://www.twilio.com/docs/voice/api/call-resource.
+    """
+    if not f".{urlsplit(twilio.base_url).hostname}".endswith(".twilio.com"):
+        return ""
+    public = urlsplit(twilio.public_url)
+    if not twilio.public_url and not twilio.trust_proxy:
+        return "no call will work: Twilio streams to wss:// only, so set TWILIO_PUBLIC_URL to https://…"
+    if public.scheme in ("http", "ws"):
+        return "no call will work: Twilio streams to wss:// only, and TWILIO_PUBLIC_URL is not https://"
+    if "_" in (public.hostname or ""):
+        return "no call will work: Twilio takes no host with an underscore, as in TWILIO_PUBLIC_URL"
+    return ""
