@@ -26,6 +26,7 @@ from vantum.core.messages import (
     SpokenWord,
 )
 from vantum.core.playout import Playout
+from vantum.core.sounding import Sounding
 
 RATE = 16_000
 LEAD_S = 0.2
@@ -160,3 +161,19 @@ def test_any_pace_of_the_synthesiser(pieces: list[tuple[float, float]]) -> None:
         sent_s += length
         assert sent_s <= at_s - started_s - late_s + LEAD_S + 1e-6
     assert run.ended_s == pytest.approx(started_s + late_s + sent_s, abs=1e-5)
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 16_000, 48_000])
+async def test_what_leaves_is_remembered_where_it_sounds(
+    autojump_clock: object, rate_hz: int
+) -> None:
+    """Also behind an underrun, at whatever rate the client has."""
+    ours = Sounding(10.0, is_wanted=True)
+    run = Run(Playing(7, Playout("u", rate_hz, LEAD_S), RATE, rate_hz, 100, lambda: 0, ours=ours))
+    loud = SpeechAudio(0, b"\x00\x10" * round(RATE * 0.5))
+    began_s = trio.current_time()
+    await run.play(loud, 2.0, loud, SpeechFinished())
+    heard = ours.until(round((began_s + 3.0) * 8000), 24_000)
+    is_loud = (heard > 2000).reshape(-1, 80).mean(axis=1) > 0.5
+    gap = [at for at in range(10, 290) if is_loud[at] != is_loud[at - 1]]
+    assert [at / 100 for at in (0, *gap)] == pytest.approx([0, 0.5, 2.0, 2.5], abs=0.021)

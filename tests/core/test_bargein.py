@@ -7,19 +7,18 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
+from vantum.core.backchannels import BACKCHANNELS, is_backchannel, tokens
 from vantum.core.bargein import (
-    BACKCHANNELS,
     AnswerAudible,
     BargeIn,
     BargeInOptions,
     Floor,
     Kind,
     WordsTaken,
-    is_backchannel,
-    tokens,
 )
 from vantum.core.echo import foreign
 from vantum.core.messages import (
+    EchoHeard,
     SpeechStarted,
     SttFlushed,
     Transcript,
@@ -35,6 +34,11 @@ ON, OFF = VoiceEdge(True, 0.0), VoiceEdge(False, 0.0)
 
 def said(text: str, *, final: bool = True) -> Transcript:
     return Transcript(text, final, 0.9, 0.0, 1.0)
+
+
+def echoed(floor: Floor = MIDDLE) -> BargeIn:
+    """The ear has known our echo by its sound, at 10 s."""
+    return BargeIn().take(EchoHeard(), floor, 10.0)
 
 
 def over(floor: Floor = MIDDLE) -> BargeIn:
@@ -217,6 +221,48 @@ def test_after_several_false_stops_a_voice_proves_nothing_until_he_speaks() -> N
     assert policy.confirmed().trusts_voice
 
 
+def test_an_echo_that_the_ear_knows_is_no_voice_and_takes_no_trust_from_voices() -> None:
+    policy = echoed()
+    assert policy.voice_due_s is None
+    assert policy.take(SpeechStarted(0.0), MIDDLE, 10.5).voice_due_s is None
+    heard = policy.refuted("echo", 11.0)
+    assert heard.echoing
+    assert heard.trusts_voice
+    assert heard.take(ON, MIDDLE, 12.0).voice_due_s == pytest.approx(12.1)
+
+
+def test_false_stops_take_the_trust_away_though_the_ear_knows_echoes() -> None:
+    policy = echoed()
+    for at_s in (12.0, 14.0):
+        policy = policy.take(ON, MIDDLE, at_s).stopped(at_s + 0.1).refuted("echo", at_s + 1)
+        policy = policy.take(OFF, MIDDLE, at_s + 1)
+    assert not policy.trusts_voice
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("platforms often every coal hidden seconds", "echo"),  # a loudspeaker misheard
+        ("wait I have a question", "words"),
+        ("stop", "words"),
+    ],
+)
+def test_where_only_an_echo_was_heard_the_words_are_one_unless_most_are_foreign(
+    text: str, kind: Kind
+) -> None:
+    policy = echoed().take(said(text), MIDDLE, 11.0)
+    assert policy.kind(text, MIDDLE) == kind
+    spoken_into = policy.take(ON, MIDDLE, 11.0)
+    assert spoken_into.kind(text, MIDDLE) == "words"
+
+
+def test_a_voice_that_is_over_is_none_among_the_next_words() -> None:
+    policy = echoed().take(ON, MIDDLE, 11.0)
+    assert policy.take(WordsTaken(), MIDDLE, 11.5).owned
+    policy = policy.take(OFF, MIDDLE, 12.0).take(WordsTaken(), MIDDLE, 12.0)
+    assert not policy.owned
+
+
 def test_after_an_echo_only_words_that_are_not_ours_stop_for_a_while() -> None:
     policy = over().refuted("echo", 11.0)
     assert policy.duds == 0, "no answer was stopped"
@@ -233,6 +279,7 @@ def test_after_an_echo_only_words_that_are_not_ours_stop_for_a_while() -> None:
 signs = st.one_of(
     st.builds(VoiceEdge, st.booleans(), st.just(0.0), st.floats(0, 0.2)),
     st.builds(SpeechStarted, st.just(0.0)),
+    st.builds(EchoHeard),
     st.builds(UtteranceEnded, st.just(0.0)),
     st.builds(SttFlushed, st.integers(0, 3)),
     st.builds(AnswerAudible, st.integers(0, 3)),

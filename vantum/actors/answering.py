@@ -43,6 +43,7 @@ from vantum.core.history import History
 from vantum.core.latency import Marks
 from vantum.core.messages import ChatMessage, ChatRequest
 from vantum.core.playout import Ledger, Playout
+from vantum.core.sounding import Sounding
 from vantum.ports import LanguageModel
 
 
@@ -74,6 +75,7 @@ class Answering:
     briefing: Briefing
     summarising: Summarising
     arrived: Arrived
+    ours: Sounding | None
     ledger: Ledger = field(factory=Ledger)
     response: Response | None = None
     cut: CutAnswer | None = None
@@ -216,6 +218,7 @@ class Answering:
                 committed=committed,
                 hold=self.hold,
                 arrived=self.arrived,
+                ours=self.ours,
             ),
             options,
             said=Said(marks=marks),
@@ -279,6 +282,8 @@ class Answering:
         response.cut_s, response.joins = trio.current_time(), command.joins
         response.scope.cancel()
         response.playing.look()
+        if self.ours is not None:
+            self.ours.cut(response.cut_s)
         utterance_id = response.answer.utterance_id
         unsent_s = await self._drop_audio(utterance_id)
         response.playing.playout.end(response.cut_s, cut=True, unsent_s=unsent_s)

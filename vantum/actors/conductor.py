@@ -58,14 +58,14 @@ from vantum.core.events import (
 )
 from vantum.core.history import History
 from vantum.core.latency import TurnLatency
-from vantum.core.messages import SpeechStarted, SttFlushed, Transcript, VoiceEdge
+from vantum.core.messages import EchoHeard, SpeechStarted, SttFlushed, Transcript, VoiceEdge
 from vantum.core.playout import Ledger
 from vantum.core.speculation import Speculation
 from vantum.core.turn_marks import TurnMarks
 from vantum.errors import ProviderError
 
 #: Signs of the caller's: what they mean depends on what the agent is saying.
-_HEARD = (VoiceEdge, SpeechStarted, Transcript, SttFlushed, Tick)
+_HEARD = (VoiceEdge, EchoHeard, SpeechStarted, Transcript, SttFlushed, Tick)
 #: A client whose audio came so lately is still sending, be it silence.
 _HEARING_S = 1.0
 
@@ -153,6 +153,7 @@ class Conductor:
             briefing,
             summarising,
             orders.arrived,
+            orders.ear.ours,
         )
         ahead = call.settings.speculation.options(model=call.provider_names["llm"])
         return cls(

@@ -32,6 +32,7 @@ from vantum.core.messages import (
 )
 from vantum.core.playout import Playout
 from vantum.core.resampling import Resampler
+from vantum.core.sounding import Sounding
 
 #: How many chunks of an utterance have arrived at the client's machine; None: nobody knows.
 Arrived: TypeAlias = Callable[[str], int | None]
@@ -52,7 +53,8 @@ class Playing:
     heard. `spoken` counts the pieces whose audio has come. `failure` is set if the synthesis broke
     off. Until `committed` is set nothing leaves, and nothing begins to while `hold` keeps it.
     `arrived`: see `Arrived`; it is asked before each chunk, and by `look`. Speech comes at
-    `from_hz` and leaves at `to_hz`, the client's, in chunks of `chunk_ms`.
+    `from_hz` and leaves at `to_hz`, the client's, in chunks of `chunk_ms`. `ours` remembers how it
+    sounds, for whoever has to know its echo.
     """
 
     turn: int
@@ -68,6 +70,7 @@ class Playing:
     committed: trio.Event | None = None
     hold: Hold = field(factory=Hold)
     arrived: Arrived = _unknown
+    ours: Sounding | None = None
 
     def look(self) -> None:
         """Note how far it has come on its way."""
@@ -169,6 +172,9 @@ async def _send_chunk(
     playing.look()
     await put(out_tx, OutputChunk(playout.utterance_id, pcm, rate_hz))
     first = not playout.sent_s
-    playout.sent(trio.current_time(), duration_s)
+    now_s = trio.current_time()
+    playout.sent(now_s, duration_s)
+    if playing.ours is not None:
+        playing.ours.add(pcm, rate_hz, playout.paced_until_s - duration_s, now_s)
     if first:
         await put(inbox_tx, FirstAudio(playing.turn))

@@ -6,7 +6,7 @@ A recogniser that takes the line's audio as it comes gets it so; then only the e
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import trio
@@ -16,9 +16,11 @@ from vantum.actors.call import Call, Inbox
 from vantum.actors.lane import AudioFrame, AudioLane
 from vantum.channels import put
 from vantum.core.audio import AudioFormat
-from vantum.core.messages import SttAudio, SttInput
+from vantum.core.messages import EchoHeard, SttAudio, SttInput, VoiceEdge
+from vantum.core.own_voice import OwnVoice
 from vantum.core.recent import RecentAudio
 from vantum.core.resampling import Resampler
+from vantum.core.sounding import Sounding
 from vantum.errors import ProviderError
 from vantum.observe.logs import get_log
 from vantum.ports import STT_RATE_HZ, VoiceActivity
@@ -41,16 +43,25 @@ class Ear:
     """The server's own hearing of one call: voice activity, if there is one, and the last seconds.
 
     The resampler feeds it; the conductor only takes `recent` from it, for the turn detector. It is
-    a quarter of a megabyte: without a detector nothing is kept.
+    a quarter of a megabyte: without a detector nothing is kept. `own` tells the caller's voice from
+    our echo.
     """
 
     activity: VoiceActivity | None
     recent: RecentAudio | None = None
+    own: OwnVoice | None = None
 
     @classmethod
     def of(cls, call: Call) -> Ear:
         """The ear of a new call."""
-        return cls(call.activity, RecentAudio(_RECENT_S) if call.has_detector else None)
+        recent = RecentAudio(_RECENT_S) if call.has_detector else None
+        knows_echo = call.activity is not None and call.settings.turns.echo
+        return cls(call.activity, recent, OwnVoice() if knows_echo else None)
+
+    @property
+    def ours(self) -> Sounding | None:
+        """Where what we say belongs, if the echo of it is to be known."""
+        return None if self.own is None else self.own.ours
 
     @property
     def listens(self) -> bool:
@@ -67,10 +78,13 @@ class Ear:
             edges = await self.activity.hear(pcm)
         except ProviderError as error:
             _log.warning("voice activity failed: going on without", error=str(error))
-            self.activity = self.recent = None
+            self.activity = self.recent = self.own = None
             return
-        for edge in edges:
-            await put(inbox_tx, edge)
+        found: Sequence[VoiceEdge | EchoHeard] = edges
+        if self.own is not None:
+            found = self.own.hear(pcm, edges, self.activity.probability, trio.current_time())
+        for each in found:
+            await put(inbox_tx, each)
 
 
 @define

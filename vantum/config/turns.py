@@ -7,7 +7,8 @@ from typing import Literal
 from attrs import frozen
 
 from vantum.config.base import setting
-from vantum.core.bargein import BACKCHANNELS, BargeInOptions
+from vantum.core.backchannels import BACKCHANNELS
+from vantum.core.bargein import BargeInOptions
 from vantum.core.endpointing import EndpointingOptions
 
 
@@ -114,6 +115,12 @@ class TurnSettings:
         "What a listener says to say that he listens, divided by bars; case and punctuation do not "
         "count. To a question it is an answer.",
         env="TURN_BACKCHANNELS",
+    )
+    echo: bool = setting(
+        True,
+        "Compare a voice that is heard while the agent speaks with what it says: its echo out of "
+        "the user's loudspeaker is none. Needs the embedded voice activity.",
+        env="TURN_ECHO",
     )
     greeting: str = setting("", "Spoken first, before the user says anything.", env="TURN_GREETING")
     greeting_is_firm: bool = setting(

@@ -7,7 +7,8 @@ decide afterwards whether that was right:
 - Words that are none (a *backchannel*: "mm-hmm", "right") or our own (an *echo* of the agent out of
   a loudspeaker), or no words at all within a window: the stop was false, and the answer goes on.
 - After an echo, or after several false stops in a row, a voice proves nothing any more: for a while
-  only words stop, and near an echo only words that are not the agent's.
+  only words stop, and near an echo only words that are not the agent's. An ear that knows an echo
+  by its sound (`EchoHeard`) reports none as a voice, so its voices count all the same.
 - "Yes", "no" or "okay" to a question of the agent's, or in its last moment, is an answer.
 - An answer that is ready waits with its first sound while a voice is heard that began after the
   turn was judged over, and a moment longer for its words: they may go on with that turn.
@@ -18,14 +19,15 @@ the agent is saying comes with each question as a `Floor`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias
 
 from attrs import evolve, frozen
 
+from vantum.core.backchannels import BACKCHANNELS, is_backchannel, tokens
 from vantum.core.echo import foreign
 from vantum.core.messages import (
+    EchoHeard,
     SpeechStarted,
     SttFlushed,
     Transcript,
@@ -37,13 +39,6 @@ from vantum.core.messages import (
 Mode: TypeAlias = Literal["auto", "words", "off"]
 #: What the caller's words are, while the agent speaks.
 Kind: TypeAlias = Literal["nothing", "backchannel", "echo", "words"]
-
-#: What a listener says to say that he listens. "No" is not among them: it wants to be heard.
-BACKCHANNELS: Final = (
-    *("mm", "mm-hmm", "mhm", "mmm", "hm", "hmm", "uh-huh", "uh", "um", "ah", "aha", "oh", "wow"),
-    *("yeah", "yep", "yup", "yes", "right", "okay", "ok", "sure", "alright", "all right", "cool"),
-    *("i see", "got it", "of course", "makes sense", "good", "great", "nice", "exactly", "true"),
-)
 
 # ---------------------------------------------------------------- what the agent is saying
 
@@ -122,6 +117,7 @@ class WordsTaken:
 
 Sign: TypeAlias = (
     VoiceEdge
+    | EchoHeard
     | SpeechStarted
     | Transcript
     | UtteranceEnded
@@ -132,37 +128,14 @@ Sign: TypeAlias = (
 
 # ---------------------------------------------------------------- words
 
-
-def tokens(text: str) -> list[str]:
-    """The words of a text without case and punctuation: "Mm-hmm, I'm" gives mmhmm and im."""
-    return [word for part in text.casefold().split() if (word := re.sub(r"[\W_]+", "", part))]
-
-
-#: A hum, however a recogniser spells it: "uh-oh-oh", "mmmm". And what the embedded one writes for
-#: a hum that it does not understand, if it is all that it heard.
-_HUM: Final = re.compile("(?:uh|oh|ah|eh|um|m+|h+m+)+h*")
-_FOR_A_HUM: Final = ["you"]
-
-
-def is_backchannel(words: Sequence[str], phrases: frozenset[str]) -> bool:
-    """Whether these `tokens` are nothing but such phrases, written in one word or in several."""
-    if list(words) == _FOR_A_HUM:
-        return True
-    known = {"".join(tokens(phrase)) for phrase in phrases}
-    at = 0
-    while at < len(words):
-        step = next((n for n in (3, 2, 1) if "".join(words[at : at + n]) in known), 0)
-        if not step and not _HUM.fullmatch(words[at]):
-            return False
-        at += step or 1
-    return bool(words)
-
-
 #: A transcript is an echo if no more than this share of it is not ours; few words are misheard more
 #: easily than many.
 _FOREIGN_SHARE: Final = 0.25
 _FEW_WORDS: Final = 6
 _FOREIGN_OF_FEW: Final = 0.4
+#: Where the ear has heard nothing but an echo, an echo is what the words are, unless most of them
+#: are not ours: out of a loudspeaker much is misheard.
+_FOREIGN_OF_HEARD: Final = 0.6
 #: What is said to its end cannot be stopped by an echo, so there is no haste to know one: over it,
 #: few words are an echo only if they are no fewer than these and all ours.
 _SURE_WORDS: Final = 3
@@ -197,6 +170,8 @@ class BargeIn:
         before: so many of his words were said before the answer could be heard.
         stopped_s: when the answer was stopped, while it is not known whether rightly.
         echo_s: when an echo was heard last; `echoing`: it counts still.
+        tells: the ear knows an echo by its sound: a voice that it reports is none.
+        owned: such a voice was heard since the words were taken last.
         duds: false stops in a row.
     """
 
@@ -214,6 +189,8 @@ class BargeIn:
     stopped_s: float | None = None
     echo_s: float = float("-inf")
     echoing: bool = False
+    tells: bool = False
+    owned: bool = False
     duds: int = 0
 
     # ------------------------------------------------------------ signs
@@ -228,6 +205,9 @@ class BargeIn:
                 return known._voice(began_s)._began(floor, 0)
             case VoiceEdge():
                 return evolve(self, voice_s=None, eared=True, quiet_s=now_s - sign.late_s)
+            case EchoHeard():
+                known = evolve(self, eared=True, echo_s=now_s, echoing=True, tells=True)
+                return known._began(floor, 0)
             case SpeechStarted():
                 if self.eared or self.voice_s is not None:
                     return self
@@ -248,11 +228,12 @@ class BargeIn:
                 return self._afresh()
 
     def _afresh(self) -> BargeIn:
-        return evolve(self, onset=None, until=None, apart=False, asked=False, before=0)
+        owned = self.voice_s is not None
+        return evolve(self, onset=None, until=None, apart=False, asked=False, before=0, owned=owned)
 
     def _voice(self, at_s: float) -> BargeIn:
         echoing = self.echoing and at_s < self.echo_s + self.options.echo_memory_s
-        return evolve(self, voice_s=at_s, spent=False, echoing=echoing)
+        return evolve(self, voice_s=at_s, spent=False, echoing=echoing, owned=True)
 
     def _began(self, floor: Floor | None, words_ago: int) -> BargeIn:
         if floor is None or self.onset is not None:
@@ -296,6 +277,8 @@ class BargeIn:
             return "words" if self.asked else "backchannel"
         few = len(words) <= _FEW_WORDS
         most = _FOREIGN_OF_FEW if few and len(words) > 1 else _FOREIGN_SHARE
+        if self.echoing and self.tells and not self.owned:
+            most = _FOREIGN_OF_HEARD
         if floor.firm and few and not self.echoing:
             most = 0.0 if len(words) >= _SURE_WORDS else -1.0
         return "echo" if self._share(words, floor) <= most else "words"
@@ -331,7 +314,8 @@ class BargeIn:
     def trusts_voice(self) -> bool:
         """Whether a voice alone stops an answer."""
         options = self.options
-        return options.mode == "auto" and not self.echoing and self.duds < options.duds
+        known = self.tells or not self.echoing
+        return options.mode == "auto" and known and self.duds < options.duds
 
     def has_words(self, text: str, floor: Floor) -> bool:
         """Whether the words alone are enough to stop an answer."""

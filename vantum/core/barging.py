@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from attrs import evolve
 
-from vantum.core.bargein import AnswerAudible, Floor, Sign, WordsTaken, tokens
+from vantum.core.backchannels import tokens
+from vantum.core.bargein import AnswerAudible, Floor, Sign, WordsTaken
 from vantum.core.decisions import (
     AnswerFailed,
     CancelResponse,

@@ -66,6 +66,7 @@ from vantum.core.events import (
     StateName,
 )
 from vantum.core.messages import (
+    EchoHeard,
     SpeechStarted,
     SttFlush,
     SttFlushed,
@@ -194,6 +195,10 @@ def _sign(c: Conversation, e: SpeechStarted | VoiceEdge | UtteranceEnded, now_s:
     return judge(notice(c, e, now_s), now_s, commands), commands
 
 
+def _echo(c: Conversation, e: EchoHeard, now_s: float) -> Step:
+    return hear(c, e, now_s), []
+
+
 def _check_answered(c: Conversation, e: CheckAnswered, now_s: float) -> Step:
     commands: list[Command] = []
     c = evolve(c, endpointing=c.endpointing.take(e, now_s))
@@ -302,6 +307,7 @@ _ALWAYS: dict[type, Handle] = {
     TurnEnding: _turn_ending,
     SpeechStarted: _sign,
     VoiceEdge: _sign,
+    EchoHeard: _echo,
     UtteranceEnded: _sign,
     CheckAnswered: _check_answered,
     Floor: floor_taken,

@@ -25,6 +25,7 @@ from vantum.core.events import (
     StateName,
 )
 from vantum.core.messages import (
+    EchoHeard,
     SpeechStarted,
     SttFlushed,
     Transcript,
@@ -146,6 +147,7 @@ Event: TypeAlias = (
     | Transcript
     | SpeechStarted
     | VoiceEdge
+    | EchoHeard
     | CheckAnswered
     | Floor
     | TurnEnding

@@ -109,6 +109,11 @@ class VoiceEdge:
     late_s: float = 0.0
 
 
+@frozen
+class EchoHeard:
+    """A voice is heard, and it is ours, out of the caller's loudspeaker: no voice of his."""
+
+
 # ---------------------------------------------------------------- language model
 
 

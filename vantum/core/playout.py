@@ -188,6 +188,11 @@ class Playout:
         return self._sent_samples / self.sample_rate_hz
 
     @property
+    def paced_until_s(self) -> float:
+        """When the audio sent so far ends for whoever plays it as soon as it can be played."""
+        return self._pace_start_s + self.sent_s
+
+    @property
     def chunks(self) -> tuple[Sent, ...]:
         """Every chunk that was sent, oldest first."""
         return tuple(self._sent)

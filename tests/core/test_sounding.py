@@ -1,0 +1,102 @@
+"""Our own audio by the moment at which it sounds."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given
+
+from vantum.core.audio import from_int16, mulaw_decode, mulaw_encode, to_int16
+from vantum.core.sounding import RATE_HZ, Sounding
+
+NOISE = np.random.default_rng(1).integers(-9000, 9000, RATE_HZ).astype(np.int16)
+#: As it is kept.
+KEPT = to_int16(mulaw_decode(mulaw_encode(from_int16(NOISE)))).astype(np.float32)
+
+
+def wanted(reach_s: float = 2.0) -> Sounding:
+    return Sounding(reach_s, is_wanted=True)
+
+
+@given(
+    cuts=st.lists(st.integers(1, RATE_HZ - 1), max_size=12),
+    at_s=st.floats(0, 1e5),
+    ahead=st.integers(0, 3000),
+    count=st.integers(1, 3000),
+)
+def test_it_lies_where_it_sounds_however_it_was_cut(
+    cuts: list[int], at_s: float, ahead: int, count: int
+) -> None:
+    ours, borders = wanted(), [0, *sorted(cuts), RATE_HZ]
+    for first, last in pairwise(borders):
+        ours.add(from_int16(NOISE[first:last]), RATE_HZ, at_s + first / RATE_HZ, at_s)
+    begin = round(at_s * RATE_HZ)
+    end = begin + RATE_HZ + ahead
+    found = ours.until(end, count)
+    expected = np.concatenate([KEPT, np.zeros(ahead, np.float32)])[-count:]
+    assert np.array_equal(found, expected)
+    assert not ours.until(begin, 500).any()
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 11_025, 16_000, 24_000, 44_100, 48_000])
+def test_any_rate_lies_at_the_same_place(rate_hz: int) -> None:
+    at = np.arange(rate_hz) / rate_hz
+    tone = (8000 * np.sin(2 * np.pi * 440 * at) * np.exp(-(((at - 0.5) / 0.1) ** 2))).astype("<i2")
+    ours = wanted()
+    step = rate_hz // 10
+    for first in range(0, rate_hz, step):
+        ours.add(tone[first : first + step].tobytes(), rate_hz, 3 + first / rate_hz, 3.0)
+    at = np.arange(RATE_HZ) / RATE_HZ
+    expected = 8000 * np.sin(2 * np.pi * 440 * at) * np.exp(-(((at - 0.5) / 0.1) ** 2))
+    found = ours.until(4 * RATE_HZ, RATE_HZ)
+    assert np.abs(found - expected)[:-200].max() < 500
+
+
+def test_what_comes_after_a_gap_lies_behind_it() -> None:
+    ours = wanted()
+    ours.add(from_int16(NOISE[:800]), RATE_HZ, 1.0, 1.0)
+    ours.add(from_int16(NOISE[800:1600]), RATE_HZ, 1.3, 1.2)
+    assert np.array_equal(ours.until(round(1.1 * RATE_HZ), 800), KEPT[:800])
+    assert not ours.until(round(1.3 * RATE_HZ), 1600).any()
+    assert np.array_equal(ours.until(round(1.4 * RATE_HZ), 800), KEPT[800:1600])
+
+
+def test_what_was_cut_does_not_sound() -> None:
+    ours = wanted()
+    for first in range(0, 3200, 800):
+        ours.add(from_int16(NOISE[first : first + 800]), RATE_HZ, 1 + first / RATE_HZ, 1.0)
+    ours.cut(1.15)
+    found = ours.until(round(1.4 * RATE_HZ), 3200)
+    assert np.array_equal(found[:1200], KEPT[:1200])
+    assert not found[1200:].any()
+    ours.cut(0.5)
+    assert not ours.sounds(1.2)
+
+
+def test_it_sounds_from_its_beginning_until_its_echo_is_over() -> None:
+    ours = wanted(reach_s=1.5)
+    assert not ours.sounds(0.0)
+    ours.add(from_int16(NOISE[:800]), RATE_HZ, 1.0, 0.9)
+    assert not ours.sounds(0.95)
+    assert ours.sounds(1.05)
+    assert ours.sounds(2.5)
+    assert not ours.sounds(2.7)
+
+
+def test_no_more_is_kept_than_can_be_asked_for() -> None:
+    ours = wanted(reach_s=0.5)
+    for n in range(100):
+        ours.add(from_int16(NOISE[:800]), RATE_HZ, n / 10, n / 10)
+    assert sum(len(codes) for _, codes in ours._pieces) <= 0.7 * RATE_HZ
+
+
+def test_nothing_is_kept_for_nobody() -> None:
+    ours = Sounding(2.0)
+    ours.add(from_int16(NOISE), RATE_HZ, 1.0, 1.0)
+    assert not ours.sounds(1.5)
+    ours.is_wanted = True
+    ours.add(b"", RATE_HZ, 1.0, 1.0)
+    assert not ours.sounds(1.5)

@@ -1,0 +1,39 @@
+"""Listening noises: what a listener says to say that he listens. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+#: What a listener says to say that he listens. "No" is not among them: it wants to be heard.
+BACKCHANNELS: Final = (
+    *("mm", "mm-hmm", "mhm", "mmm", "hm", "hmm", "uh-huh", "uh", "um", "ah", "aha", "oh", "wow"),
+    *("yeah", "yep", "yup", "yes", "right", "okay", "ok", "sure", "alright", "all right", "cool"),
+    *("i see", "got it", "of course", "makes sense", "good", "great", "nice", "exactly", "true"),
+)
+
+
+def tokens(text: str) -> list[str]:
+    """The words of a text without case and punctuation: "Mm-hmm, I'm" gives mmhmm and im."""
+    return [word for part in text.casefold().split() if (word := re.sub(r"[\W_]+", "", part))]
+
+
+#: A hum, however a recogniser spells it: "uh-oh-oh", "mmmm". And what the embedded one writes for
+#: a hum that it does not understand, if it is all that it heard.
+_HUM: Final = re.compile("(?:uh|oh|ah|eh|um|m+|h+m+)+h*")
+_FOR_A_HUM: Final = ["you"]
+
+
+def is_backchannel(words: Sequence[str], phrases: frozenset[str]) -> bool:
+    """Whether these `tokens` are nothing but such phrases, written in one word or in several."""
+    if list(words) == _FOR_A_HUM:
+        return True
+    known = {"".join(tokens(phrase)) for phrase in phrases}
+    at = 0
+    while at < len(words):
+        step = next((n for n in (3, 2, 1) if "".join(words[at : at + n]) in known), 0)
+        if not step and not _HUM.fullmatch(words[at]):
+            return False
+        at += step or 1
+    return bool(words)
