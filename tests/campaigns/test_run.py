@@ -319,6 +319,7 @@ class Promises:
     faster: frozenset[str] = frozenset()
     fails: Callable[[], Exception] | None = None
     loses: bool = False
+    by: str = "a campaign"
 
     async def open(self, due_s: float | None = None) -> list[Callback]:
         await trio.lowlevel.checkpoint()
@@ -329,7 +330,7 @@ class Promises:
         self._answer()
         return list(self.taken)
 
-    async def take(self, callback: Callback) -> bool:
+    async def take(self, callback: Callback, *, for_s: float | None = None) -> bool:
         await trio.lowlevel.checkpoint()
         if callback not in self.waiting:
             return callback in self.taken

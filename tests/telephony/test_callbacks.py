@@ -210,8 +210,10 @@ async def test_a_time_that_is_none_is_told_to_the_model(
 
 @define
 class Phones:
-    """A dialler that writes down what it is asked for. `refuses`: what is raised, in order."""
+    """A dialler that writes down what it is asked for, and takes the callbacks for good as a server
+    does. `refuses`: what is raised, in order."""
 
+    callbacks: Callbacks
     refuses: list[Exception | None] = field(factory=list)
     placed: list[tuple[float, CallOrder, str]] = field(factory=list)
 
@@ -222,6 +224,8 @@ class Phones:
         self.placed.append((trio.current_time(), order, key))
         if self.refuses and (error := self.refuses.pop(0)) is not None:
             raise error
+        assert order.promise is not None
+        assert await self.callbacks.claim(order.promise.id, order.promise.by, "w0-1")
         return "w0-1"
 
     async def wait(self, call_id: str) -> CallRecord:
@@ -238,7 +242,7 @@ async def called_back(
 
 async def test_who_is_due_is_called_once(autojump_clock: Clock) -> None:
     async with wishes() as callbacks:
-        phones, said = Phones(), list[str]()
+        phones, said = Phones(callbacks), list[str]()
         now_s = trio.current_time()
         await callbacks.add(PROSPECT, at(now_s - 10), "fifty seats", prospect=BOB, campaign_id="k")
         await callbacks.add("+12125550144", at(now_s + 3600), "", prospect=BOB)
@@ -278,7 +282,7 @@ def refused(retry_at_s: float | None) -> CallRefused:
 async def test_who_may_not_be_called_now_waits_until_he_may(autojump_clock: Clock) -> None:
     async with wishes() as callbacks:
         began_s = trio.current_time()
-        phones = Phones([refused(1e9 + began_s + 3000), NoLine("all lines are taken")])
+        phones = Phones(callbacks, [refused(1e9 + began_s + 3000), NoLine("all lines are taken")])
         await callbacks.add(PROSPECT, at(began_s), "", prospect=BOB)
         said: list[str] = []
         with trio.move_on_after(4000):
@@ -294,7 +298,7 @@ async def test_who_may_never_be_called_is_not_tried_again(
 ) -> None:
     async with wishes() as callbacks:
         await callbacks.add(PROSPECT, at(trio.current_time()), "", prospect=BOB)
-        phones, said = Phones([error]), list[str]()
+        phones, said = Phones(callbacks, [error]), list[str]()
         with trio.move_on_after(100):
             await called_back(callbacks, phones, said, watch=True)
         assert len(phones.placed) == 1

@@ -6,11 +6,14 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+import trio
 import trio.testing
 
 from tests.telephony.office import API_TOKEN, OTHER, PROSPECT, Answer, Office, an_office
 from vantum.core.events import Prospect
 from vantum.telephony.callbacks import Callback
+from vantum.testing.twilio import TwilioScript
+from vantum.testing.twilio.script import RestFault
 
 Clock = trio.testing.MockClock
 
@@ -25,7 +28,7 @@ async def promised(office: Office, number: str = PROSPECT, **about: Any) -> Call
     return await callbacks.add(number, WHEN, "an offer", prospect=ada, **about)
 
 
-async def change(office: Office, callback: Callback, **body: str) -> Answer:
+async def change(office: Office, callback: Callback, **body: Any) -> Answer:
     return await office.api("PATCH", f"{PATH}/{callback.id}", json=body)
 
 
@@ -45,6 +48,8 @@ async def test_what_is_told(autojump_clock: Clock) -> None:
             "script": None,
             "state": "waiting",
             "takenBy": None,
+            "takenUntil": None,
+            "madeCallId": None,
             "createdAt": made.created_s,
         }
         assert (await office.api("GET", PATH)).body == {"callbacks": [one.body], "next": None}
@@ -115,7 +120,15 @@ async def test_it_is_taken_up_once_and_given_back(autojump_clock: Clock) -> None
         ({"state": "taken", "by": 1}, "by", "must be a name"),
         ({"state": "taken", "by": "x" * 201}, "by", "must be a name"),
         ({"state": "taken", "by": "a\nb"}, "by", "must be a name"),
-        ({"state": "cancelled", "why\n": "x"}, "why?", "is not known; there are: state, by"),
+        ({"state": "taken", "by": "me", "forSeconds": 0}, "forSeconds", "must be 1 to 86400"),
+        ({"state": "taken", "by": "me", "forSeconds": "9"}, "forSeconds", "must be 1 to 86400"),
+        ({"state": "taken", "by": "me", "forSeconds": True}, "forSeconds", "must be 1 to 86400"),
+        ({"state": "waiting", "by": "me", "forSeconds": 9}, "forSeconds", "the state taken"),
+        (
+            {"state": "cancelled", "why\n": "x"},
+            "why?",
+            "there are: state, by, forSeconds",
+        ),
     ],
 )
 async def test_each_wrong_field_is_named(
@@ -129,6 +142,113 @@ async def test_each_wrong_field_is_named(
         assert wrong["field"] == field
         assert message in wrong["message"]
         assert (await office.api("GET", f"{PATH}/{made.id}")).body["state"] == "waiting"
+
+
+async def dial(office: Office, made: Callback, by: str = "me", **headers: str) -> Answer:
+    body = {"to": PROSPECT, "callback": {"id": made.id, "by": by}}
+    return await office.api("POST", "/v1/calls", json=body, **headers)
+
+
+async def test_who_has_it_for_a_while_only_loses_it(autojump_clock: Clock) -> None:
+    async with an_office() as office:
+        made = await promised(office)
+        taken = await change(office, made, state="taken", by="me", forSeconds=300)
+        assert taken.body["takenUntil"] == pytest.approx(office.calls.means.now_s() + 300)
+        await trio.sleep(299)
+        assert (await office.api("GET", f"{PATH}?state=waiting")).body["callbacks"] == []
+        await trio.sleep(1)
+        (again,) = (await office.api("GET", f"{PATH}?state=waiting")).body["callbacks"]
+        assert (again["takenBy"], again["takenUntil"]) == (None, None)
+        assert (await change(office, made, state="taken", by="another")).status == 200
+        # Who comes back too late does not dial.
+        late = await dial(office, made)
+        assert (late.status, late.code) == (409, "callback_state")
+        assert late.body["error"]["message"] == "the callback is taken by another"
+        assert office.twilio.calls == []
+
+
+async def test_in_the_moment_of_dialling_it_is_his_for_good(autojump_clock: Clock) -> None:
+    async with an_office() as office:
+        made = await promised(office)
+        assert (await dial(office, made)).code == "callback_state", "nobody has taken it up"
+        await change(office, made, state="taken", by="me", forSeconds=300)
+        first = await dial(office, made, Idempotency_Key="a")
+        assert first.status == 201
+        assert (await dial(office, made, Idempotency_Key="a")).body["id"] == first.body["id"]
+        assert (await dial(office, made, Idempotency_Key="b")).status == 409
+        await trio.sleep(1000)
+        (now,) = (await office.api("GET", PATH)).body["callbacks"]
+        assert (now["state"], now["takenUntil"]) == ("taken", None)
+        assert now["madeCallId"] == first.body["id"]
+        for state in ("taken", "waiting"):
+            answer = await change(office, made, state=state, by="me")
+            assert answer.status == 409
+            assert f"and called: {first.body['id']}" in answer.body["error"]["message"]
+        assert len(office.twilio.calls) == 1
+
+
+async def test_what_was_certainly_not_dialled_waits_again_by_itself(autojump_clock: Clock) -> None:
+    async with an_office(max_lines=1) as office:
+        made = await promised(office)
+        await change(office, made, state="taken", by="me", forSeconds=300)
+        assert (await office.api("POST", "/v1/calls", json={"to": OTHER})).status == 201
+        assert (await dial(office, made, Idempotency_Key="a")).code == "no_line"
+        (now,) = (await office.api("GET", PATH)).body["callbacks"]
+        assert now["madeCallId"] is None
+        assert now["takenUntil"] is not None
+        await trio.sleep(301)
+        assert (await office.api("GET", f"{PATH}?state=waiting")).body["callbacks"]
+
+
+async def test_what_may_have_been_dialled_is_not_dialled_again(autojump_clock: Clock) -> None:
+    script = TwilioScript(faults=(RestFault("hang"),))
+    async with an_office(script) as office:
+        made = await promised(office)
+        await change(office, made, state="taken", by="me", forSeconds=300)
+        assert (await dial(office, made)).code == "carrier_unknown"
+        await trio.sleep(1000)
+        assert (await office.api("GET", f"{PATH}?state=waiting")).body["callbacks"] == []
+
+
+async def test_a_client_that_goes_away_while_it_is_dialled_leaves_nothing_half_done(
+    autojump_clock: Clock,
+) -> None:
+    """At each step: it is dialled, or it waits again."""
+    for steps in (0, 1, 5, 10, 20, 40):
+        async with an_office() as office:
+            made = await promised(office)
+            await change(office, made, state="taken", by="me", forSeconds=300)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(dial, office, made)
+                for _ in range(steps):
+                    await trio.lowlevel.checkpoint()
+                nursery.cancel_scope.cancel()
+            await trio.sleep(400)
+            (now,) = (await office.api("GET", PATH)).body["callbacks"]
+            done = now["state"], len(office.twilio.calls)
+            assert done in {("waiting", 0), ("taken", 1)}
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ("c1", "callback"),
+        ({"id": "c1"}, "callback"),
+        ({"id": 1, "by": "me"}, "callback.id"),
+        ({"id": "c1", "by": "me", "at": 1}, "callback.at"),
+    ],
+)
+async def test_a_callback_that_is_none_is_not_dialled(
+    autojump_clock: Clock, given: Any, field: str
+) -> None:
+    async with an_office() as office:
+        answer = await office.api("POST", "/v1/calls", json={"to": PROSPECT, "callback": given})
+        assert answer.code == "wrong_fields"
+        assert field in [each["field"] for each in answer.body["error"]["fields"]]
+        body = {"to": PROSPECT, "callback": {"id": "gone", "by": "me"}}
+        answer = await office.api("POST", "/v1/calls", json=body)
+        assert (answer.status, answer.code) == (404, "no_such_callback")
+        assert office.twilio.calls == []
 
 
 REQUESTS = (("GET", PATH), ("GET", f"{PATH}/none"), ("PATCH", f"{PATH}/none"))

@@ -144,6 +144,7 @@ class RemoteDialler:
             "scriptName": order.script_file.rpartition("/")[2] if self.script else "",
             "timezone": order.timezone,
             "campaignId": order.campaign_id,
+            "callback": None if order.promise is None else attrs.asdict(order.promise),
         }
         return {name: value for name, value in body.items() if value}
 
@@ -164,7 +165,7 @@ def _understood(failed: Failed) -> Exception:
         known: tuple[CarrierErrorKind, ...] = get_args(CarrierErrorKind)
         found: CarrierErrorKind = next((each for each in known if each == kind), "unknown")
         return CarrierError(found, failed.message.removeprefix("twilio: "))
-    if code in ("wrong_fields", "wrong_order"):
+    if code in ("wrong_fields", "wrong_order", "callback_state"):
         return OrderError(failed.message)
     return ConfigError(f"the server refuses: {failed.message}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -37,9 +37,9 @@ class RemoteWishes:
         """Taken up in this name."""
         return await self._list(state="taken", takenBy=self.by)
 
-    async def take(self, callback: Callback) -> bool:
+    async def take(self, callback: Callback, *, for_s: float | None = None) -> bool:
         """Take one up; the name makes the request one that may be sent again."""
-        return await self._change(callback, "taken")
+        return await self._change(callback, "taken", {} if for_s is None else {"forSeconds": for_s})
 
     async def give_back(self, callback: Callback) -> None:
         """Let others try."""
@@ -58,8 +58,10 @@ class RemoteWishes:
                 return found
             query["after"] = page["next"]
 
-    async def _change(self, callback: Callback, state: str) -> bool:
-        body: dict[str, Any] = {"state": state, "by": self.by}
+    async def _change(
+        self, callback: Callback, state: str, more: Mapping[str, Any] | None = None
+    ) -> bool:
+        body: dict[str, Any] = {"state": state, "by": self.by, **(more or {})}
         why: Exception = Unanswered("no answer came", sent=True)
         with trio.move_on_after(TRY_S):
             while True:

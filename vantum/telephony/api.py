@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from typing import Any, Final
 
+import trio
 from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from vantum.core.call_status import STATUSES, CallStatus
-from vantum.errors import ConfigError
+from vantum.errors import ConfigError, StorageError, VantumError
 from vantum.telephony.api_answers import (
     RETRY_AFTER_S,
     ApiError,
@@ -28,10 +30,14 @@ from vantum.telephony.api_answers import (
     query_of,
     token_of,
 )
+from vantum.telephony.callbacks import Callbacks
+from vantum.telephony.callbacks_api import not_his
+from vantum.telephony.calling_back import LEASE_S
 from vantum.telephony.calls import Calls
+from vantum.telephony.carrier import CarrierError
 from vantum.telephony.lines import NoLine
 from vantum.telephony.order_fields import read_order
-from vantum.telephony.orders import CallOrder, CallRefused, OrderError
+from vantum.telephony.orders import CallOrder, CallRefused, OrderError, Promise
 from vantum.telephony.record import CallRecord
 
 PATH: Final = "/v1/calls"
@@ -43,6 +49,7 @@ class CallsApi:
     """What answers `/v1/calls`."""
 
     calls: Calls
+    callbacks: Callbacks
 
     @property
     def routes(self) -> tuple[BaseRoute, ...]:
@@ -64,7 +71,7 @@ class CallsApi:
         order = read_order(body)
         key = request.headers.get("Idempotency-Key", "").strip()
         if not key:
-            return _created(await self.calls.place(order))
+            return _created(await self._place(order, self.calls.new_id()))
         if len(key) > _MAX_KEY_CHARS or not key.isprintable():
             message = f"Idempotency-Key must be at most {_MAX_KEY_CHARS} printable characters"
             raise ApiError(400, "wrong_header", message)
@@ -75,8 +82,8 @@ class CallsApi:
         taken = await means.records.take_key(key, request_hash, call_id, means.now_s())
         if taken is None:
             try:
-                return _created(await self.calls.place(order, call_id))
-            except (CallRefused, NoLine, OrderError, ConfigError):
+                return _created(await self._place(order, call_id))
+            except (CallRefused, NoLine, OrderError, ConfigError, ApiError):
                 # Nothing was dialled: the client may try again with the same key.
                 await means.records.give_back_key(key, call_id)
                 raise
@@ -88,6 +95,31 @@ class CallsApi:
             raise ApiError(409, "key_pending", message, retry_after_s=RETRY_AFTER_S)
         record = await self.calls.get(taken.record.id)
         return answer(record.to_json(), headers={"Idempotent-Replayed": "true"})
+
+    async def _place(self, order: CallOrder, call_id: str) -> CallRecord:
+        """Dial. The callback that it is for is taken for good before, and given back for a while
+        if the call was certainly not made."""
+        if order.promise is None:
+            return await self.calls.place(order, call_id)
+        # A client that goes away in between must not leave it taken by nobody.
+        with trio.CancelScope(shield=True):
+            record = await self._place_promised(order, order.promise, call_id)
+        return record  # noqa: RET504 (mypy takes the scope for one that swallows errors)
+
+    async def _place_promised(self, order: CallOrder, promise: Promise, call_id: str) -> CallRecord:
+        if not await self.callbacks.claim(promise.id, promise.by, call_id):
+            now = await self.callbacks.get(promise.id)
+            if now is None:
+                raise ApiError(404, "no_such_callback", "there is no callback of that id")
+            raise not_his(now)
+        try:
+            return await self.calls.place(order, call_id)
+        except VantumError as error:
+            # All others come before it is dialled.
+            if not isinstance(error, CarrierError) or error.kind != "unknown":
+                with suppress(StorageError):  # then it stays his: rather none than two
+                    await self.callbacks.unclaim(promise.id, promise.by, call_id, for_s=LEASE_S)
+            raise
 
     async def list(self, request: Request) -> Response:
         """GET: records, newest first."""

@@ -4,6 +4,11 @@ A wish is taken up once, by whoever comes first: a campaign whose list has the n
 `vantum-actors callbacks run`, through the HTTP API (`telephony.callbacks_api`) or in the file
 itself. Whether the call may be made is asked when it is dialled, by the permit; the wish itself
 permits nothing.
+
+Who takes a wish up for a while only (a lease) has it until then: if he is gone, it waits again. In
+the moment of dialling it becomes his for good (`claim`), in a transaction of the server's that
+dials, so that whoever is late finds it another's: it is called back once at the most, whatever ends
+whichever process.
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import attrs
 from attrs import define, field, frozen
@@ -21,6 +26,8 @@ from vantum.core.events import Prospect
 from vantum.core.prompts import CALLBACK_NOTE, MAX_EXTRA
 from vantum.storage.database import Database
 from vantum.storage.migrations import Migration, Schema
+
+T = TypeVar("T")
 
 #: `waiting`: nobody has taken it up. `taken`: somebody has, and will call or has called.
 CallbackState: TypeAlias = Literal["waiting", "taken", "cancelled"]
@@ -48,12 +55,25 @@ _VERSION_2: Final[Migration] = (
     "ALTER TABLE callbacks ADD COLUMN taken_by TEXT NOT NULL DEFAULT ''",
     "CREATE INDEX callbacks_taken ON callbacks (taken_by) WHERE state = 'taken'",
 )
-SCHEMA: Final = Schema("callbacks", (_VERSION_1, _VERSION_2))
+#: Until when it is taken up (NULL: for good), and the call that was made for it.
+_VERSION_3: Final[Migration] = (
+    "ALTER TABLE callbacks ADD COLUMN lease_until_s REAL",
+    "ALTER TABLE callbacks ADD COLUMN made_call_id TEXT NOT NULL DEFAULT ''",
+    "CREATE INDEX callbacks_leased ON callbacks (lease_until_s) WHERE lease_until_s IS NOT NULL",
+)
+SCHEMA: Final = Schema("callbacks", (_VERSION_1, _VERSION_2, _VERSION_3))
 _COLUMNS: Final = (
     *("id", "number", "at_s", "wanted", "note", "prospect", "call_id", "campaign_id"),
-    *("script", "state", "taken_by", "created_s"),
+    *("script", "state", "taken_by", "created_s", "lease_until_s", "made_call_id"),
 )
 _SELECT: Final = f"SELECT {', '.join(_COLUMNS)} FROM callbacks "  # noqa: S608 (ours)
+#: What was taken up for a while that is over waits again.
+_LAPSE: Final = (
+    "UPDATE callbacks SET state = 'waiting', taken_by = '', lease_until_s = NULL, changed_s = ? "
+    "WHERE lease_until_s <= ?"
+)
+#: Taken up in that name, and not called.
+_HIS: Final = "state = 'taken' AND taken_by = :by AND made_call_id = ''"
 _INSERT: Final = (
     f"INSERT INTO callbacks ({', '.join(_COLUMNS)}, changed_s) "  # noqa: S608 (ours)
     f"VALUES ({', '.join('?' * (len(_COLUMNS) + 1))})"
@@ -70,6 +90,9 @@ class Callback:
         note: what it is about, for who calls.
         call_id: the call in which it was agreed upon; `campaign_id` and `script` are that call's.
         taken_by: who has taken it up, as he calls himself.
+        lease_until_s: until then, unless he has it called before; None: for good.
+        made_call_id: the call that was made for it, or is being made; empty: none by a server that
+            was told what it is for.
     """
 
     id: str
@@ -84,6 +107,8 @@ class Callback:
     state: CallbackState = "waiting"
     taken_by: str = ""
     created_s: float = 0.0
+    lease_until_s: float | None = None
+    made_call_id: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """For JSON: the names above in camelCase, times as seconds since 1970 without their unit's
@@ -100,6 +125,8 @@ class Callback:
             "script": self.script or None,
             "state": self.state,
             "takenBy": self.taken_by or None,
+            "takenUntil": self.lease_until_s,
+            "madeCallId": self.made_call_id or None,
             "createdAt": self.created_s,
         }
 
@@ -119,6 +146,8 @@ class Callback:
             state=body["state"],
             taken_by=body["takenBy"] or "",
             created_s=body["createdAt"],
+            lease_until_s=body.get("takenUntil"),
+            made_call_id=body.get("madeCallId") or "",
         )
 
 
@@ -192,10 +221,20 @@ class Callbacks:
 
     async def get(self, callback_id: str) -> Callback | None:
         """The wish of that id."""
-        row = await self.database.run(
+        row = await self._run(
             lambda c: c.execute(_SELECT + "WHERE id = ?", (callback_id,)).fetchone()
         )
         return None if row is None else _read(row)
+
+    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """In a transaction in which no lease is over that still shows."""
+        now_s = self.now_s()
+
+        def up_to_date(connection: sqlite3.Connection) -> T:
+            connection.execute(_LAPSE, (now_s, now_s))
+            return work(connection)
+
+        return await self.database.run(up_to_date)
 
     async def list(
         self,
@@ -232,38 +271,66 @@ class Callbacks:
             where.append("(at_s, id) > (?, ?)")
             values += [after.at_s, after.id]
         query = f"{_SELECT} WHERE {' AND '.join(where)} ORDER BY at_s, id LIMIT ?"
-        rows = await self.database.run(lambda c: c.execute(query, (*values, limit)).fetchall())
+        rows = await self._run(lambda c: c.execute(query, (*values, limit)).fetchall())
         return tuple(map(_read, rows))
 
-    async def take(self, callback_id: str, by: str) -> bool:
-        """Take a wish up, in this name; to do it again does nothing. False: somebody else was
-        faster, or it was called off."""
+    async def take(self, callback_id: str, by: str, *, for_s: float | None = None) -> bool:
+        """Take a wish up, in this name; to do it again only changes for how long. False: somebody
+        else was faster, it was called off, or it was called.
+
+        `for_s`: nobody else has it for so long; None: for good.
+        """
         return await self._move(
-            callback_id, "taken", by, "state = 'waiting' OR (state = 'taken' AND taken_by = :by)"
+            callback_id, "taken", by, f"state = 'waiting' OR ({_HIS})", for_s=for_s
         )
+
+    async def claim(self, callback_id: str, by: str, call_id: str) -> bool:
+        """This call is about to be made for a wish that was taken up in this name, which is his for
+        good now. False: it is not his (any more), or was called already: do not dial."""
+        return await self._move(callback_id, "taken", by, _HIS, made_call_id=call_id)
+
+    async def unclaim(self, callback_id: str, by: str, call_id: str, *, for_s: float) -> bool:
+        """That call was certainly not made: it is his for so long again."""
+        mine = "state = 'taken' AND taken_by = :by AND made_call_id = :was"
+        return await self._move(callback_id, "taken", by, mine, for_s=for_s, was=call_id)
 
     async def give_back(self, callback_id: str, by: str) -> bool:
         """It could not be called after all: whoever comes next may try. False: it was not taken up
-        in this name."""
-        return await self._move(callback_id, "waiting", by, "state = 'taken' AND taken_by = :by")
+        in this name, or it was called."""
+        return await self._move(callback_id, "waiting", by, _HIS)
 
     async def cancel(self, callback_id: str) -> bool:
         """Call a wish off; False: there is none of that id that waits."""
         return await self._move(callback_id, "cancelled", "", "state = 'waiting'")
 
-    async def _move(self, callback_id: str, state: CallbackState, by: str, condition: str) -> bool:
+    async def _move(
+        self,
+        callback_id: str,
+        state: CallbackState,
+        by: str,
+        condition: str,
+        *,
+        for_s: float | None = None,
+        made_call_id: str = "",
+        was: str = "",
+    ) -> bool:
+        now_s = self.now_s()
         values = {
             "id": callback_id,
             "state": state,
             "by": by,
-            "now_s": self.now_s(),
+            "now_s": now_s,
             "taken_by": by if state == "taken" else "",
+            "until_s": None if for_s is None else now_s + for_s,
+            "made": made_call_id,
+            "was": was,
         }
-        changed: int = await self.database.run(
+        changed: int = await self._run(
             lambda c: (
                 c.execute(
                     "UPDATE callbacks SET state = :state, taken_by = :taken_by, "  # noqa: S608 (ours)
-                    f"changed_s = :now_s WHERE id = :id AND ({condition})",
+                    "changed_s = :now_s, lease_until_s = :until_s, made_call_id = :made "
+                    f"WHERE id = :id AND ({condition})",
                     values,
                 ).rowcount
             )

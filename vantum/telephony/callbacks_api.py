@@ -24,6 +24,7 @@ from vantum.telephony.orders import shown
 
 PATH: Final = "/v1/callbacks"
 _MAX_NAME_CHARS: Final = 200
+_MAX_LEASE_S: Final = 86_400
 
 
 @frozen
@@ -76,11 +77,11 @@ class CallbacksApi:
     async def change(self, request: Request) -> Response:
         """PATCH: take it up, give it back, or call it off."""
         query_of(request)
-        state, by = _change(await json_of(request))
+        state, by, for_s = _change(await json_of(request))
         was = await self._of(request.path_params["callback_id"])
         match state:
             case "taken":
-                is_done = await self.callbacks.take(was.id, by)
+                is_done = await self.callbacks.take(was.id, by, for_s=for_s)
             case "waiting":
                 is_done = await self.callbacks.give_back(was.id, by)
             case _:
@@ -88,8 +89,7 @@ class CallbacksApi:
         now = await self._of(was.id)
         was_so = now.state == state and state != "taken"  # but that one may be somebody else's
         if not is_done and not was_so:
-            who = f" by {now.taken_by}" if now.taken_by else ""
-            raise ApiError(409, "callback_state", f"the callback is {now.state}{who}")
+            raise not_his(now)
         return answer(now.to_json())
 
     async def _of(self, callback_id: str) -> Callback:
@@ -99,13 +99,27 @@ class CallbacksApi:
         return found
 
 
-def _change(body: Mapping[str, Any]) -> tuple[str, str]:
-    """What it is to be, and in whose name."""
+def not_his(now: Callback) -> ApiError:
+    """Why somebody cannot have it so."""
+    who = f" by {now.taken_by}" if now.taken_by else ""
+    called = f", and called: {now.made_call_id}" if now.made_call_id else ""
+    return ApiError(409, "callback_state", f"the callback is {now.state}{who}{called}")
+
+
+def _change(body: Mapping[str, Any]) -> tuple[str, str, float | None]:
+    """What it is to be, in whose name, and for how many seconds (None: for good)."""
+    known = ("state", "by", "forSeconds")
     wrong = [
-        WrongField(shown(name), "is not known; there are: state, by")
+        WrongField(shown(name), f"is not known; there are: {', '.join(known)}")
         for name in body
-        if name not in ("state", "by")
+        if name not in known
     ]
+    for_s = body.get("forSeconds")
+    is_length = isinstance(for_s, int | float) and not isinstance(for_s, bool)
+    if for_s is not None and not (is_length and 1 <= for_s <= _MAX_LEASE_S):
+        wrong.append(WrongField("forSeconds", f"must be 1 to {_MAX_LEASE_S}"))
+    if for_s is not None and body.get("state") != "taken":
+        wrong.append(WrongField("forSeconds", "goes with the state taken"))
     state, by = body.get("state"), body.get("by")
     if state not in STATES:
         wrong.append(WrongField("state", f"must be one of {', '.join(STATES)}"))
@@ -115,7 +129,7 @@ def _change(body: Mapping[str, Any]) -> tuple[str, str]:
         wrong.append(WrongField("by", most))
     if wrong:
         raise WrongFields(wrong)
-    return str(state), str(by or "")
+    return str(state), str(by or ""), for_s
 
 
 def _time(query: Mapping[str, str], name: str) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol
 
+import attrs
 import trio
 from attrs import define, field
 
@@ -12,10 +13,12 @@ from vantum.errors import ConfigError
 from vantum.telephony.callbacks import Callback, with_note
 from vantum.telephony.carrier import CarrierError
 from vantum.telephony.lines import NoLine
-from vantum.telephony.orders import CallOrder, CallRefused, NoSuchCall, OrderError
+from vantum.telephony.orders import CallOrder, CallRefused, NoSuchCall, OrderError, Promise
 from vantum.telephony.record import CallRecord
 from vantum.telephony.wishes import CallbacksUnknown, Wishes
 
+#: A callback is ours for so long, until it is dialled: longer than a request is tried again.
+LEASE_S: Final = 300.0
 #: How often it is looked whose time has come.
 LOOK_S: Final = 20.0
 
@@ -27,7 +30,8 @@ class Dialler(Protocol):
         """The id of a call that is about to be placed, or empty."""
 
     async def place(self, order: CallOrder, call_id: str, key: str) -> str:
-        """Dial; gives the call's id. `key`: the same one never dials twice."""
+        """Dial; gives the call's id. `key`: the same one never dials twice. Takes the order's
+        `promise` for good in the moment of dialling, or raises `OrderError`."""
 
     async def wait(self, call_id: str) -> CallRecord:
         """The call's record, once it is over."""
@@ -82,12 +86,14 @@ class _CallingBack:
     async def _call(self, callback: Callback) -> float | None:
         """Call one of them; gives when to try again, if it may help and nobody was called."""
         who = f"{callback.number} ({callback.wanted})"
-        if not await self.wishes.take(callback):
+        # If this process ends before it has dialled, the callback waits again soon.
+        if not await self.wishes.take(callback, for_s=LEASE_S):
             return None  # somebody else was faster
         # One key for each attempt: the answer to a key is remembered, be it a refusal.
         key = f"callback-{callback.id}-{self.now_s():.0f}"
         try:
-            call_id = await self.dialler.place(order_of(callback), self.dialler.new_id(), key)
+            order = attrs.evolve(order_of(callback), promise=Promise(callback.id, self.wishes.by))
+            call_id = await self.dialler.place(order, self.dialler.new_id(), key)
         except ConfigError:
             await self.wishes.give_back(callback)
             raise
@@ -95,6 +101,8 @@ class _CallingBack:
             retry_at_s = _retry_at_s(error, self.now_s())
             if retry_at_s is not None:
                 await self.wishes.give_back(callback)
+            else:
+                await self.wishes.take(callback)  # for good: nobody need try again
             later = "" if retry_at_s is None else "; it waits on"
             self.say(f"{who}: not called: {error}{later}")
             return retry_at_s

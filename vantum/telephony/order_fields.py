@@ -16,7 +16,7 @@ from vantum.core.events import Prospect
 from vantum.core.prompts import EXTRA_NAME, MAX_EXTRA
 from vantum.core.scripts import parse_script
 from vantum.errors import ConfigError
-from vantum.telephony.orders import CallOrder, shown
+from vantum.telephony.orders import CallOrder, Promise, shown
 
 #: Fields of text, with the most characters of each.
 _TEXTS: Final = {
@@ -29,7 +29,8 @@ _TEXTS: Final = {
     "timezone": 64,
     "campaignId": 100,
 }
-_FIELDS: Final = (*_TEXTS, "prospect")
+_FIELDS: Final = (*_TEXTS, "prospect", "callback")
+_PROMISE: Final = {"id": 100, "by": 200}
 _ABOUT: Final = {"name": 200, "company": 200, "industry": 200, "timezone": 64}
 _FACTS: Final = (*_ABOUT, "extra")
 _MAX_FACT_CHARS: Final = 1_000
@@ -114,6 +115,16 @@ class _Reader:
         )
 
 
+def _promise(reader: _Reader, values: Mapping[str, Any]) -> Promise | None:
+    given = reader.table("", values, "callback")
+    reader.known("callback.", given, tuple(_PROMISE))
+    texts = {name: reader.text("callback.", given, name, most) for name, most in _PROMISE.items()}
+    if given and not all(texts.values()):
+        wanted = "must have an id, and by: the name in which it was taken up"
+        reader.wrong.append(WrongField("callback", wanted))
+    return Promise(**texts) if given else None
+
+
 def _not_text(text: str) -> str | None:
     """The first half of a surrogate pair or control character in it, which JSON can write and
     nobody can say, send or store; None: there is none."""
@@ -137,7 +148,7 @@ def read_prospect(values: Mapping[str, Any]) -> Prospect:
 
 def read_order(values: Mapping[str, Any]) -> CallOrder:
     """The order in a request's JSON: `to`, and if wanted `from`, `prospect`, `greeting`,
-    `voicemail`, `script` (a script's TOML), `scriptName`, `timezone`, `campaignId`.
+    `voicemail`, `script` (a script's TOML), `scriptName`, `timezone`, `campaignId`, `callback`.
 
     Raises:
         WrongFields: names each field that is wrong.
@@ -150,6 +161,7 @@ def read_order(values: Mapping[str, Any]) -> CallOrder:
     if not texts["to"] and not any(one.field == "to" for one in reader.wrong):
         wanted = "is missing: the number to call, such as +12125550123"
         reader.wrong.append(WrongField("to", wanted))
+    promise = _promise(reader, values)
     script = None
     if texts["script"]:
         try:
@@ -168,4 +180,5 @@ def read_order(values: Mapping[str, Any]) -> CallOrder:
         from_number=from_number,
         timezone=texts["timezone"] or None,
         script=script,
+        promise=promise,
     )

@@ -15,6 +15,14 @@ _SHOWN_CHARS: Final = 60
 
 
 @frozen
+class Promise:
+    """The callback for which a call is made: its id, and the name in which it was taken up."""
+
+    id: str
+    by: str
+
+
+@frozen
 class CallOrder:
     """Whom to call, and how to talk with them.
 
@@ -23,7 +31,8 @@ class CallOrder:
     prospect's variables (`vantum.core.prompts.fill_spoken`). `script`: instead of the server's;
     `script_file` names one to be read (`script` None), or is only the name of `script`.
     `from_number`: one of the account's, instead of the settings'. `timezone`: the callee's, if
-    better known than from the number.
+    better known than from the number. `promise`: the callback that this call is; whoever
+    dials takes it for good in that moment, or does not dial.
     """
 
     to: str
@@ -35,6 +44,7 @@ class CallOrder:
     from_number: str = ""
     timezone: str | None = None
     script: Script | None = None
+    promise: Promise | None = None
 
 
 class OrderError(VantumError):

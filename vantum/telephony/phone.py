@@ -92,7 +92,12 @@ def new_phone(
     where = twilio.public_url.rstrip("/") or "http(s)://where-Twilio-reaches-this"
     warning = _unusable(twilio)
     return Phone(
-        (*webhooks.routes, *abilities.routes, *CallsApi(calls).routes, *wishes.routes),
+        (
+            *webhooks.routes,
+            *abilities.routes,
+            *CallsApi(calls, abilities.callbacks).routes,
+            *wishes.routes,
+        ),
         {STREAM_PATH: streams.serve, invitations.stream_path: streams.serve},
         f"  phone rings at POST {where}{VOICE_PATH}" + (f"\n  {warning}" if warning else ""),
     )

@@ -17,11 +17,15 @@ class CallbacksUnknown(VantumError):
 
 
 class Wishes(Protocol):
-    """Callbacks, for somebody with a name that stays the same when he begins anew.
+    """Callbacks, for somebody with a name (`by`).
 
     All methods raise `StorageError` if they are ours; `CallbacksUnknown` if they are a server's, or
     `ConfigError` if it does not let us ask.
     """
+
+    @property
+    def by(self) -> str:
+        """The name in which they are taken up; the same when he begins anew, or leases only."""
 
     async def open(self, due_s: float | None = None) -> Sequence[Callback]:
         """Those that nobody has taken up yet, soonest first. `due_s`: only those due by then."""
@@ -29,9 +33,12 @@ class Wishes(Protocol):
     async def mine(self) -> Sequence[Callback]:
         """Those that were taken up in this name, now or long ago."""
 
-    async def take(self, callback: Callback) -> bool:
-        """Take one up; it may be tried again. False: somebody else was faster, or it was called
-        off."""
+    async def take(self, callback: Callback, *, for_s: float | None = None) -> bool:
+        """Take one up; it may be tried again. False: somebody else was faster, it was called off,
+        or it was called.
+
+        `for_s`: for so long, if it is not called before; None: for good.
+        """
 
     async def give_back(self, callback: Callback) -> None:
         """It could not be called after all: whoever comes next may try."""
@@ -52,9 +59,9 @@ class OwnWishes:
         """Taken up in this name."""
         return await self.callbacks.list("taken", taken_by=self.by)
 
-    async def take(self, callback: Callback) -> bool:
+    async def take(self, callback: Callback, *, for_s: float | None = None) -> bool:
         """Take one up."""
-        return await self.callbacks.take(callback.id, self.by)
+        return await self.callbacks.take(callback.id, self.by, for_s=for_s)
 
     async def give_back(self, callback: Callback) -> None:
         """Let others try."""
