@@ -132,6 +132,13 @@ def test_another_language_waits_for_the_words_of_a_turn_that_has_ended() -> None
     assert ack == e.Ack(e.Request("audio.input.start", "2"))
 
 
+def test_another_language_does_not_wait_for_a_recogniser_that_is_not_there() -> None:
+    """It has heard nothing of the turn, whose audio waits in front of the next one."""
+    call = Call()
+    said = call.feed(start(), ending(1), start(language="de-DE"))
+    assert of(said, d.OpenRecogniser) == [d.OpenRecogniser("en-US"), d.OpenRecogniser("de-DE")]
+
+
 def test_another_language_does_not_wait_for_ever() -> None:
     call = Call(flush_timeout_s=2.0).listening()
     call.feed(interim("hello"), ending(1), start(language="de-DE"))
@@ -398,6 +405,22 @@ def test_news_of_a_recogniser_that_was_replaced_counts_for_nothing() -> None:
     old = d.RoleReady("stt", "en-US")
     assert call.feed(old, d.RoleLost("stt", "network", "gone", "en-US")) == []
     assert sent(call.feed(d.RoleReady("stt", "de-DE")), e.Ack)
+
+
+def test_an_answer_stands_for_those_that_were_asked_for_before_it() -> None:
+    call = Call().listening()
+    said = call.feed(final("one"), ending(1), final("two"), ending(2), SttFlushed(2))
+    assert [t.turn.text for t in of(said, d.StartResponse)] == ["one two"]  # type: ignore[attr-defined]
+    assert not call.c.flushes, "nobody waits for the first any more"
+
+
+def test_one_that_is_never_answered_does_not_make_the_recogniser_deaf() -> None:
+    call = Call(flush_timeout_s=2.0).listening()
+    call.feed(interim("one"), ending(1))
+    assert of(call.wait(2.1), d.StartResponse), "it was given up"
+    assert not of(call.feed(final("one")), d.SendTranscript), "what comes now is that turn's"
+    call.feed(ending(2), SttFlushed(2))
+    assert of(call.feed(final("two")), d.SendTranscript)
 
 
 def test_a_flood_of_ends_is_bounded() -> None:
