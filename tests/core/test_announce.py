@@ -153,6 +153,13 @@ def test_last_words_that_nobody_will_ever_hear_end_the_call_at_once(role: str) -
     assert said[-1] == d.EndSession(1000, "asked not to be called")
 
 
+def test_a_recogniser_that_is_lost_as_they_begin_does_not_take_them_away() -> None:
+    call = answering()
+    assert cancelled(call.feed(LAST))
+    assert not of(call.feed(d.RoleLost("stt", "network", "gone")), d.EndSession)
+    assert texts(call.feed(d.ResponseDone(0))) == [LAST.text]
+
+
 def test_the_client_may_hang_up_on_the_last_words_and_time_may_run_out() -> None:
     call = saying_goodbye()
     assert cancelled(call.feed(e.EndCall(e.Request())))
