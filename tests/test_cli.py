@@ -6,19 +6,22 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
 import trio
 from attrs import define, field
+from click import Group
 
 import vantum
 from tests.patience import HANG_S, PATIENT_ENVIRONMENT, connect, nobody_listening
-from vantum.cli import main
+from vantum.cli import commands, main
 from vantum.client import Client, ClientError
 from vantum.core import events as e
 from vantum.core.audio import read_wav, write_wav
@@ -97,6 +100,26 @@ def test_version_and_help(vantum_actors: Vantum) -> None:
     assert "Usage: vantum-actors" in err
 
 
+def test_the_list_of_commands_cuts_no_sentence(vantum_actors: Vantum) -> None:
+    """On a terminal of 80 columns, where people read it."""
+    groups = [name for name, command in commands.commands.items() if isinstance(command, Group)]
+    assert len(groups) >= 4
+    for arguments in ([], *([name] for name in groups)):
+        code, out, _ = vantum_actors(*arguments, "--help")
+        listed = out.partition("Commands:\n")[2]
+        assert (code, listed != "", "..." in listed) == (0, True, False), out
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_a_terminal_that_lacks_a_character(clean: None, encoding: str) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run(
+        [PROGRAM, "config"], env=environment, capture_output=True, timeout=HANG_S, check=True
+    )
+    assert b"turns.backchannels" in done.stdout
+    assert done.stderr == b""
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -104,8 +127,10 @@ def test_version_and_help(vantum_actors: Vantum) -> None:
         (["run", "--flag"], "No such option '--flag' (see: vantum-actors run --help)"),
         (["run", "--port"], "Option '--port' requires an argument (see: vantum-actors"),
         (["replay"], "Missing argument 'FILE.wav…' (see: vantum-actors replay --help)"),
-        (["replay", "a.wav", "--speed", "0"], "Invalid value for '--speed': 0"),
-        (["replay", "a.wav", "--speed", "nan"], "Invalid value for '--speed': nan is not a number"),
+        *(
+            (["replay", "a.wav", "--speed", x], f"Invalid value for '--speed': {x}: must be a num")
+            for x in ("0", "21", "nan", "fast")
+        ),
         (["replay", "a.wav", "--events", "x"], "Invalid value for '--events': 'x' is not one of"),
         (["models", "fetch", "x"], "Got unexpected extra argument (x) (see: vantum-actors models"),
     ],
@@ -215,20 +240,38 @@ def test_models_says_what_is_there(vantum_actors: Vantum, tmp_path: Path) -> Non
         assert words in out
 
 
-@pytest.mark.parametrize("command", [["run", "--port", "0"], ["replay", "caller.wav"]])
+def test_models_fetch_takes_the_file_of_settings(vantum_actors: Vantum, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    Path("here.toml").write_text(f"[local]\nmodels_dir = '{tmp_path}/file/below'")
+    for arguments in (("--config", "here.toml", "fetch"), ("fetch", "--config", "here.toml")):
+        code, _, err = vantum_actors("models", *arguments)
+        assert code == 1
+        assert f"could not be stored in {tmp_path}/file/below: " in err
+
+
+@pytest.mark.parametrize(
+    ("command", "role", "key"),
+    [
+        (["run", "--port", "0"], "stt", "DEEPGRAM"),
+        (["replay", "caller.wav"], "stt", "DEEPGRAM"),
+        (["chat"], "llm", "OPENAI"),
+    ],
+)
 def test_packages_that_are_missing_are_missed_before_a_download(
     vantum_actors: Vantum,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     caller_wav: Path,
     command: list[str],
+    role: str,
+    key: str,
 ) -> None:
     monkeypatch.setenv("VANTUM_MODELS_DIR", str(tmp_path / "models"))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     code, out, err = vantum_actors(*command)
     assert (code, out) == (1, "")
     assert assert_one_line(err) == (
-        "stt.provider=local (no DEEPGRAM_API_KEY) needs packages that are not installed: "
+        f"{role}.provider=local (no {key}_API_KEY) needs packages that are not installed: "
         'pip install "vantum[local]"'
     )
     assert not (tmp_path / "models").exists()
@@ -460,6 +503,9 @@ async def test_replay_of_a_fallback_exits_with_1(clean: None, caller_wav: Path) 
             assert await replay.ended() == 1
     assert "agent:  Pardon?" in replay.out
     assert "a fallback: the model failed: replay-out" in replay.out
+    assert replay.err.splitlines()[-1] == (
+        "vantum-actors: no answer of the model's own to caller.wav"
+    )
     assert "Traceback" not in replay.err
 
 
@@ -472,6 +518,49 @@ async def test_ctrl_c_in_a_replay(clean: None, caller_wav: Path) -> None:
                 replay.process.send_signal(number)
                 assert await replay.ended() == code
             assert replay.err == ""
+
+
+async def test_a_second_ctrl_c_waits_for_no_thread(clean: None) -> None:
+    """As long as one loads a model, the first cannot end the program."""
+    script = """
+import threading, trio
+from vantum.running import until_signal
+
+async def load():
+    print("loading", flush=True)
+    try:
+        await trio.to_thread.run_sync(threading.Event().wait)
+    finally:
+        print("never", flush=True)
+
+async def tell():
+    try:
+        await trio.sleep_forever()
+    finally:
+        print("told", flush=True)
+
+async def work():
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(tell)
+        await load()
+
+trio.run(until_signal, work)
+"""
+    with trio.fail_after(HANG_S):
+        async with trio.open_nursery() as nursery:
+            command = [sys.executable, "-c", script]
+            process = await nursery.start(
+                partial(trio.run_process, command, stdout=-1, check=False)
+            )
+            lines = b""
+            while True:
+                lines += await process.stdout.receive_some()
+                if lines == b"loading\n":
+                    process.send_signal(signal.SIGINT)
+                elif lines == b"loading\ntold\n":
+                    process.send_signal(signal.SIGINT)
+                    break
+            assert await process.wait() == -signal.SIGINT
 
 
 async def test_a_server_that_goes_away_in_a_replay(clean: None, caller_wav: Path) -> None:

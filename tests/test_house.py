@@ -69,7 +69,7 @@ ALLOWED = {
     "replay": {"client", "core", "errors"},
     "screen": {"replay", "core"},
     "models": {"providers", "screen", "config", "errors"},
-    "chat": {"testing", "providers", "tools", "config", "core", "errors", "observe"},
+    "chat": {"testing", "models", "providers", "tools", "config", "core", "errors", "observe"},
     "testing": {
         "core",
         "wire",

@@ -510,7 +510,8 @@ def measured(**parts_ms: float) -> e.LatencyMeasured:
     return e.LatencyMeasured("u", 0, 0, "answered", sum(parts_ms.values()), 3.25, 0.0, parts_ms)
 
 
-def test_waterfall() -> None:
+def test_waterfall(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
     turn = spoken_turn(0.7)
     assert waterfall([turn]) == "", "a server that does not tell"
     parts = {"endpointing": 400.0, "flush": 0.25, "transcript": 79.75, "token": 320.0, "wire": 0.0}
@@ -522,6 +523,17 @@ def test_waterfall() -> None:
     assert bars[1].index("▏") - 26 == 24, "too short for a cell"
     assert bars[3].count("█") == 19
     assert len({len(line) for line in bars}) == 1
+
+
+@pytest.mark.parametrize(("columns", "widest"), [("80", 79), ("60", 59), ("200", 82), ("1", 42)])
+def test_the_waterfall_fits_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, columns: str, widest: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    turn = spoken_turn(0.7)
+    turn.latencies.append(measured(endpointing=400.0, token=320.0, wire=0.0))
+    _, *bars = waterfall([turn]).splitlines()
+    assert {len(line) for line in bars} == {widest}
 
 
 def test_waterfall_of_what_no_server_would_say() -> None:
@@ -554,6 +566,7 @@ def test_what_came_of_a_turn() -> None:
 
 NEWS: list[News] = [
     Speaking(0.1),
+    Interim("hel"),
     Interim("hel"),
     Speaking(0.5),
     Speaking(1.0),

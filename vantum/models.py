@@ -14,21 +14,33 @@ from vantum.errors import ConfigError, Role
 from vantum.screen import say_loading
 
 
-async def prepare_models(settings: Settings, say: Callable[[str], Any]) -> None:
-    """Fetch the weights that the chosen embedded providers need and that are not here yet."""
+async def prepare_models(
+    settings: Settings,
+    say: Callable[[str], Any],
+    *,
+    roles: tuple[Role, ...] = ("stt", "llm", "tts"),
+) -> None:
+    """Fetch the weights that the chosen embedded providers of some roles need and that are not
+    here yet.
+
+    Raises:
+        ConfigError: packages are not installed.
+        ModelsMissing: they cannot be had now.
+    """
     from vantum.providers.local import weights
 
-    choices = provider_choices(settings)
+    choices = {role: c for role, c in provider_choices(settings).items() if role in roles}
+    local = {role for role, choice in choices.items() if choice.provider == "local"}
     wanted: list[weights.Weights] = []
-    if choices["stt"].provider == "local":
+    if "stt" in local:
         wanted += [weights.MOONSHINE, weights.SILERO]
-    if choices["llm"].provider == "local" and not settings.local.llm_model_path:
+    if "llm" in local and not settings.local.llm_model_path:
         wanted += [weights.SMOLLM2]
-    # Whoever has the embedded recogniser gets the end-of-turn model with it.
-    if wanted and settings.turns.detector == "auto":
+    # Whoever has an embedded provider in a call gets the end-of-turn model with it.
+    if wanted and "stt" in roles and settings.turns.detector == "auto":
         wanted += [weights.SMART_TURN]
     missing = weights.missing_weights(settings.local, wanted)
-    if not missing and "local" in {choice.provider for choice in choices.values()}:
+    if not missing and local:
         say_loading()
     if missing:
         _check_packages(choices)
@@ -43,7 +55,11 @@ def _check_packages(choices: Mapping[Role, Choice]) -> None:
     """Better before a long download than after it."""
     engines: dict[Role, str] = {"stt": "onnxruntime", "llm": "xllamacpp", "tts": "hibari"}
     for role, engine in engines.items():
-        if choices[role].provider == "local" and importlib.util.find_spec(engine) is None:
+        if (
+            role in choices
+            and choices[role].provider == "local"
+            and importlib.util.find_spec(engine) is None
+        ):
             raise ConfigError(
                 f"{role}.provider=local ({choices[role].reason}) needs packages that are not "
                 'installed: pip install "vantum[local]"'

@@ -231,9 +231,11 @@ def _a_recording() -> str:
 def _where(url: str, choices: Mapping[Role, Choice]) -> list[str]:
     http = url.replace("ws", "http", 1).removesuffix("/ws")
     roles: dict[Role, str] = {"stt": "recognises", "llm": "thinks", "tts": "speaks"}
-    lines = [f"Vantum {__version__} is listening on {url}  (health: {http}/health)"]
-    lines += [f"  {role} {roles[role]:<11} {name}: {why}" for role, (name, why) in choices.items()]
-    return lines
+    return [
+        f"Vantum {__version__} is listening on {url}",
+        f"  health          {http}/health",
+        *(f"  {role} {roles[role]:<11} {name}: {why}" for role, (name, why) in choices.items()),
+    ]
 
 
 def farewell(sessions: int, grace_ms: int) -> str:
@@ -250,14 +252,16 @@ def farewell(sessions: int, grace_ms: int) -> str:
 
 
 async def until_signal(work: Callable[[], Awaitable[int]]) -> int:
-    """Do `work`; the first SIGINT or SIGTERM cancels it. A second one finds Python's own handler.
+    """Do `work`; the first SIGINT or SIGTERM cancels it, the second one ends the process.
 
-    Without this, Ctrl-C would be an exception in whatever line of whichever task is running.
+    Without this, Ctrl-C would be an exception in whatever line of whichever task is running; and
+    the second one would wait for threads, such as one that loads a model.
 
     Returns:
         What `work` gives, or 128 plus the signal's number, as a shell has it.
     """
     code = 0
+    before = signal.getsignal(signal.SIGINT)
     try:
         async with trio.open_nursery() as nursery:
 
@@ -265,6 +269,7 @@ async def until_signal(work: Callable[[], Awaitable[int]]) -> int:
                 nonlocal code
                 with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
                     code = 128 + await anext(aiter(signals))
+                signal.signal(signal.SIGINT, signal.SIG_DFL)
                 nursery.cancel_scope.cancel()
 
             nursery.start_soon(watch)
@@ -274,6 +279,8 @@ async def until_signal(work: Callable[[], Awaitable[int]]) -> int:
         # What fails because it was stopped is of no interest.
         if not code:
             raise
+    finally:
+        signal.signal(signal.SIGINT, before)
     return code
 
 
@@ -293,10 +300,11 @@ async def run_replay(
     """Replay recordings in one call, to a server of our own if there is no `url`.
 
     Returns:
-        0 if every recording was answered with speech of the model's own, else 1.
+        0: every recording was answered with speech of the model's own.
 
     Raises:
-        ClientError: a file or the server is no good; what was measured before is printed.
+        ClientError: one was not, or a file or the server is no good; what was measured before is
+            printed.
     """
     settings = loaded.settings
     recordings = [load_recording(path) for path in files]
@@ -334,7 +342,13 @@ async def run_replay(
                 _say_times(turns, say)
             raise
         _say_times(turns, say)
-    return 0 if all(turn.is_answered for turn in turns) else 1
+    _complain_of_unanswered(turns)
+    return 0
+
+
+def _complain_of_unanswered(turns: Sequence[Turn]) -> None:
+    if names := [turn.name for turn in turns if not turn.is_answered]:
+        raise ClientError(f"no answer of the model's own to {', '.join(names)}")
 
 
 def _say_times(turns: Sequence[Turn], say: Say) -> None:
@@ -348,4 +362,8 @@ def _title(recording: Recording) -> str:
     rates = f"{wav.sample_rate_hz} Hz"
     if file_rate_hz is not None:
         rates = f"{file_rate_hz} Hz (sent at {rates})"
-    return f"{recording.name}: {wav.duration_s:.1f} s at {rates}"
+    # A file of some milliseconds is mostly a mistake: it should not look like an empty one.
+    length = (
+        f"{wav.duration_s:.1f} s" if wav.duration_s >= 0.1 else f"{wav.duration_s * 1000:.1f} ms"
+    )
+    return f"{recording.name}: {length} at {rates}"

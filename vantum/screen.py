@@ -74,8 +74,11 @@ class Screen:
             case Interim(text) if self.line.is_watched:
                 # The status line shows it with the next frame.
                 self._interim = one_line(text)
-            case Interim(text):
+            case Interim(text) if text != self._interim:
+                self._interim = text
                 self.say(f"  …       {one_line(text)}")
+            case Interim():
+                pass  # the same guess again
             case Said(who, text):
                 self._interim = ""
                 self.line.draw("")
@@ -88,9 +91,9 @@ def _columns() -> int:
 
 
 def say_loading() -> None:
-    """Say on a terminal that loading takes a moment; whatever is printed next overwrites it."""
+    """Say on a terminal that loading takes a moment."""
     if sys.stderr.isatty():
-        click.echo("Loading the embedded providers …\r", nl=False, err=True)
+        click.echo("Loading the embedded providers …", err=True)
 
 
 def one_line(text: str) -> str:
@@ -138,8 +141,8 @@ def table(turns: Sequence[Turn]) -> str:
     )
 
 
-#: Cells of the longest bar.
-_FALL = 48
+#: Cells of the longest bar, if the terminal has them; and what stands beside it.
+_FALL, _BESIDE = 48, 34
 _WHOSE = {
     "endpointing": "wait",
     "framework": "server",
@@ -171,14 +174,15 @@ def _fall(title: str, latency: LatencyMeasured) -> str:
         f"{title}: {latency.gap_ms:.0f} ms of silence, {latency.framework_ms:.1f} ms of it the "
         f"server's own ({latency.outcome}{ahead})"
     ]
+    cells = max(8, min(_FALL, _columns() - _BESIDE))
     at_ms, whole_ms = 0.0, sum(latency.parts_ms.values()) or 1.0
     for step, owner in OWNERS.items():
         duration_ms = latency.parts_ms.get(step)
         if duration_ms is None:
             continue
-        first, last = (round(_FALL * ms / whole_ms) for ms in (at_ms, at_ms + duration_ms))
-        bar = " " * min(first, _FALL - 1) + ("█" * (last - first) or "▏")
-        lines.append(f"  {step:<12}{_WHOSE[owner]:<12}{bar:<{_FALL}}{duration_ms:>8.1f}")
+        first, last = (round(cells * ms / whole_ms) for ms in (at_ms, at_ms + duration_ms))
+        bar = " " * min(first, cells - 1) + ("█" * (last - first) or "▏")
+        lines.append(f"  {step:<12}{_WHOSE[owner]:<12}{bar:<{cells}}{duration_ms:>8.1f}")
         at_ms += duration_ms
     return "\n".join(lines)
 

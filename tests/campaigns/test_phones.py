@@ -101,6 +101,13 @@ async def through_the_api(office: Office, token: str = API_TOKEN) -> AsyncIterat
         yield remote
 
 
+async def test_a_server_without_a_phone_is_named_so() -> None:
+    nothing_there = httpx2.MockTransport(lambda _: httpx2.Response(404, json={"error": "No"}))
+    with pytest.raises(ConfigError, match=r"http://server.test: that server has no phone"):
+        async with open_remote("ws://server.test/ws", API_TOKEN, transport=nothing_there):
+            raise AssertionError
+
+
 @pytest.mark.parametrize("way", ["own", "api"])
 async def test_a_campaign_of_phone_calls(
     tmp_path: Path, autojump_clock: MockClock, way: str

@@ -211,5 +211,6 @@ async def open_remote(
         except Unanswered as error:
             raise ConfigError(f"{base}: nobody answers: {error}") from None
         except Failed as error:
-            raise ConfigError(f"{base}: {error}") from None
+            why = "that server has no phone, or is none of ours" if error.status == 404 else error
+            raise ConfigError(f"{base}: {why}") from None
         yield dialler

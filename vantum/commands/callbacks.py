@@ -50,7 +50,7 @@ def callbacks() -> None:
 @config_option
 @one_line_errors
 def callbacks_list(config: Path | None, everything: bool) -> None:
-    """Print the wishes, soonest first: id, time, number, state, who, what about."""
+    """Print the wishes, soonest first. A line has id, time, number, state, who, what about."""
 
     async def work(found: Callbacks) -> None:
         for callback in await found.list(*(() if everything else ("waiting",))):
@@ -94,7 +94,7 @@ def callbacks_cancel(config: Path | None, callback_id: str) -> None:
 @click.option("--watch", is_flag=True, help="Go on, and call whoever becomes due, until Ctrl-C.")
 @one_line_errors
 def callbacks_run(url: str, token: str, script: Path | None, watch: bool) -> None:
-    """Call the server's callbacks whose time has come, one after the other, each once, whoever else
+    """Call the server's callbacks whose time has come. One after the other, each once, whoever else
     looks."""
     import time
     from uuid import uuid4

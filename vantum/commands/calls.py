@@ -49,7 +49,7 @@ from vantum.commands.common import (
 @config_option
 @one_line_errors
 def call(config: Path | None, log_level: str | None, **options: Any) -> None:
-    """Call a phone number, such as +12125550123, and print what is said; Ctrl-C hangs up."""
+    """Call NUMBER, such as +12125550123, and print what is said. Ctrl-C hangs up."""
     from vantum.commands.call_run import run_call
 
     loaded = load(config, {"log.level": log_level})

@@ -80,8 +80,7 @@ _name_argument = click.argument("target", metavar="NAME|FILE")
 def campaign_run(
     file: Path, config: Path | None, url: str, token: str, log_level: str | None, **rules: Any
 ) -> None:
-    """Run the campaign of FILE (TOML), or call the list of FILE (CSV, JSON); go on where it
-    stopped."""
+    """Run the campaign of FILE (TOML), or call a list (CSV, JSON). It goes on where it stopped."""
     from vantum.campaigns.plan import PlanError
     from vantum.commands.campaign_run import Through, echo_error, run_campaign
 
@@ -153,7 +152,7 @@ def campaign_status(target: str | None, as_json: bool, config: Path | None) -> N
 @config_option
 @one_line_errors
 def campaign_report(target: str, as_json: bool, as_csv: bool, config: Path | None) -> None:
-    """Print what came of a campaign: outcomes, time, cost, conversion, refusals, hours."""
+    """Print what came of a campaign. Outcomes, time, cost, conversion, refusals, hours."""
     from vantum.campaigns.report import read_report
     from vantum.campaigns.screen import report_text
 
@@ -193,7 +192,7 @@ def _echo_csv(config: Path | None, name: str) -> None:
 @config_option
 @one_line_errors
 def campaign_pause(target: str, config: Path | None) -> None:
-    """Have nobody called any more until `campaign resume`; calls that go on end by themselves."""
+    """Have nobody called any more until `campaign resume`. Calls that go on end by themselves."""
     _want(target, "pause", "paused", config)
 
 

@@ -66,11 +66,19 @@ def _explain(causes: Sequence[BaseException]) -> int:
     return 1
 
 
-def a_number(_context: click.Context, _option: click.Parameter, value: float) -> float:
-    """The value, which click's ranges take to be within them if it is "nan"."""
-    if math.isnan(value):
-        raise click.BadParameter("nan is not a number.")
-    return value
+def a_number(low: float, high: float) -> Callable[[click.Context, click.Parameter, str], float]:
+    """What reads an option's text as a number from `low` to `high`."""
+
+    def read(_context: click.Context, _option: click.Parameter, text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan  # which is in no range
+        if not low <= value <= high:
+            raise click.BadParameter(f"{text}: must be a number from {low:g} to {high:g}")
+        return value
+
+    return read
 
 
 def complain(text: str) -> None:

@@ -73,7 +73,7 @@ def audit() -> None:
 @config_option
 @one_line_errors
 def audit_verify(config: Path | None, file: Path | None, expect: str) -> None:
-    """Check that no entry was changed, removed or added; without FILE, the settings' log.
+    """Check that no entry was changed, removed or added. Without FILE, in the settings' log.
 
     What the settings' database has seen of it must be there, too.
     """
@@ -96,7 +96,7 @@ def audit_verify(config: Path | None, file: Path | None, expect: str) -> None:
 
 @click.group("do-not-call")
 def do_not_call() -> None:
-    """Numbers that are never called: who said so, and whom you know of."""
+    """Numbers that are never called. Who said so, and whom you know of."""
 
 
 @do_not_call.command("add")
@@ -151,7 +151,7 @@ def do_not_call_list(config: Path | None) -> None:
 @config_option
 @one_line_errors
 def do_not_call_import(config: Path | None, file: Path) -> None:
-    """Put the numbers of FILE on the list: text or CSV, the number in the first column."""
+    """Put the numbers of FILE on the list. Text or CSV, the number in the first column."""
 
     async def work(lists: Lists) -> None:
         count, added = await lists.block_file(file)
@@ -208,7 +208,7 @@ def consent_revoke(config: Path | None, number: str, reason: str) -> None:
 @config_option
 @one_line_errors
 def consent_list(config: Path | None, number: str) -> None:
-    """Print the consents: number, who, for what, from when until when (UTC), and how."""
+    """Print the consents. Number, who, for what, from when until when (UTC), and how."""
 
     async def work(lists: Lists) -> None:
         for each in await lists.consents(number):
@@ -226,7 +226,7 @@ def consent_list(config: Path | None, number: str) -> None:
 @config_option
 @one_line_errors
 def consent_import(config: Path | None, file: Path) -> None:
-    """Record the consents of FILE: CSV with number, person, how, obtained, scope, expires."""
+    """Record the consents of FILE. CSV with number, person, how, obtained, scope, expires."""
 
     async def work(lists: Lists) -> None:
         count, added = await lists.consent_file(file)

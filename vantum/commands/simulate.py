@@ -72,8 +72,8 @@ _VOICE_PATH: Final = "/twilio/voice"
 )
 @one_line_errors
 def simulate(twilio: bool, only_twilio: bool, ring: str | None, **options: Any) -> None:
-    """Start simulated Deepgram, OpenAI and Cartesia, and a Twilio with `--twilio`; print how to
-    point a server at them."""
+    """Start simulated providers, and a telephone with `--twilio`. Deepgram, OpenAI and Cartesia;
+    how to point a server at them is printed."""
     has_phone = twilio or only_twilio or ring is not None
     source = click.get_current_context().get_parameter_source
     for name, option in (("server", "--server"), ("voices", "--voice"), ("out", "--out")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import cast
 
@@ -23,7 +24,10 @@ def configure_logs(level: str = "info", fmt: str = "auto") -> None:
     renderer: structlog.types.Processor = structlog.processors.JSONRenderer()
     if fmt == "console":
         # Its own choice depends on what else is installed, and may print local variables.
-        renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty() and not os.environ.get("NO_COLOR"),
+            exception_formatter=structlog.dev.plain_traceback,
+        )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
