@@ -265,14 +265,15 @@ async def until_signal(work: Callable[[], Awaitable[int]]) -> int:
     try:
         async with trio.open_nursery() as nursery:
 
-            async def watch() -> None:
+            async def watch(task_status: trio.TaskStatus[None]) -> None:
                 nonlocal code
                 with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                    task_status.started()
                     code = 128 + await anext(aiter(signals))
                 signal.signal(signal.SIGINT, signal.SIG_DFL)
                 nursery.cancel_scope.cancel()
 
-            nursery.start_soon(watch)
+            await nursery.start(watch)
             code = await work()
             nursery.cancel_scope.cancel()
     except* VantumError:
