@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
 import trio
 import trio.testing
+from attrs import define
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,7 +24,9 @@ from vantum.core.events import Prospect
 from vantum.core.history import History
 from vantum.core.messages import ChatMessage, ToolCall
 from vantum.errors import StorageError
-from vantum.storage.database import open_database
+from vantum.storage.database import Database, open_database
+from vantum.telephony.lifecycle import TURNS_S
+from vantum.telephony.live import LiveCall
 from vantum.telephony.record import CallRecord, RecordedTurn
 from vantum.telephony.records import ABANDONED_S, SCHEMA, STOPPED, CallRecords
 from vantum.telephony.transcript import Transcript
@@ -149,6 +154,102 @@ async def test_what_is_said_is_saved_while_the_call_goes_on(autojump_clock: Cloc
         assert saved.status == "in-progress"
         assert [turn.role for turn in saved.turns] == ["assistant", "user", "assistant"]
         await office.calls.wait(placed.id)
+
+
+def said(live: LiveCall) -> int:
+    return 0 if live.conductor is None else len(live.conductor.history.entries)
+
+
+async def test_a_turn_is_saved_as_it_ends(autojump_clock: Clock) -> None:
+    """Not at the next of somebody's five seconds: a process that dies loses less than one turn."""
+    person = Person((Pause(30), HangUp()), rings_s=1)
+    async with an_office(TwilioScript(answers=person)) as office:
+        placed = await office.place()
+        live = office.calls.live(placed.id)
+        assert live is not None
+        for turns in (1, 2, 3):
+            with trio.fail_after(60):
+                while said(live) < turns:  # noqa: ASYNC110 (virtual time costs nothing)
+                    await trio.sleep(0.02)
+            await trio.sleep(TURNS_S + 0.01)
+            saved = await office.calls.means.records.get(placed.id)
+            assert saved is not None
+            assert len(saved.turns) == turns
+        live.hang_up("enough")
+        await live.over.wait()
+
+
+@define
+class Slow:
+    """A database whose transactions take a second. `fails`: the next one does."""
+
+    database: Database
+    transactions: int = 0
+    fails: bool = False
+
+    async def run(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
+        self.transactions += 1
+        fails, self.fails = self.fails, False
+        await trio.sleep(1)
+        if fails:
+            raise StorageError("the disk is full")
+        return await self.database.run(work)
+
+
+async def test_a_hundred_calls_need_no_hundred_transactions(autojump_clock: Clock) -> None:
+    async with open_database(":memory:", [SCHEMA]) as database:
+        slow = Slow(database)
+        records = CallRecords(slow, "w0")  # type: ignore[arg-type]
+        async with trio.open_nursery() as nursery:
+            for number in range(100):
+                nursery.start_soon(records.save, a_record(number), 0.0)
+            await trio.sleep(0.5)
+            # While these are being written, others come, and some of them change once more.
+            for number in range(100):
+                nursery.start_soon(records.save, a_record(number, status="ringing"), 1.0)
+            await trio.sleep(0.1)
+            for number in range(100):
+                nursery.start_soon(records.save, a_record(number, status="busy"), 2.0)
+        assert slow.transactions == 2
+        assert trio.current_time() == 2
+        saved = await CallRecords(database, "w0").list(status="busy", limit=200, before=None)
+        assert len(saved) == 100
+
+
+async def test_who_hands_in_a_record_first_and_goes_leaves_it_to_be_written(
+    autojump_clock: Clock,
+) -> None:
+    async with open_database(":memory:", [SCHEMA]) as database:
+        records = CallRecords(Slow(database), "w0")  # type: ignore[arg-type]
+        async with trio.open_nursery() as nursery:
+            with trio.move_on_after(0.5) as gone:
+                async with trio.open_nursery() as inner:
+                    inner.start_soon(records.save, a_record(0), 0.0)
+                    await trio.testing.wait_all_tasks_blocked()
+                    nursery.start_soon(records.save, a_record(1), 0.0)
+            nursery.start_soon(records.save, a_record(2), 0.0)
+        assert gone.cancelled_caught
+        for number in range(3):
+            assert await CallRecords(database, "w0").get(f"w0-{number:04}") == a_record(number)
+
+
+async def test_all_are_told_that_they_could_not_be_kept(autojump_clock: Clock) -> None:
+    async with open_database(":memory:", [SCHEMA]) as database:
+        records = CallRecords(Slow(database, fails=True), "w0")  # type: ignore[arg-type]
+        failed: list[int] = []
+
+        async def save(number: int) -> None:
+            try:
+                await records.save(a_record(number), 0.0)
+            except StorageError:
+                failed.append(number)
+
+        async with trio.open_nursery() as nursery:
+            for number in range(3):
+                nursery.start_soon(save, number)
+        assert sorted(failed) == [0, 1, 2]
+        await records.save(a_record(1), 0.0)
+        assert await CallRecords(database, "w0").get("w0-0001") == a_record(1)
 
 
 async def test_a_database_that_fails_ends_no_call(

@@ -26,6 +26,7 @@ from vantum.telephony.abilities import Abilities
 from vantum.telephony.calls import Calls, Means, Places
 from vantum.telephony.heeding import Heeding
 from vantum.telephony.invitations import Invitations
+from vantum.telephony.lifecycle import watch_turns
 from vantum.telephony.news import Elsewhere, parse_news
 from vantum.telephony.phone import Phone, has_phone, missing_for_rest, new_phone, no_phone
 from vantum.telephony.records import CallRecords
@@ -120,6 +121,7 @@ async def open_desk(
             invitations = Invitations.of(settings.twilio, label, now_s)
             heeding = Heeding(calls, compliance, settings.compliance.opt_out_reply)
             nursery.start_soon(heeding.run)
+            nursery.start_soon(watch_turns, calls)
             abilities = Abilities.of(settings, calls, compliance, database, invitations, now_s)
             phone = new_phone(settings, calls, abilities, invitations)
             yield Desk(phone, calls, compliance, database, abilities)

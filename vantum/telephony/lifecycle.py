@@ -41,7 +41,10 @@ _GRACE_S: Final = 2.0
 _CONFIRM_S: Final = 5.0
 #: A call of which nobody knows whether it was made: its first callback comes at once, if it was.
 _DOUBT_S: Final = 15.0
-#: What was said is saved so often while the call goes on; it also shows that the process lives.
+#: Turns are saved as they end: so much later at the most. All calls are looked at together, so that
+#: what ends in the same moment is one transaction.
+TURNS_S: Final = 0.25
+#: What else may have changed is saved so often; it also shows that the process lives.
 _SAVE_S: Final = 5.0
 _TOUCH_S: Final = 60.0
 #: For ending calls when the process stops.
@@ -115,6 +118,14 @@ async def _follow(calls: Calls, live: LiveCall) -> None:
 
 
 # ---------------------------------------------------------------- its record
+
+
+async def watch_turns(calls: Calls) -> None:
+    """Have what was said in the calls of a process saved, until cancelled."""
+    while True:
+        await trio.sleep(TURNS_S)
+        for live in calls.all_live:
+            live.tell_of_turns()
 
 
 async def _save_changes(calls: Calls, live: LiveCall) -> None:

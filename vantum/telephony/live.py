@@ -259,6 +259,11 @@ class LiveCall:
         while not condition():
             await self.news()
 
+    def tell_of_turns(self) -> None:
+        """Let whoever keeps the record know if more was said than it has."""
+        if self._sessions and self._transcript.is_behind(self._sessions[-1].answering.history):
+            self._tell()
+
     def observe(self) -> CallRecord:
         """The record, with what was said so far."""
         if not self._sessions:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Final
 
 import attrs
-from attrs import define, frozen
+import trio
+from attrs import define, field, frozen
 
 from vantum.core.call_status import CallStatus
 from vantum.storage.database import Database
@@ -61,34 +63,49 @@ class KeyTaken:
 
 
 @define(eq=False)
+class _Batch:
+    """Records that are written together: by call, each as it was when it was handed in last."""
+
+    rows: dict[str, tuple[CallRecord, float]] = field(factory=dict)
+    done: trio.Event = field(factory=trio.Event)
+    error: Exception | None = None
+
+
+@define(eq=False)
 class CallRecords:
     """The records, in `database`. `label` is this process's."""
 
     database: Database
     label: str
+    _next: _Batch = field(factory=_Batch, init=False)
+    _writing: trio.Lock = field(factory=trio.Lock, init=False)
 
     async def save(self, record: CallRecord, now_s: float) -> None:
-        """Keep the record as it is now. Raises `StorageError`."""
-        row = (
-            record.id,
-            self.label,
-            record.sid,
-            record.created_s,
-            now_s,
-            record.status,
-            record.is_over,
-            json.dumps(record.to_json()),
-        )
+        """Keep the record as it is now; raises `StorageError`.
 
-        def write(connection: sqlite3.Connection) -> None:
-            connection.execute(
-                "INSERT INTO phone_calls VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (id) DO UPDATE SET sid = excluded.sid, saved_s = excluded.saved_s, "
-                "status = excluded.status, is_over = excluded.is_over, body = excluded.body",
-                row,
-            )
+        A transaction waits for the disk. While one does, the records of all calls that change
+        gather, and the next one has them all: many calls need no more transactions than a few.
+        """
+        batch = self._next
+        is_first = not batch.rows
+        batch.rows[record.id] = record, now_s
+        if is_first:
+            # Others may rely on it, so it is done even if this caller has gone.
+            with trio.CancelScope(shield=True):
+                await self._write(batch)
+        await batch.done.wait()
+        if batch.error is not None:
+            raise batch.error
 
-        await self.database.run(write)
+    async def _write(self, batch: _Batch) -> None:
+        async with self._writing:
+            self._next = _Batch()
+            try:
+                await self.database.run(partial(_save, self.label, tuple(batch.rows.values())))
+            except Exception as error:
+                batch.error = error
+            finally:
+                batch.done.set()
 
     async def get(self, call_id: str) -> CallRecord | None:
         """The record of that id, as it was saved last. Raises `StorageError`."""
@@ -187,6 +204,29 @@ class CallRecords:
             )
 
         await self.database.run(delete)
+
+
+def _save(
+    label: str, rows: Iterable[tuple[CallRecord, float]], connection: sqlite3.Connection
+) -> None:
+    connection.executemany(
+        "INSERT INTO phone_calls VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (id) DO UPDATE SET sid = excluded.sid, saved_s = excluded.saved_s, "
+        "status = excluded.status, is_over = excluded.is_over, body = excluded.body",
+        (
+            (
+                record.id,
+                label,
+                record.sid,
+                record.created_s,
+                now_s,
+                record.status,
+                record.is_over,
+                json.dumps(record.to_json()),
+            )
+            for record, now_s in rows
+        ),
+    )
 
 
 def _record(connection: sqlite3.Connection, call_id: str) -> CallRecord | None:

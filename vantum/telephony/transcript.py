@@ -25,6 +25,10 @@ class Transcript:
     #: Tools that were called, by the ids of their calls.
     _names: dict[str, str] = field(factory=dict, init=False)
 
+    def is_behind(self, history: History) -> bool:
+        """Whether `follow` would find something new: a cheap question."""
+        return bool(history.since(self._seen))
+
     def follow(self, history: History) -> tuple[RecordedTurn, ...]:
         """All turns so far: the same value if there is none more."""
         entries = history.since(self._seen)
