@@ -32,6 +32,7 @@ from vantum.testing import CallTool, DeepgramScript, OpenAIScript, Reply
 from vantum.testing.openai_wire import Messages
 from vantum.testing.twilio import (
     Answered,
+    AnsweringMachine,
     Busy,
     Failed,
     HangUp,
@@ -283,6 +284,68 @@ async def test_a_late_verdict_of_the_machine_detection_is_not_believed(
         live.judged("machine_start")
         record = await over(office, live)
         assert heard(record)[-1] == "We open at nine.", "who asks to be put through is no machine"
+
+
+# ---------------------------------------------------------------- only who presses a key
+
+#: Hears Twilio's question, presses a key and talks.
+ACCEPTS = Person((Pause(5), Press("1"), Pause(25), HangUp()), rings_s=4)
+DECLINES = Person((Pause(5), Press("2"), Pause(25), HangUp()), rings_s=4)
+#: So that he waits for those who do not press anything.
+PATIENT = attrs.evolve(
+    CALLER, steps=(*CALLER.steps[:2], Pause(60), Say("When do you open?"), Answered(), HangUp())
+)
+
+
+@pytest.mark.parametrize("inbound", [False, True])
+@pytest.mark.parametrize(
+    "sales", [AnsweringMachine(), DECLINES, Person((Pause(60), HangUp()), rings_s=4)]
+)
+async def test_who_presses_no_key_was_not_reached(
+    autojump_clock: Clock, sales: Persona, inbound: bool
+) -> None:
+    async with an_office_with(sales, caller=PATIENT, blind_needs_key=True) as office:
+        live = await begun(office, inbound=inbound, caller=PATIENT)
+        record = await over(office, live)
+        assert heard(record)[-2:] == [APOLOGY, "We open at nine."]
+        assert "nobody accepted the call" in told(record)[1]
+        assert record.outcome == "talked"
+        _, colleague = office.twilio.calls
+        assert not colleague.bridged
+        assert record.cost.transfers > 0, "whoever it was, it was answered"
+
+
+async def test_who_presses_the_key_is_connected(autojump_clock: Clock) -> None:
+    async with an_office_with(ACCEPTS, blind_needs_key=True, max_sessions=1) as office:
+        live = await begun(office)
+        await until_ringing(office)
+        _, colleague = office.twilio.calls
+        await colleague.until("in-progress")
+        await trio.sleep(1)
+        assert len(office.server.held_back) == 1, "he has not accepted yet"
+        bridged = [colleague.bridged]
+        await trio.sleep(8)
+        assert [*bridged, colleague.bridged] == [False, True]
+        assert not office.server.held_back
+        record = await over(office, live)
+        assert (record.outcome, record.ended_because) == ("transferred", "transferred to sales")
+
+
+async def test_a_caller_who_goes_while_the_colleague_is_asked(autojump_clock: Clock) -> None:
+    caller = attrs.evolve(CALLER, steps=(*CALLER.steps[:2], Pause(12), HangUp()))
+    silent = Person((Pause(60), HangUp()), rings_s=4)
+    async with an_office_with(silent, caller=caller, blind_needs_key=True) as office:
+        record = await over(office, await begun(office))
+        assert record.outcome == "talked"
+        assert len(office.twilio.calls[0].streams) == 1
+
+
+async def test_who_accepts_what_does_not_wait_any_more_is_let_go(autojump_clock: Clock) -> None:
+    async with an_office_with(Busy(), blind_needs_key=True) as office:
+        live = await begun(office)
+        await trio.sleep(3)
+        assert "Hangup" in (await post(office, "transfer/accept", Digits="1")).text
+        await over(office, live)
 
 
 # ---------------------------------------------------------------- not back

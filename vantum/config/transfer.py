@@ -57,6 +57,13 @@ class TransferSettings:
         low=5_000,
         high=120_000,
     )
+    blind_needs_key: bool = setting(
+        False,
+        "In a blind transfer, the caller is put through only if the colleague presses 1, as in a "
+        "warm one, and hears it ring until then. Without it a mailbox that takes the call counts "
+        "as reached.",
+        env="TRANSFER_BLIND_NEEDS_KEY",
+    )
     accept_timeout_ms: int = setting(
         15_000,
         "After the summary, a colleague has so long to press 1; whole seconds.",

@@ -7,6 +7,12 @@ the same record; the model reads in the result of its own `transfer` what became
 caller is told `transfer.unavailable_text` first. For as long as the colleague's phone rings, a
 place is kept for it. Only if there is none after all does Twilio say a sentence and hang up.
 
+A mailbox takes calls, too. Where a colleague has to press 1 (`transfer.blind_needs_key`), Twilio
+asks us what he is to hear before the two are connected (`url` of `<Number>`), and whoever does not
+press it was not reached. Twilio could also detect machines there (`machineDetection`), but takes
+those for one who answer with more than a few words, as people do at work; and it tells only when
+the two are connected.
+
 Twilio also asks the action when it is the caller who has hung up; `CallStatus` tells. Source:
 "<Dial>", https://www.twilio.com/docs/voice/twiml/dial (`action`, `DialCallStatus`).
 """
@@ -70,6 +76,7 @@ class PutThrough:
                 caller_id=our_number(live.record),
                 ring_timeout_s=passing.settings.ring_timeout_ms // 1000,
                 about=passing.about(live),
+                needs_key=passing.settings.blind_needs_key,
             )
         except PermitRefused as error:
             raise TransferFailed("this number may not be called") from error
@@ -84,6 +91,8 @@ class PutThrough:
         return (
             Route(f"{of_call}/dialled", self.dialled, methods=["POST"]),
             Route(f"{of_call}/dialled-status", self.dialled_status, methods=["POST"]),
+            Route(f"{of_call}/whisper", self.whisper, methods=["POST"]),
+            Route(f"{of_call}/accept", self.accept, methods=["POST"]),
         )
 
     async def dialled(self, request: Request) -> Response:
@@ -91,10 +100,12 @@ class PutThrough:
         form, _ = await self.signatures.form(request)
         call, live, status = call_data(form), self._live(request), value(form, "DialCallStatus")
         self._tell(live, status)
-        if status in _REACHED or value(form, "CallStatus") in FINAL:
+        if value(form, "CallStatus") in FINAL:
             return xml(transfer_twiml.hang_up())
-        if live is None or live.comeback is None:  # a server before this one had the call
-            return self._unreached(call.call_sid)
+        if live is None or live.comeback is None:
+            if status in _REACHED and value(form, "DialBridged") != "false":
+                return xml(transfer_twiml.hang_up())
+            return self._unreached(call.call_sid)  # a server before this one had the call
         with trio.move_on_after(_SETTLED_S):
             await live.until(lambda: live.conductor is None)
         if live.conductor is not None or not self.passing.calls.keep_place(live):
@@ -114,11 +125,28 @@ class PutThrough:
         live, status = self._live(request), value(form, "CallStatus")
         if live is not None and live.handed_over:
             tell_of_leg(live, value(form, "To"), form)
-            if status == "in-progress":
+            if status == "in-progress" and not self.passing.settings.blind_needs_key:
                 live.taken()
         if status in FINAL:
             self._tell(live, status)
         return Response(status_code=204)
+
+    async def whisper(self, request: Request) -> Response:
+        """The colleague has answered: what he hears before he is connected."""
+        await self.signatures.form(request)
+        about = f"{public_base(self.passing.twilio)}{request.url.path.removesuffix('/whisper')}"
+        settings, language = self.passing.settings, self.passing.twilio.language
+        return xml(transfer_twiml.question(settings, language, "", f"{about}/accept"))
+
+    async def accept(self, request: Request) -> Response:
+        """The colleague has pressed a key."""
+        form, _ = await self.signatures.form(request)
+        live = self._live(request)
+        if value(form, "Digits") != "1" or (live is not None and not live.handed_over):
+            return xml(transfer_twiml.hang_up())
+        if live is not None:
+            live.taken()
+        return xml(transfer_twiml.go_on())
 
     def _live(self, request: Request) -> LiveCall | None:
         return self.passing.calls.live(request.path_params["call_id"])
@@ -127,10 +155,12 @@ class PutThrough:
         """The transfer has ended so: the call with it, or it comes back."""
         if live is None or not live.handed_over or live.progress.is_over:
             return
-        if status in _REACHED:
-            live.told("completed")
-        else:
+        if status not in _REACHED:
             live.not_taken(_NOT_REACHED.get(status, "it could not be put through"))
+        elif self.passing.settings.blind_needs_key and live.may_return:
+            live.not_taken("nobody accepted the call")
+        else:
+            live.told("completed")
 
 
 def remember_return(past: Past, why: str, *, at_ms: int) -> None:

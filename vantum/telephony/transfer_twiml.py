@@ -20,13 +20,21 @@ _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010f
 
 
 async def dial(
-    permits: Permits, permit: DialPermit, *, caller_id: str, ring_timeout_s: int, about: str
+    permits: Permits,
+    permit: DialPermit,
+    *,
+    caller_id: str,
+    ring_timeout_s: int,
+    about: str,
+    needs_key: bool,
 ) -> str:
     """For the caller: dial a colleague and connect them; the permit is redeemed for it.
 
     Args:
         about: where it is told what became of it, `/dialled` if the caller is still there, and
             `/dialled-status` of the colleague's call.
+        needs_key: they are connected only if he presses 1: `/whisper` tells him so, while the
+            caller hears it ring on.
 
     Raises:
         PermitRefused: he may not be called any more.
@@ -36,18 +44,23 @@ async def dial(
     await permits.redeem(permit)
     response = VoiceResponse()
     verb = response.dial(
-        caller_id=caller_id, timeout=ring_timeout_s, action=f"{about}/dialled", method="POST"
+        caller_id=caller_id,
+        timeout=ring_timeout_s,
+        action=f"{about}/dialled",
+        method="POST",
+        **({"answer_on_bridge": True} if needs_key else {}),
     )
     verb.number(
         permit.number,
         status_callback=f"{about}/dialled-status",
         status_callback_event="answered completed",
+        **({"url": f"{about}/whisper", "method": "POST"} if needs_key else {}),
     )
     return str(response)
 
 
 def question(settings: TransferSettings, language: str, summary: str, action: str) -> str:
-    """For a colleague: the summary, and whether he takes the call."""
+    """For a colleague: the summary, if any, and whether he takes the call."""
     from twilio.twiml.voice_response import VoiceResponse
 
     response = VoiceResponse()
@@ -57,7 +70,8 @@ def question(settings: TransferSettings, language: str, summary: str, action: st
         action=action,
         method="POST",
     )
-    gather.say(_NOT_XML.sub(" ", summary), language=language)
+    if summary:
+        gather.say(_NOT_XML.sub(" ", summary), language=language)
     gather.say(settings.accept_text, language=language)
     response.hangup()
     return str(response)
@@ -72,6 +86,13 @@ def conference(name: str, *, left: str = "") -> str:
     response = VoiceResponse()
     response.append(verb)
     return str(response)
+
+
+def go_on() -> str:
+    """Nothing more before what was to come: the two are connected."""
+    from twilio.twiml.voice_response import VoiceResponse
+
+    return str(VoiceResponse())
 
 
 def hang_up(text: str = "", language: str = "") -> str:
