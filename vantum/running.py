@@ -15,6 +15,7 @@ import trio
 from starlette.routing import BaseRoute
 
 from vantum import __version__
+from vantum.campaigns.tables import SCHEMA as CAMPAIGNS
 from vantum.client import ClientError, connect
 from vantum.config import Settings
 from vantum.config.choices import Choice, provider_choices
@@ -165,7 +166,7 @@ async def run_server(loaded: Loaded, *, say: Say, member: Member | None = None) 
     label = FIRST_LABEL if member is None else member.label
     async with (
         _bound_for(settings, member) as (listeners, handed),
-        open_desk(settings, label=label) as desk,
+        open_desk(settings, label=label, beside=[CAMPAIGNS]) as desk,
     ):
         if member is None:
             await prepare_models(settings, say)

@@ -22,6 +22,7 @@ from vantum.campaigns.report import Report, read_report
 from vantum.campaigns.tables import SCHEMA
 from vantum.core.refusals import Reason, Refusal
 from vantum.storage.database import open_database
+from vantum.storage.migrations import Schema
 from vantum.testing.network import Answer
 from vantum.testing.twilio import (
     HangUp,
@@ -377,3 +378,19 @@ async def test_through_a_running_server(tmp_path: Path) -> None:
         assert (code, err) == (0, "")
         assert "interrupted" not in out
         assert [call.to_number for call in desk.twilio.calls] == [ANN, BOB]
+
+
+async def test_a_server_brings_the_campaigns_tables_up_to_date(tmp_path: Path) -> None:
+    """After an update it is the first to open the file, and then nobody else may change them."""
+    async with phones(tmp_path, Person((HangUp(),))) as desk:
+        earlier = Schema(SCHEMA.room, SCHEMA.migrations[:1])
+        async with open_database(desk.home / "vantum.sqlite3", [earlier]):
+            pass
+        async with a_program("run", **desk.environment) as server:
+            await server.until("Stop it: Ctrl-C")
+            code, out, err = await desk.run("status")
+    assert (code, out, err) == (
+        0,
+        "There is no campaign yet: vantum-actors campaign run FILE\n",
+        "",
+    )

@@ -7,7 +7,7 @@ Without a phone nothing of it is there: no file, no client, no task.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +21,7 @@ from vantum.compliance.check import Compliance
 from vantum.config import Settings
 from vantum.observe.logs import get_log
 from vantum.storage.database import IN_MEMORY, Database, open_database
+from vantum.storage.migrations import Schema
 from vantum.telephony import callbacks, records
 from vantum.telephony.abilities import Abilities
 from vantum.telephony.calls import Calls, Means, Places
@@ -84,6 +85,7 @@ async def open_desk(
     now_s: Callable[[], float] = time.time,
     new_id: Callable[[], str] = _new_id,
     transport: httpx2.AsyncBaseTransport | None = None,
+    beside: Sequence[Schema] = (),
 ) -> AsyncIterator[Desk]:
     """The desk that these settings ask for. At its end all calls are ended.
 
@@ -93,6 +95,8 @@ async def open_desk(
         now_s: the time of day, in seconds.
         new_id: makes UUIDs of version 7.
         transport: what Twilio's REST API is reached through instead of the network.
+        beside: tables of rooms that we do not use, brought up to date with ours: as long as we
+            have the file open, nobody else may change those that are there.
 
     Raises:
         ConfigError: what it needs is not installed, not set, or cannot be opened.
@@ -101,7 +105,7 @@ async def open_desk(
         yield Desk(no_phone(settings))
         return
     async with AsyncExitStack() as stack:
-        schemas = (check.SCHEMA, records.SCHEMA, callbacks.SCHEMA)
+        schemas = (check.SCHEMA, records.SCHEMA, callbacks.SCHEMA, *beside)
         storage = settings.storage
         where = IN_MEMORY if storage.is_in_memory else storage.file
         database = await stack.enter_async_context(open_database(where, schemas))
