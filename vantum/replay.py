@@ -21,6 +21,7 @@ from vantum.client import Client, ClientError
 from vantum.core import events as e
 from vantum.core.audio import SAMPLE_BYTES, Wav, read_wav, write_wav
 from vantum.core.resampling import MAX_HZ, MIN_HZ, Resampler
+from vantum.errors import first_error
 
 #: Length of the messages at the speed of life. Faster speech comes in longer ones: the number of
 #: messages per second, which servers limit, stays the same.
@@ -241,7 +242,7 @@ async def replay_turn(
             nursery.cancel_scope.cancel()
     except* ClientError as group:
         # Both sides notice a hang-up; it is one.
-        failure = next(err for err in group.exceptions if isinstance(err, ClientError))
+        failure = first_error(group)
     if failure is not None:
         raise failure
     hearing.take_times()

@@ -33,8 +33,8 @@ class Talk:
 class AnswerLine:
     """The line during one answer.
 
-    `over`: set when the call is. `speech_tx`: what this answer says besides the model's words, set
-    while its tools run. `has_pressed`: tones were sent in it.
+    `ended`: set when the call is over. `speech_tx`: what this answer says besides the model's
+    words, set while its tools run. `has_pressed`: tones were sent in it.
     """
 
     inbox_tx: Sender[Inbox]
