@@ -58,9 +58,9 @@ class CutAnswer:
 
     @property
     def written(self) -> str:
-        """What the model wrote, with its markers, if it wrote all of it at once."""
-        first, *others = self.responses
-        return first.said.written if all(other.is_own for other in others) else ""
+        """What the model wrote, with its markers, if it wrote all of it at once: what follows is then
+        ours, and if not, the first has nothing whole."""
+        return self.responses[0].said.written
 
 
 def _joined(texts: Iterable[str]) -> str:
