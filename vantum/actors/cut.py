@@ -58,8 +58,8 @@ class CutAnswer:
 
     @property
     def written(self) -> str:
-        """What the model wrote, with its markers, if it wrote all of it at once: what follows is then
-        ours, and if not, the first has nothing whole."""
+        """What the model wrote, with its markers, if it wrote all of it at once: then what follows
+        is ours, and else the first has nothing whole."""
         return self.responses[0].said.written
 
 
