@@ -58,6 +58,27 @@ async def test_words_that_come_late_after_a_lost_connection_are_answered(
         await caller.turn()
 
 
+async def test_words_that_are_sent_again_are_waited_for_and_answered_in_one_turn(
+    autojump_clock: object,
+) -> None:
+    """Deepgram hears at 1.25 times their speed what a lost connection had not made final, and the
+    turn ends meanwhile."""
+    said = "one two three four five six seven eight nine ten eleven twelve"
+    heard = DeepgramScript((said,), repeat=False, most_speed=1.25)
+    faults = (Disconnects(after_s=3.0, connections=frozenset({0})),)
+    async with a_call(openai=THREE, deepgram=heard, deepgram_faults=faults) as caller:
+        await caller.start()
+        await caller.speak(4.0)
+        await caller.end()
+        ended_s = trio.current_time()
+        await caller.until(e.OutputCompleted)
+        assert caller.when(e.TranscriptOut)[-1] > ended_s + 2.0, "later than STT_FLUSH_TIMEOUT"
+        told = [t.transcript for t in caller.messages(e.TranscriptOut) if t.is_final]
+        assert told == [said]
+        assert caller.conductor is not None
+        assert [x.text for x in caller.conductor.history.entries if x.role == "user"] == [said]
+
+
 @pytest.mark.parametrize("after_s", [0.0, 1.0])
 async def test_turn_that_a_hung_recogniser_did_not_hear_is_heard_by_the_next(
     autojump_clock: object, after_s: float

@@ -12,7 +12,7 @@ from vantum.core import decisions as d
 from vantum.core import events as e
 from vantum.core.bargein import Floor
 from vantum.core.endpointing import CheckAnswered, Endpointing, EndpointingOptions
-from vantum.core.messages import SttFlushed, Transcript, UtteranceEnded, VoiceEdge
+from vantum.core.messages import SttBehind, SttFlushed, Transcript, UtteranceEnded, VoiceEdge
 from vantum.core.turn_taking import is_auto
 
 PROVIDERS = {"stt": "a", "llm": "b", "tts": "c"}
@@ -262,6 +262,27 @@ def test_recogniser_that_does_not_answer_the_flush_gives_way_to_what_is_known() 
     assert call.feed(final("like that"), UtteranceEnded(2.0), SttFlushed(1)) == []
     assert call.c.words == ()
     assert call.turn("next", 2) != []
+
+
+def test_recogniser_that_is_behind_is_waited_for_once() -> None:
+    call = Call(flush_timeout_s=2.0).listening()
+    call.feed(final("I would"), interim("like that"), ending(1))
+    call.wait(0.5)
+    assert call.feed(SttBehind(77, 9.0), SttBehind(1, 3.0)) == []
+    assert table.wake_at(call.c) == call.now_s + 5.0
+    call.wait(4.0)
+    assert call.feed(SttBehind(1, 3.0)) == []
+    assert table.wake_at(call.c) == call.now_s + 1.0, "a connection that breaks again and again"
+    said = call.feed(final("like those"), SttFlushed(1))
+    assert of(said, d.StartResponse)[0].turn.text == "I would like those"  # type: ignore[attr-defined]
+
+
+def test_turn_that_waits_without_end_is_not_given_one_by_a_recogniser_that_is_behind() -> None:
+    call = Call(flush_timeout_s=2.0).listening()
+    call.feed(ending(1))
+    call.wait(2.1)
+    call.feed(SttBehind(1, 1.0))
+    assert table.wake_at(call.c) > call.now_s + 1000
 
 
 def test_turn_of_which_nothing_is_known_yet_waits_for_its_words() -> None:
@@ -720,6 +741,11 @@ class AnyOrder(RuleBasedStateMachine):
     def flushed(self, complete: bool) -> None:
         if self.call.c.flushes:
             self.feed(SttFlushed(self.call.c.flushes[0].flush_id, complete))
+
+    @rule(by_s=st.floats(0.1, 6.0))
+    def behind(self, by_s: float) -> None:
+        if self.call.c.flushes:
+            self.feed(SttBehind(self.call.c.flushes[-1].flush_id, by_s))
 
     @rule()
     def first_audio(self) -> None:

@@ -65,9 +65,11 @@ from vantum.core.events import (
     StartInput,
     StateName,
 )
+from vantum.core.flushing import put_off
 from vantum.core.messages import (
     EchoHeard,
     SpeechStarted,
+    SttBehind,
     SttFlush,
     SttFlushed,
     Transcript,
@@ -312,6 +314,7 @@ _ALWAYS: dict[type, Handle] = {
     CheckAnswered: _check_answered,
     Floor: floor_taken,
     SttFlushed: _flushed,
+    SttBehind: put_off,
     Tick: _tick,
     Announce: announce,
     CloseRequested: _close,

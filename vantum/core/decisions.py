@@ -27,6 +27,7 @@ from vantum.core.events import (
 from vantum.core.messages import (
     EchoHeard,
     SpeechStarted,
+    SttBehind,
     SttFlushed,
     Transcript,
     UtteranceEnded,
@@ -153,6 +154,7 @@ Event: TypeAlias = (
     | TurnEnding
     | UtteranceEnded
     | SttFlushed
+    | SttBehind
     | RoleReady
     | RoleLost
     | FirstAudio
@@ -290,7 +292,8 @@ class Flush:
     """A turn that ends when the recogniser has answered, or at `deadline_s`.
 
     `request` ended it, `start` began it: its transcripts carry that one. `judged`: nobody said that
-    it is over but our own policy, which may think better of it.
+    it is over but our own policy, which may think better of it. `put_off`: its deadline was put
+    off, and will not be again.
     """
 
     flush_id: int
@@ -298,6 +301,7 @@ class Flush:
     deadline_s: float | None
     start: Request = Request()
     judged: bool = False
+    put_off: bool = False
 
 
 @frozen

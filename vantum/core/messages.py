@@ -90,7 +90,16 @@ class SttFlushed:
     complete: bool = True
 
 
-SttEvent: TypeAlias = Transcript | SpeechStarted | UtteranceEnded | SttFlushed
+@frozen
+class SttBehind:
+    """The answer to this flush takes so much longer than usual: the recogniser is still hearing
+    what it was sent again behind a lost connection."""
+
+    flush_id: int
+    by_s: float
+
+
+SttEvent: TypeAlias = Transcript | SpeechStarted | UtteranceEnded | SttFlushed | SttBehind
 
 # ---------------------------------------------------------------- voice activity
 

@@ -257,6 +257,8 @@ class _Talk:
                     return await self._end()
                 self._audio_at = self._heard_at
                 self._record.audio_messages += 1
+                if speed := self._script.most_speed:
+                    await trio.sleep(self._listener.length_s(message) / speed)
                 answers = self._listener.audio(message)
                 self._record.audio_s = self._listener.received_s
                 if self._malformed:

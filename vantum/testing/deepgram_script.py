@@ -61,6 +61,8 @@ class DeepgramScript:
         final_every_s: a stretch of so much audio is made final even in mid-speech.
         least_finalize_s: Finalize with less audio than this buffered is answered by nothing.
         latency_ms: from audio to the messages it causes.
+        most_speed: it hears so many times faster than audio plays, at most, as Deepgram does with
+            1.25: what is sent faster is heard, and answered, late. 0: without a limit.
         api_key: the only key that is let in; None: any.
         idle_timeout_s: silence on the wire after which it closes with NET-0001.
         source: finds the words of one connection at this rate, instead of `sentences`.
@@ -77,6 +79,7 @@ class DeepgramScript:
     final_every_s: float = 4.0
     least_finalize_s: float = 0.1
     latency_ms: float = 0.0
+    most_speed: float = 0.0
     api_key: str | None = None
     idle_timeout_s: float = 10.0
     source: Callable[[int], Source] | None = None

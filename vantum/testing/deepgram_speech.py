@@ -74,6 +74,10 @@ class Listener:
         """Audio so far, in seconds."""
         return self.received / self._rate
 
+    def length_s(self, data: bytes) -> float:
+        """How long the audio of a message plays."""
+        return len(data) / (1 if self._encoding == "mulaw" else 2) / self._rate
+
     def audio(self, data: bytes) -> list[Body]:
         """Audio of any length, encoded as the query says; long messages are heard in steps of
         100 ms."""

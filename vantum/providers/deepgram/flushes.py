@@ -66,14 +66,19 @@ class Flushes:
         """Whether the flush at `next_position` has nothing but silence before it."""
         return next((f.silent for f in self._waiting if f.deadline is None), False)
 
-    def sent(self, deadline: float) -> None:
-        """The `Finalize` for `next_position` goes out now; `deadline` is when its answer is due."""
+    def sent(self, deadline: float) -> int | None:
+        """The `Finalize` for `next_position` goes out now; `deadline` is when its answer is due.
+
+        Returns:
+            The flush that it asks for.
+        """
         for flush in self._waiting:
             if flush.deadline is None:
                 flush.deadline = deadline
                 flush.asked += 1
                 self._unanswered += 1
-                return
+                return flush.flush_id
+        return None
 
     def disconnected(self) -> None:
         """What was asked on the lost connection is asked again on the next."""

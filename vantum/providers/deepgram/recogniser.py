@@ -35,12 +35,13 @@ import trio
 from vantum.channels import Each, put
 from vantum.core.audio import AudioFormat
 from vantum.core.backoff import FIRST_CONNECT, MID_CALL_RECONNECT
-from vantum.core.messages import SttAudio, SttEvent, SttFlush, SttFlushed, SttInput
+from vantum.core.messages import SttAudio, SttBehind, SttEvent, SttFlush, SttFlushed, SttInput
 from vantum.core.spent import Spent
 from vantum.errors import ProviderError
 from vantum.observe.logs import get_log
 from vantum.providers.deepgram.connection import Access, Connection, hold_connection
 from vantum.providers.deepgram.flushes import Flushes
+from vantum.providers.deepgram.pace import Pace
 from vantum.providers.deepgram.protocol import (
     CLOSE_STREAM,
     FINALIZE,
@@ -69,8 +70,6 @@ _QUIET_S = 1.5
 #: From CloseStream to the end, when the input is over and last words may come; and for the
 #: CloseStream itself when the call is cancelled.
 _FAREWELL_S = 1.0
-#: For the answer to a flush that has only silence before it: mostly there is none.
-_SILENT_ANSWER_S = 0.25
 #: A connection that lived so long, or brought a final result, starts the schedule anew.
 _PROVEN_S = 1.0
 #: KeepAlive alone does not keep a connection on which there never was audio: so much silence does.
@@ -94,6 +93,7 @@ class DeepgramRecogniser:
         # Never below what Deepgram may take between two interim results.
         self._patience_s = max(5.0, settings.ring_s * 0.8)
         self._flushes = Flushes(audio.rate_hz)
+        self._pace = Pace()
         self._work = trio.lowlevel.ParkingLot()  # the writer's
         self._alarm = trio.lowlevel.ParkingLot()  # the clock's
         self._room = trio.lowlevel.ParkingLot()  # the input's
@@ -240,7 +240,7 @@ class DeepgramRecogniser:
 
     async def _use(self, connection: Connection) -> ProviderError | None:
         """Talk until the connection is lost (why) or the input has ended (None)."""
-        self._keepalive_due, self._connected = False, True
+        self._keepalive_due, self._connected, self._pace = False, True, Pace()
         self._answered, self._answered_at = 0, trio.current_time()
         lost: list[ProviderError] = []
 
@@ -306,6 +306,7 @@ class DeepgramRecogniser:
         while True:
             until = flushes.next_position() if flushes else None
             if audio := timeline.take(most, until):
+                self._pace.sent(self._audio.duration_s(audio), trio.current_time())
                 if timeline.sent == until:
                     self._expect_answer()  # first: it may come before this task runs again
                     await connection.send(audio, FINALIZE)
@@ -330,10 +331,11 @@ class DeepgramRecogniser:
         self.spent.heard_s += self._audio.duration_s(audio)
 
     def _expect_answer(self) -> None:
-        answer_s = self._access.settings.finalize_timeout_ms / 1000
-        if self._flushes.next_is_silent():
-            answer_s = min(answer_s, _SILENT_ANSWER_S)
-        self._flushes.sent(trio.current_time() + answer_s)
+        limit_s, now = self._access.settings.finalize_timeout_ms / 1000, trio.current_time()
+        silent = self._flushes.next_is_silent()
+        asked = self._flushes.sent(now + self._pace.answer_s(limit_s, now, silent=silent))
+        if asked is not None and not silent and (behind_s := self._pace.behind_s(now)):
+            self._emit([SttBehind(asked, behind_s)])
         self._alarm.unpark_all()
 
     async def _keep_alive(self, connection: Connection) -> None:
