@@ -340,7 +340,7 @@ async def test_interrupted_once_it_lets_the_call_end_and_twice_it_hangs_up(
     tmp_path: Path,
 ) -> None:
     async with phones(tmp_path, Person(rings_s=0.1)) as desk:
-        async with desk.program("run", desk.file) as running:
+        async with desk.program("run", desk.file, "--max-concurrent", 1) as running:
             await until(lambda: desk.talking == [ANN])
             # Nobody else may run it meanwhile.
             code, _, err = await desk.run("run", desk.file)
@@ -353,7 +353,9 @@ async def test_interrupted_once_it_lets_the_call_end_and_twice_it_hangs_up(
             running.process.send_signal(signal.SIGINT)
             assert await running.ended() == 130
         assert "Hanging up on 1" in running.out
-        assert f"Stopped; to go on: vantum-actors campaign run {desk.file}" in running.out
+        assert (
+            f"Stopped; to go on: vantum-actors campaign run {desk.file} (with the same options)\n"
+        ) in running.out
         assert [call.to_number for call in desk.twilio.calls] == [ANN]
         assert desk.talking == []
         report = await desk.report()

@@ -133,7 +133,9 @@ async def run_campaign(
     if not code:
         say(f"Everybody is done. See: vantum-actors campaign report {plan.name}")
     else:
-        say(f"Stopped; to go on: vantum-actors campaign run {path}")
+        has_options = through.url or any(value is not None for value in overrides.values())
+        same = " (with the same options)" if has_options else ""
+        say(f"Stopped; to go on: vantum-actors campaign run {path}{same}")
     return code
 
 
