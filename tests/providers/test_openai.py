@@ -6,7 +6,9 @@ runs in memory, in virtual time.
 
 from __future__ import annotations
 
+import gc
 import json
+import logging
 import math
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -121,6 +123,28 @@ async def test_what_is_asked(peer: SimulatedOpenAI) -> None:
 def drained(monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer's connection is given back however long the machine takes to read its end."""
     monkeypatch.setattr(under_test, "_DRAIN_S", HANG_S)
+
+
+@pytest.mark.usefixtures("drained")
+async def test_requests_are_gone_with_their_answers(provider: OpenAIProvider) -> None:
+    """With the whole context in them: they must not wait for the garbage collector."""
+
+    def alive() -> int:
+        return sum(isinstance(thing, httpx2.Request) for thing in gc.get_objects())
+
+    model = provider.for_session()
+    await ask(model)  # whatever the first one leaves for good
+    gc.collect()
+    before = alive()
+    gc.disable()
+    logging.disable()  # what the test runner captures of the library's log would keep them
+    try:
+        for _ in range(5):
+            await ask(model)
+        assert alive() <= before
+    finally:
+        logging.disable(logging.NOTSET)
+        gc.enable()
 
 
 @pytest.mark.usefixtures("drained")

@@ -203,7 +203,11 @@ class OpenAIProvider:
                 raise self.failed(translate(error)) from None
             except broken_stream() as error:  # while it read the body of an error status
                 raise self.failed(broken(error)) from None
-            return stream.response
+            response = stream.response
+            # It holds a generator that holds it: with them the response, the request and each
+            # turn's whole context would stay until the collector comes by.
+            vars(stream).clear()
+            return response
 
     def failed(self, error: ProviderError) -> ProviderError:
         """Note a failed contact; returns the same error."""

@@ -24,12 +24,15 @@ CONNECT_S = 5.0
 
 async def watch_connecting(request: httpx2.Request) -> None:
     """A hook for httpx2's own transport: mark requests that had a connection made for them."""
+    begun: list[str] = []
 
+    # It must not know the request, which knows it: a circle keeps each turn's whole context in
+    # memory until the collector comes by.
     async def trace(event: str, _info: dict[str, Any]) -> None:
         if event == "connection.connect_tcp.started":
-            request.extensions[CONNECTED] = True
+            begun.append(event)
 
-    request.extensions["trace"] = trace
+    request.extensions |= {"trace": trace, CONNECTED: begun}
 
 
 def was_stale(error: openai.OpenAIError) -> bool:
@@ -40,7 +43,7 @@ def was_stale(error: openai.OpenAIError) -> bool:
         case openai.APITimeoutError():
             return False
         case openai.APIConnectionError():
-            return CONNECTED not in error.request.extensions
+            return not error.request.extensions.get(CONNECTED)
         case _:
             return False
 
