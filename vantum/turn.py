@@ -58,8 +58,9 @@ async def respond(
     token_tx, token_rx = trio.open_memory_channel[LlmOutput](64)
     # Text ahead of synthesis: a few pieces, so that the next one is there when one is done.
     piece_tx, piece_rx = trio.open_memory_channel[Piece](4)
-    # Synthesised audio ahead of the player: the provider's own buffer holds more if it must.
-    speech_tx, speech_rx = trio.open_memory_channel[Speech](4)
+    # Synthesised audio ahead of the player: a piece's text, its words and the first of its audio
+    # come together. What waits longer waits in the provider's own buffer, as small as it came.
+    speech_tx, speech_rx = trio.open_memory_channel[Speech](2)
     thinking = trio.CancelScope()
     model = Timed(call.model, response.marks)
 
