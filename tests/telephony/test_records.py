@@ -252,6 +252,31 @@ async def test_all_are_told_that_they_could_not_be_kept(autojump_clock: Clock) -
         assert await CallRecords(database, "w0").get("w0-0001") == a_record(1)
 
 
+@pytest.mark.parametrize("fails_s", [3, 300])
+async def test_how_a_call_ended_is_kept_once_the_database_is_well_again(
+    autojump_clock: Clock, monkeypatch: pytest.MonkeyPatch, fails_s: float
+) -> None:
+    person = Person((Pause(12), HangUp()), rings_s=1)
+    async with an_office(TwilioScript(answers=person)) as office:
+        placed = await office.place()
+        save = CallRecords.save
+        live = office.calls.live(placed.id)
+        assert live is not None
+        await trio.sleep(10)
+
+        async def fail(self: CallRecords, record: CallRecord, now_s: float) -> None:
+            raise StorageError("the disk is full")
+
+        monkeypatch.setattr(CallRecords, "save", fail)
+        await live.over.wait()
+        await trio.sleep(fails_s)
+        assert (await office.calls.get(placed.id)).outcome is None
+        monkeypatch.setattr(CallRecords, "save", save)
+        await trio.sleep(61)
+        assert await office.calls.get(placed.id) == live.record
+        assert live.record.outcome == "talked"
+
+
 async def test_a_database_that_fails_ends_no_call(
     autojump_clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

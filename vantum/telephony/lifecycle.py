@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from itertools import repeat
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -47,6 +48,10 @@ TURNS_S: Final = 0.25
 #: What else may have changed is saved so often; it also shows that the process lives.
 _SAVE_S: Final = 5.0
 _TOUCH_S: Final = 60.0
+#: Pauses between attempts to keep the record of a call that is over, and how often the last one is
+#: repeated: about an hour, as for opt-outs.
+_PAUSES_S: Final = (1.0, 5.0, 15.0, 60.0)
+_MAX_RETRIES: Final = 60
 #: For ending calls when the process stops.
 _FAREWELL_S: Final = 3.0
 
@@ -139,12 +144,23 @@ async def _save_changes(calls: Calls, live: LiveCall) -> None:
             saved, saved_s = record, now_s
 
 
-async def save(calls: Calls, live: LiveCall) -> None:
+async def save(calls: Calls, live: LiveCall) -> bool:
     """Keep the record. What cannot be kept is logged: the call goes on."""
     try:
         await calls.means.records.save(live.record, calls.means.now_s())
     except StorageError as error:
         _log.error("a call's record cannot be kept", id=live.id, error=str(error))
+        return False
+    return True
+
+
+async def _save_later(calls: Calls, live: LiveCall) -> None:
+    """The record of a call that is over, once its database is well again: till then it seems to go
+    on to whoever reads of it."""
+    for pause_s in (*_PAUSES_S, *repeat(_PAUSES_S[-1], _MAX_RETRIES)):
+        await trio.sleep(pause_s)
+        if await save(calls, live):
+            return
 
 
 async def _conclude(calls: Calls, live: LiveCall) -> None:
@@ -162,7 +178,8 @@ async def _conclude(calls: Calls, live: LiveCall) -> None:
     )
     if isinstance(live.failure, CallRefused):
         live.record = record = attrs.evolve(record, outcome="refused")
-    await save(calls, live)
+    if not await save(calls, live):
+        calls.nursery.start_soon(_save_later, calls, live)
     _log.info(
         "call over",
         id=record.id,
