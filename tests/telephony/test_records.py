@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
@@ -23,8 +24,9 @@ from vantum.core.cost import CostEstimate, Usage
 from vantum.core.events import Prospect
 from vantum.core.history import History
 from vantum.core.messages import ChatMessage, ToolCall
-from vantum.errors import StorageError
+from vantum.errors import ConfigError, StorageError
 from vantum.storage.database import Database, open_database
+from vantum.telephony.desk import new_label, open_desk
 from vantum.telephony.lifecycle import TURNS_S
 from vantum.telephony.live import LiveCall
 from vantum.telephony.record import CallRecord, RecordedTurn
@@ -142,6 +144,29 @@ async def test_a_call_survives_a_restart(tmp_path: Path) -> None:
         assert record.ended_because == "server stopped"
         found = await office.api("GET", "/v1/calls")
         assert [call["outcome"] for call in found.body["calls"]] == ["failed"]
+
+
+async def test_a_second_server_does_not_close_the_calls_of_the_first(tmp_path: Path) -> None:
+    """It would take them for those of its own that died. On another port it has its own."""
+    path = tmp_path / "calls.sqlite3"
+    settings = attrs.evolve(SETTINGS, storage=StorageSettings(path=str(path)))
+    async with open_desk(settings, label="w0") as first:
+        assert first.calls is not None
+        await first.calls.means.records.save(a_record(1, status="in-progress"), time.time())
+        with pytest.raises(ConfigError, match=r"a server with this database already \(w0-3001\)"):
+            async with open_desk(settings, label="w0"):
+                raise AssertionError
+        elsewhere = attrs.evolve(settings, server=attrs.evolve(settings.server, port=3002))
+        async with (
+            open_desk(settings, label="w1"),
+            open_desk(elsewhere, label="w0"),
+            open_desk(settings, label=new_label()),
+        ):
+            record = await first.calls.get("w0-0001")
+            assert record.outcome is None
+    async with open_desk(settings, label="w0") as again:
+        assert again.calls is not None
+        assert (await again.calls.get("w0-0001")).ended_because == STOPPED
 
 
 async def test_what_is_said_is_saved_while_the_call_goes_on(autojump_clock: Clock) -> None:

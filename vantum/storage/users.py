@@ -12,10 +12,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from attrs import frozen
+
+from vantum.errors import ConfigError
 
 #: Linux's list of all locks, with the process and the inode of each.
 _LOCKS: Final = Path("/proc/locks")
@@ -61,8 +65,32 @@ class Users:
         os.close(self._file)
 
 
-def register(path: str | Path) -> Users:
-    """For the database of this name; holds nothing yet. Raises `OSError`."""
+def register(path: str | Path, kind: str = "users") -> Users:
+    """For the database of this name; holds nothing yet. Raises `OSError`.
+
+    `kind`: one of several locks that a database has.
+    """
     database = Path(path).resolve()  # by whatever name: it is one file
-    beside = database.with_name(f"{database.name}-users")
+    beside = database.with_name(f"{database.name}-{kind}")
     return Users(os.open(beside, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+@contextmanager
+def only_one(path: str | Path, name: str) -> Iterator[None]:
+    """While the body runs, nobody else has this name with the database; for names of which there
+    are few.
+
+    Raises:
+        ConfigError: somebody has it.
+    """
+    users = register(path, name)
+    try:
+        if not users.is_alone():
+            raise ConfigError(
+                f"storage.path={path}: {users.others()} is a server with this database already "
+                f"({name}), and would lose its calls to a second one of that name; give this one "
+                "another PORT, or another VANTUM_DATABASE"
+            )
+        yield
+    finally:
+        users.leave()

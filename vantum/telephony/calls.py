@@ -77,7 +77,8 @@ class Means:
     """What the calls of a process are made with.
 
     `carrier` None: nothing can be dialled or ended by request, because `missing` is not set.
-    `new_id`: UUIDs of version 7. `now_s`: the time of day, in seconds.
+    `new_id`: UUIDs of version 7. `now_s`: the time of day, in seconds. `label`: the process's,
+    among those of its server.
     """
 
     settings: Settings
@@ -87,6 +88,7 @@ class Means:
     missing: str
     new_id: Callable[[], str]
     now_s: Callable[[], float]
+    label: str
 
 
 @define(eq=False)
@@ -111,7 +113,7 @@ class Calls:
     @property
     def label(self) -> str:
         """This process's."""
-        return self.means.records.label
+        return self.means.label
 
     def new_id(self) -> str:
         """An id for a new call."""

@@ -22,6 +22,7 @@ from vantum.config import Settings
 from vantum.observe.logs import get_log
 from vantum.storage.database import IN_MEMORY, Database, open_database
 from vantum.storage.migrations import Schema
+from vantum.storage.users import only_one
 from vantum.telephony import callbacks, records
 from vantum.telephony.abilities import Abilities
 from vantum.telephony.calls import Calls, Means, Places
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 #: The process that serves alone, or the first of several.
 FIRST_LABEL: Final = "w0"
+#: Labels of those that are none begin with this.
+_PASSING: Final = "t"
 
 _log = get_log("phone")
 
@@ -70,7 +73,13 @@ class Desk:
 
 def new_label() -> str:
     """For a process that is no server started to stay: a label that no other has."""
-    return f"t{uuid_utils.uuid4().hex[:8]}"
+    return f"{_PASSING}{uuid_utils.uuid4().hex[:8]}"
+
+
+def _owner(settings: Settings, label: str) -> str:
+    """By what name a process has its calls in the database. Several servers may share one: each has
+    its own port, and the same one when it starts again."""
+    return label if label.startswith(_PASSING) else f"{label}-{settings.server.port}"
 
 
 def _new_id() -> str:
@@ -90,8 +99,8 @@ async def open_desk(
     """The desk that these settings ask for. At its end all calls are ended.
 
     Args:
-        label: of this process among those that share the database: the calls that one of the same
-            label had when it died are closed now.
+        label: of this process among those of its server: the calls that one of the same label and
+            port had when it died are closed now.
         now_s: the time of day, in seconds.
         new_id: makes UUIDs of version 7.
         transport: what Twilio's REST API is reached through instead of the network.
@@ -99,7 +108,8 @@ async def open_desk(
             have the file open, nobody else may change those that are there.
 
     Raises:
-        ConfigError: what it needs is not installed, not set, or cannot be opened.
+        ConfigError: what it needs is not installed, not set, or cannot be opened; or a server of
+            this label and port has the database already.
     """
     if not has_phone(settings):
         yield Desk(no_phone(settings))
@@ -109,17 +119,20 @@ async def open_desk(
         storage = settings.storage
         where = IN_MEMORY if storage.is_in_memory else storage.file
         database = await stack.enter_async_context(open_database(where, schemas))
+        owner = _owner(settings, label)
+        if not storage.is_in_memory and owner != label:
+            stack.enter_context(only_one(where, owner))
         audit = await open_audit(settings, now_s)
         compliance = check.open_compliance(settings, database, audit, now_s=now_s)
-        kept = CallRecords(database, label)
-        if closed := await kept.close_abandoned(now_s()):
+        kept = CallRecords(database, owner)
+        if closed := await kept.close_abandoned(now_s(), former=label):
             _log.warning("calls were live when their process stopped", calls=closed)
         missing, carrier = missing_for_rest(settings), None
         if not missing:
             from vantum.telephony.twilio_rest import open_twilio
 
             carrier = await stack.enter_async_context(open_twilio(settings.twilio, transport))
-        means = Means(settings, compliance, kept, carrier, missing, new_id, now_s)
+        means = Means(settings, compliance, kept, carrier, missing, new_id, now_s, label)
         async with trio.open_nursery() as nursery:
             calls = Calls(means, nursery)
             invitations = Invitations.of(settings.twilio, label, now_s)

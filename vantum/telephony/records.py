@@ -1,8 +1,9 @@
 """Where the records of phone calls are kept: a table of the server's database.
 
 A record is one JSON text, beside the columns that it is looked up by. `label` names the process
-that has the call (`w0`, …), so that a process that starts again knows which calls it had when it
-died. Two tables: the calls, and the keys that clients gave with their requests (`Idempotency-Key`).
+that has the call (`w0-3001`, …), so that a process that starts again knows which calls it had when
+it died. Two tables: the calls, and the keys that clients gave with their requests
+(`Idempotency-Key`).
 """
 
 from __future__ import annotations
@@ -147,14 +148,18 @@ class CallRecords:
 
         return tuple(_parsed(body) for (body,) in await self.database.run(read))
 
-    async def close_abandoned(self, now_s: float) -> int:
+    async def close_abandoned(self, now_s: float, former: str = "") -> int:
         """Calls that no process has any more have failed: this label's, whose process is new, and
-        any that was not saved for long. Gives how many there were. Raises `StorageError`."""
+        any that was not saved for long. Gives how many there were. Raises `StorageError`.
+
+        `former`: what an earlier version called a process like this one.
+        """
 
         def close(connection: sqlite3.Connection) -> int:
             found = connection.execute(
-                "SELECT body FROM phone_calls WHERE is_over = 0 AND (label = ? OR saved_s < ?)",
-                (self.label, now_s - ABANDONED_S),
+                "SELECT body FROM phone_calls "
+                "WHERE is_over = 0 AND (label IN (?, ?) OR saved_s < ?)",
+                (self.label, former or self.label, now_s - ABANDONED_S),
             ).fetchall()
             for (body,) in found:
                 record = _stopped(_parsed(body), now_s)
