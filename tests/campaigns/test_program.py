@@ -210,7 +210,9 @@ def test_the_report_as_text(done: None, campaign: Vantum) -> None:
 def test_the_report_for_programs(done: None, campaign: Vantum) -> None:
     report = json.loads(campaign("report", "spring", "--json")[1])
     assert report["calls"]["outcomes"] == {"busy": 2, "hung_up": 1, "talked": 1}
-    assert report["calls"]["costParts"] == {"USD": {"carrier": 0.03, "stt": 0, "llm": 0, "tts": 0}}
+    assert report["calls"]["costParts"] == {
+        "USD": {"carrier": 0.0333, "stt": 0, "llm": 0, "tts": 0}
+    }
     assert report["prospectsByAttempts"] == {"0": 1, "1": 2, "2": 1}
     share = {"calls": 1, "answered": 1, "converted": 1, "conversionRate": 1.0}
     assert report["variants"]["brisk"] == share
