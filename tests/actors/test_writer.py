@@ -81,6 +81,13 @@ async def test_a_chunk_is_the_last_of_its_write() -> None:
     assert delivery.arrived("u1") == 1
 
 
+async def test_each_utterance_is_counted_by_itself() -> None:
+    client = Client()
+    delivery = await written(client, chunk("u1"), chunk("u1"), chunk("u2"))
+    assert delivery.arrived("u2") == 1
+    assert delivery.arrived("u1") is None, "nobody asks for it any more"
+
+
 async def test_a_goodbye_goes_behind_what_waited_before_it() -> None:
     client = Client()
     await written(client, CHANGED, Goodbye(1000, "bye"), CHANGED)
