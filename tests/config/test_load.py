@@ -164,6 +164,7 @@ def test_values_are_taken_as_they_are_usually_written() -> None:
         ("stt = 'cartesia'", "stt=cartesia: must be auto, deepgram or local"),
         ("[openai]\napi_key = 5", "openai.api_key: must be one line of printable ASCII"),
         ("[llm]\ntemprature = 1", "[llm] has no setting temprature; did you mean temperature?"),
+        ("[turns]\nmax_wait = 1", "[turns] has no setting max_wait; did you mean max_wait_ms?"),
         ("[log]\nx = 1", "[log] has no setting x; there are: level, format"),
         ("[openai]\n'a\\nb' = 1", "[openai] has no setting a\\nb"),
         ('[openai]\n"a\\nb" = 1', "[openai] has no setting a\\nb"),
