@@ -270,6 +270,11 @@ async def test_an_answer_that_is_ready_waits_for_who_has_begun_to_speak(
         assert context[1:] == [{"role": "user", "content": "Hello there. tell me more"}]
         assert len(caller.messages(e.OutputStarted)) == 1
         assert not caller.messages(e.Interrupted)
+        assert caller.conductor is not None
+        dropped = caller.conductor.latencies[0]
+        assert dropped.outcome == "cancelled"
+        assert dropped.parts_ms["floor"] > 100, "it waited for him"
+        assert dropped.framework_us == 0
 
 
 async def test_an_answer_that_waited_for_a_cough_goes_on_with_its_ledger(

@@ -160,6 +160,7 @@ async def _send_chunk(
     if not playing.started:
         if playing.committed is not None:
             await playing.committed.wait()
+        playing.marks.held = playing.hold.holds
         if await playing.hold.passed():
             playing.marks.mark("floor", trio.current_time())
         playing.started = True

@@ -112,7 +112,8 @@ class Marks:
     `tokens` and `audios`: when each token came until the first piece was cut, and each stretch of
     audio until the first chunk was full; what is behind is found by counting. `received`: tokens
     that came altogether. `rounds`: from when to when the model waited for tools, until the first
-    piece was cut; `paused_s`: since when it does, or has nothing more to say.
+    piece was cut; `paused_s`: since when it does, or has nothing more to say. `held`: the first
+    sound was ready before the caller was silent.
     """
 
     at_s: dict[Point, float] = field(factory=dict)
@@ -121,6 +122,7 @@ class Marks:
     received: int = 0
     rounds: list[tuple[float, float]] = field(factory=list)
     paused_s: float | None = None
+    held: bool = False
 
     def mark(self, point: Point, now_s: float) -> None:
         """It was reached."""
@@ -254,7 +256,8 @@ def measured(
             at_us = max(at_us, then_us)
     if ended_s is not None:
         rest = points[points.index(reached[-1]) + 1 :]
-        awaited = [step for step in PATH if step.point in rest and step.point not in _OPTIONAL]
+        passed_by = [point for point in _OPTIONAL if not (point == "floor" and marks.held)]
+        awaited = [step for step in PATH if step.point in rest and step.point not in passed_by]
         for step in awaited[:1]:
             spend(step, _us(ended_s))
     parts = (Part(s.part, s.owner, spent_us[s.part]) for s in PARTS if s.part in spent_us)
