@@ -259,7 +259,7 @@ async def test_an_answer_that_is_ready_waits_for_who_has_begun_to_speak(
 ) -> None:
     """His words go on with the turn; nobody has heard a syllable of the answer to half of it."""
     heard = DeepgramScript(
-        (Utterance(_words("Hello there."), 0.9), Utterance(_words("tell me more"), 9.0)),
+        (Utterance(_words("Hello there."), 1.7), Utterance(_words("tell me more"), 9.0)),
         repeat=False,
         lead_s=0.2,
     )
