@@ -18,13 +18,16 @@ from benchmarks.turns.card import (
     play_overlaps,
     shipped_interruption,
 )
+from benchmarks.turns.echoes import OTHERS, SPEAKERPHONES, Place, echo_track, echoes
 from benchmarks.turns.hearing import Models
 from benchmarks.turns.items import (
     Beds,
     Item,
     Pause,
     lay,
+    levels_db,
     named_rng,
+    normal,
     pauses_in,
     sentence_gaps,
     turn_item,
@@ -34,7 +37,7 @@ from benchmarks.turns.overlaps import AGENT_TEXTS, burst, over_agent
 from benchmarks.turns.playing import Ended, Resumed, Stopped
 from benchmarks.turns.scores import Share, ending, overlap, quantile, sum_up, sum_up_overlaps
 from benchmarks.turns.sources import Voice, cuts, small
-from vantum.core.audio import to_float32
+from vantum.core.audio import from_float, to_float32
 
 RATE_HZ = 16_000
 NO_BEDS = Beds({})
@@ -204,8 +207,75 @@ def test_recorded_voices_stop_the_agent_and_listeners_do_not_for_long() -> None:
         agent=AGENT_TEXTS[0],
     )
     items = [*real, *listening, noise, nobody]
-    found, _ = play_overlaps(items, models(), shipped_interruption(), lambda line: None)
+    found, _ = play_overlaps(
+        items, models(), shipped_interruption(), lambda line: None, knows_echo=True
+    )
     assert found.missed.count == found.unheard.count == 0
     assert max(found.stop_s) < 0.6
     assert found.losses["backchannel"].count == 0
     assert found.stops["noise"].count == found.stops["silence"].count == 0
+
+
+# ---------------------------------------------------------------- echoes
+
+
+def a_place(**given: float) -> Place:
+    return evolve(Place(-12, 0.3, 0.3, 3, "phone", by_phone=False), **given)  # type: ignore[arg-type]
+
+
+def test_an_echo_comes_late_and_as_loud_as_it_should() -> None:
+    ours = normal(to_float32(voice("austen-0930").pcm))
+    track = echo_track(ours, a_place(), named_rng("echo"))
+    delay = round(0.3 * RATE_HZ)
+    assert not track[: delay - 1].any()
+    loud_db = np.percentile(levels_db(track[delay : delay + len(ours)]), 90)
+    assert loud_db == pytest.approx(-38, abs=1.5)
+    skipping = echo_track(ours, a_place(jumps=3), named_rng("echo"))
+    assert not np.array_equal(skipping, track)
+
+
+def test_an_echo_lies_on_top_of_what_the_caller_says() -> None:
+    quiet = evolve(item("echo"), pcm=bytes(2 * 8000), track=b"\x10\x00" * 4000, delay_s=0.0)
+    samples = np.frombuffer(quiet.heard, "<i2")
+    assert samples[: round(0.1 * RATE_HZ)].max() == 0
+    assert (samples[1600:5600] == 16).all()
+    assert not samples[5600:].any()
+    by_phone = np.frombuffer(evolve(quiet, by_phone=True).heard, "<i2")
+    assert abs(by_phone[3000:5000].mean() - 16) < 8
+    assert evolve(quiet, track=b"").heard == quiet.pcm
+
+
+@pytest.mark.local
+def test_an_echo_stops_the_agent_and_does_not_where_it_is_known() -> None:
+    agent = voice("austen-0870")
+    pcm = from_float(normal(to_float32(agent.pcm)))
+    place = a_place(loss_db=-9)
+    track = echo_track(normal(to_float32(agent.pcm)), place, named_rng("place"))
+    spoken = evolve(
+        item("echo", start_s=0.0),
+        pcm=bytes(2 * (len(track) + RATE_HZ)),
+        agent=agent.text,
+        agent_pcm=pcm,
+        agent_words_per_s=len(agent.text.split()) / (len(pcm) / 2 / RATE_HZ),
+        track=from_float(track),
+        delay_s=place.delay_s,
+    )
+    stops = [
+        play_overlaps(
+            [spoken], models(), shipped_interruption(), lambda line: None, knows_echo=knows
+        )[0].stops["echo"]
+        for knows in (False, True)
+    ]
+    assert [share.count for share in stops] == [1, 0]
+
+
+def test_the_two_sets_of_echoes_share_no_place_no_voice_and_no_caller() -> None:
+    found = echoes(small(), lambda text: bytes(2 * 12 * RATE_HZ))
+    assert not set(SPEAKERPHONES) & set(OTHERS)
+    sets = [
+        {i.agent for i in found if i.condition == condition and i.role == "echo"}
+        for condition in ("speakerphone", "other speakerphones")
+    ]
+    assert all(sets)
+    assert not sets[0] & sets[1]
+    assert {i.role for i in found} <= {"echo", "interruption"}

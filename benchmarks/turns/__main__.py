@@ -26,6 +26,7 @@ from benchmarks.turns.card import (
     shipped,
     shipped_interruption,
 )
+from benchmarks.turns.echoes import echoes
 from benchmarks.turns.hearing import Models
 from benchmarks.turns.items import Item, turns
 from benchmarks.turns.overlaps import overlaps
@@ -170,8 +171,15 @@ def _half(items: list[Item], half: str) -> list[Item]:
 @click.option("--folder", type=click.Path(path_type=Path), default=_FOLDER, show_default=True)
 @click.option("--json", "file", type=click.Path(path_type=Path), help="Also write figures here.")
 @click.option("--verbose", is_flag=True, help="Print each sound over the agent and its effect.")
+@click.option("--echo/--no-echo", "knows_echo", default=True, help="Know an echo by its sound.")
 def main(
-    is_small: bool, half: str, only: str | None, folder: Path, file: Path | None, verbose: bool
+    is_small: bool,
+    half: str,
+    only: str | None,
+    folder: Path,
+    file: Path | None,
+    verbose: bool,
+    knows_echo: bool,
 ) -> None:
     """When turns end, and what stops the agent, on recorded voices."""
     began_s = time.monotonic()
@@ -190,9 +198,12 @@ def main(
         print(f"{heard_table(items, models)}\n")
         figures["ends"] = [one.figures() for one in curves]
     if only != "ends":
-        items = overlaps(voices, None if is_small else speaker(folder))
+        speak = None if is_small else speaker(folder)
+        items = overlaps(voices, speak) + (echoes(voices, speak) if speak is not None else [])
         print(f"{describe(items)}\n")
-        found, each = play_overlaps(items, models, shipped_interruption(), _say)
+        options = shipped_interruption()
+        _, each = play_overlaps(items, models, options, _say, knows_echo=knows_echo)
+        found = sum_up_overlaps([o for o in each if not o.item.track])
         print(interruptions_table(found))
         for condition in dict.fromkeys(item.condition for item in items):
             own = [o for o in each if o.item.condition == condition]

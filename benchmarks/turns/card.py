@@ -101,13 +101,20 @@ def play_heard(items: Sequence[Item], models: Models, answer_s: float) -> list[E
 
 
 def play_overlaps(
-    items: Sequence[Item], models: Models, options: BargeInOptions, say: Say
+    items: Sequence[Item],
+    models: Models,
+    options: BargeInOptions,
+    say: Say,
+    *,
+    knows_echo: bool,
 ) -> tuple[Interruptions, list[Overlap]]:
-    """What these options make of sounds over the agent."""
+    """What these options make of sounds over the agent; `knows_echo`: by its sound."""
     each, before = [], _said_before()
     for number, item in enumerate(items, 1):
-        hearing = Hearing.of(models, item.pcm, LocalSettings(), before)
-        each.append(overlap(item, Play.of(item, hearing, defaults(), BargeIn(options)).run()))
+        hearing = Hearing.of(models, item.heard, LocalSettings(), before)
+        policy = BargeIn(options, eared=True)
+        play = Play.of(item, hearing, defaults(), policy, knows_echo=knows_echo)
+        each.append(overlap(item, play.run()))
         if number % 50 == 0:
             models.save()
             say(f"{number} of {len(items)} sounds over the agent")

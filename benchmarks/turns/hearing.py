@@ -66,6 +66,7 @@ class Models:
         """`cache`: a file that outlasts the process."""
         settings = LocalSettings()
         said = pickle.loads(cache.read_bytes()) if cache and cache.is_file() else {}
+        said = {key: _complete(found) for key, found in said.items()}
         return cls(
             SileroVad.load(require(settings, SILERO.name)),
             Moonshine.load(require(settings, MOONSHINE.name)),
@@ -120,6 +121,13 @@ class Models:
         begin = max(0, end - int(_HEARS_S * RATE_HZ))
         run = lambda: self._smart_turn.probability(pcm[2 * begin : 2 * end])  # noqa: E731
         return cast(float, self._once((key, "turn", str(end)), run))
+
+
+def _complete(found: Any) -> Any:
+    """What was kept before recognitions had tokens lacks them, and could not be kept again."""
+    if isinstance(found, Recognition) and not hasattr(found, "tokens"):
+        return Recognition(found.words, found.confidence)
+    return found
 
 
 def key_of(pcm: bytes) -> str:

@@ -22,8 +22,11 @@ from benchmarks.turns.sources import Voice
 from vantum.core.audio import from_float, mulaw_decode, mulaw_encode, to_float32
 
 Samples: TypeAlias = NDArray[np.float32]
-#: "clean": as recorded. The others add a background, or send it through 8 kHz mu-law.
-Condition: TypeAlias = Literal["clean", "telephone", "office", "crowd"]
+#: "clean": as recorded. The others add a background, or send it through 8 kHz mu-law, or hear the
+#: agent out of a loudspeaker (`benchmarks.turns.echoes`).
+Condition: TypeAlias = Literal[
+    "clean", "telephone", "office", "crowd", "speakerphone", "other speakerphones"
+]
 #: What the sound is. "turn", "talk" (its end is not in the recording) and "answer" are judged by
 #: when the turn ends; the others sound while the agent speaks.
 Role: TypeAlias = Literal[
@@ -73,7 +76,9 @@ class Item:
         start_s, end_s: first and last sound of the caller's.
         pauses: silences between them.
         agent: what the agent is saying from the item's beginning on; empty: nothing.
-        agent_words_per_s: how fast.
+        agent_words_per_s: how fast; `agent_pcm`: how it sounds, if that is known.
+        track: what comes back of that, from its first sample on, besides `pcm`; `delay_s`: it does
+            so much later. `by_phone`: both come in by telephone.
     """
 
     name: str
@@ -89,6 +94,25 @@ class Item:
     pauses: tuple[Pause, ...] = ()
     agent: str = ""
     agent_words_per_s: float = WORDS_PER_S
+    agent_pcm: bytes = b""
+    track: bytes = b""
+    delay_s: float = ECHO_DELAY_S
+    by_phone: bool = False
+
+    @property
+    def heard(self) -> bytes:
+        """What comes in if the agent is not stopped."""
+        if not self.track:
+            return self.pcm
+        return self.mixed(0, self.track, round(AUDIBLE_S * RATE_HZ))
+
+    def mixed(self, begin: int, track: bytes, at: int) -> bytes:
+        """The audio from sample `begin` on, and this track on top of it from its sample `at` on."""
+        samples = to_float32(self.pcm)[begin:].copy()
+        added = to_float32(track)[: max(len(samples) - at, 0)]
+        samples[at : at + len(added)] += added
+        pcm = from_float(np.clip(samples, -1, 1))
+        return _by_phone(pcm) if self.by_phone else pcm
 
     @property
     def is_stretched(self) -> bool:
@@ -190,10 +214,11 @@ def lay(samples: Samples, condition: Condition, beds: Beds, rng: np.random.Gener
         gain = 10 ** ((wanted - 10 * np.log10((rolled**2).mean() + 1e-10)) / 20)
         samples = samples + rolled * gain
     pcm = from_float(np.clip(samples, -1, 1))
-    if condition == "telephone":
-        narrow = convert(pcm, RATE_HZ, 8000)
-        pcm = convert(mulaw_decode(mulaw_encode(narrow)), 8000, RATE_HZ)
-    return pcm
+    return _by_phone(pcm) if condition == "telephone" else pcm
+
+
+def _by_phone(pcm: bytes) -> bytes:
+    return convert(mulaw_decode(mulaw_encode(convert(pcm, RATE_HZ, 8000))), 8000, RATE_HZ)
 
 
 def stretch(

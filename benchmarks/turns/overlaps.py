@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
+from attrs import evolve
 
 from benchmarks.recordings import RATE_HZ
 from benchmarks.turns.items import (
@@ -28,7 +29,7 @@ from benchmarks.turns.items import (
     voiced,
 )
 from benchmarks.turns.sources import Voice
-from vantum.core.audio import to_float32
+from vantum.core.audio import from_float, to_float32
 
 #: What the agent says: no question near the places where the caller makes himself heard.
 AGENT_TEXTS: Final = (
@@ -116,7 +117,14 @@ def overlaps(voices: Sequence[Voice], speak: Speak | None) -> list[Item]:
     items += [_nothing(condition, beds) for condition in beds.conditions]
     if speak is not None:
         items += [echo(text, speak(text), db, beds) for text in AGENT_TEXTS for db in _ECHO_DB]
-    return [item for item in items if item is not None]
+    found = [item for item in items if item is not None]
+    return found if speak is None else [_sounding(item, speak) for item in found]
+
+
+def _sounding(item: Item, speak: Speak) -> Item:
+    """With what the agent sounds like."""
+    pcm = from_float(normal(to_float32(speak(item.agent))))
+    return evolve(item, agent_pcm=pcm)
 
 
 def _meeting_gains(voices: Sequence[Voice]) -> dict[str, float]:

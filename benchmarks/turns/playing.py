@@ -9,10 +9,12 @@ dropped if the caller goes on before, and is over when it has sounded.
 from __future__ import annotations
 
 import heapq
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import Final, TypeAlias
 
 from attrs import define, field, frozen
 
+from benchmarks.recordings import RATE_HZ
 from benchmarks.turns.hearing import DETECTION_S, FRAME_S, Hearing
 from benchmarks.turns.items import AUDIBLE_S, ECHO_DELAY_S, Item
 from vantum.config.turns import TurnSettings
@@ -36,11 +38,15 @@ from vantum.core.decisions import (
 )
 from vantum.core.endpointing import CheckAnswered, Endpointing, EndpointingOptions
 from vantum.core.events import InputOptions, Request, StartInput
-from vantum.providers.local.vad import FRAME_BYTES
+from vantum.core.messages import EchoHeard, VoiceEdge
+from vantum.core.own_voice import OwnVoice
+from vantum.providers.local.vad import FRAME_BYTES, FRAME_SAMPLES
 
 # How soon an answer that was stopped goes on, and how long a stop takes.
 _RESUMES_S, _STOPS_S = 0.1, 0.002
 _QUIET_FRAMES = 200
+# The agent's audio leaves in pieces of this length, so far ahead.
+LEAD_S: Final = 0.1
 # How often an answer that is held back looks whether it still is.
 _HELD_STEP_S = 0.01
 
@@ -95,6 +101,9 @@ class Play:
     _heard_s: float = 0.0  # of the agent, before it was stopped last
     _audible_s: float | None = None
     _unheard: bytes = b""  # of an echo whose source has stopped
+    own: OwnVoice | None = None
+    _sent_s: float = 0.0  # of the agent's audio
+    _said: int = 0  # samples of it, when it was stopped last
 
     @classmethod
     def of(
@@ -104,13 +113,17 @@ class Play:
         options: EndpointingOptions,
         barge: BargeIn,
         answer_s: float | None = None,
+        *,
+        knows_echo: bool = False,
     ) -> Play:
-        """A fresh call."""
+        """A fresh call. `knows_echo`: an echo is known by its sound, if it is known how the agent
+        sounds."""
         limits = Limits(max_duration_s=1e6)
         conversation = Conversation(
             limits, 0.0, {}, endpointing=Endpointing(options), bargein=barge, greeting=item.agent
         )
-        return cls(item, hearing, conversation, answer_s)
+        own = OwnVoice() if knows_echo and item.agent_pcm else None
+        return cls(item, hearing, conversation, answer_s, own=own)
 
     def run(self) -> list[Happening]:
         """To the item's end."""
@@ -121,8 +134,15 @@ class Play:
         while self.hearing.frame < self.hearing.frames:
             now_s = self.hearing.now_s + FRAME_S
             self._until(now_s)
-            for edge in self.hearing.step():
-                self._take(edge, now_s)
+            at = self.hearing.frame * FRAME_BYTES
+            found: Sequence[VoiceEdge | EchoHeard]
+            found = edges = self.hearing.step()
+            if self.own is not None:
+                self._send_on(self.own, now_s)
+                piece = self.hearing.pcm[at : at + FRAME_BYTES]
+                found = self.own.hear(piece, edges, self.hearing.ear.probability, now_s)
+            for sign in found:
+                self._take(sign, now_s)
         self._until(self.hearing.now_s + 1)
         return self.happened
 
@@ -167,7 +187,7 @@ class Play:
             self._step(Floor(words, position, whole=True), now_s)
         if isinstance(event, FirstAudio):
             self._audible_s = now_s
-            self._echo_on()
+            self._echo_on(now_s)
         self._step(event, now_s)
 
     def _step(self, event: Event, now_s: float) -> None:
@@ -177,17 +197,43 @@ class Play:
 
     # ------------------------------------------------------------ an echo
 
-    def _hush(self) -> None:
-        """An echo ends with what it is the echo of, a moment later."""
-        if self.item.role != "echo":
+    def _send_on(self, own: OwnVoice, now_s: float) -> None:
+        """The agent's audio leaves a little ahead."""
+        if self._audible_s is None:
             return
-        hearing = self.hearing
+        begins_s = self._audible_s - self._heard_s  # as if it had never stopped
+        while self._sent_s < now_s - begins_s + LEAD_S:
+            at = 2 * round(self._sent_s * RATE_HZ)
+            piece = self.item.agent_pcm[at : at + 2 * round(LEAD_S * RATE_HZ)]
+            own.ours.add(piece, RATE_HZ, begins_s + self._sent_s, now_s)
+            self._sent_s += LEAD_S
+
+    def _hush(self, now_s: float) -> None:
+        """An echo ends with what it is the echo of, a moment later."""
+        hearing, item = self.hearing, self.item
         at = hearing.frame * FRAME_BYTES
+        if self.own is not None:
+            self.own.ours.cut(now_s)
+            self._sent_s = self._heard_s
+        if item.track:
+            self._said = round(self._heard_s * RATE_HZ)
+            begin = max(self._said - round((now_s - hearing.now_s) * RATE_HZ), 0)
+            end = self._said + round(item.delay_s * RATE_HZ)
+            hearing.replace(item.mixed(at // 2, item.track[2 * begin : 2 * end], 0))
+            return
+        if item.role != "echo":
+            return
         still = at + round(ECHO_DELAY_S / FRAME_S) * FRAME_BYTES
         self._unheard = hearing.pcm[still:]
         hearing.replace(hearing.pcm[at:still] + bytes(_QUIET_FRAMES * FRAME_BYTES))
 
-    def _echo_on(self) -> None:
+    def _echo_on(self, now_s: float) -> None:
+        item, hearing = self.item, self.hearing
+        if item.track and self._said:
+            delay = round(item.delay_s * RATE_HZ)
+            rest = item.track[2 * (self._said + delay) :]
+            late = round((now_s - hearing.now_s) * RATE_HZ)
+            hearing.replace(item.mixed(hearing.frame * FRAME_SAMPLES, rest, delay + late))
         if self._unheard:
             silence = bytes(round(ECHO_DELAY_S / FRAME_S) * FRAME_BYTES)
             self.hearing.replace(silence + self._unheard)
@@ -221,7 +267,7 @@ class Play:
                 if self._audible_s is not None:
                     self._heard_s += now_s - self._audible_s
                     self._audible_s = None
-                    self._hush()
+                    self._hush(now_s)
                 self._soon(now_s + _STOPS_S, ResponseDone(turn))
             case _:
                 pass

@@ -11,7 +11,7 @@ from vantum.core import decisions as d
 from vantum.core import events as e
 from vantum.core.bargein import BargeIn, BargeInOptions, Floor
 from vantum.core.barging import holds_answer, unanswered
-from vantum.core.messages import SttFlushed, VoiceEdge
+from vantum.core.messages import EchoHeard, SttFlushed, VoiceEdge
 
 TEXT = "Our platform answers every call within a second and it never forgets what was said"
 ON, OFF = VoiceEdge(True, 0.0), VoiceEdge(False, 0.0)
@@ -464,3 +464,27 @@ def test_what_was_said_before_our_last_words_is() -> None:
     call.feed(d.ResponseDone(2))
     assert call.c.state == "ENDED"
     assert unanswered(call.c) == ("two",)
+
+
+# ---------------------------------------------------------------- an echo that the ear knows
+
+
+def test_an_echo_by_its_sound_is_no_voice_for_anybody() -> None:
+    call = answering()
+    assert not call.feed(EchoHeard())
+    assert call.c.endpointing.began_s is None
+    assert not cancelled(call.wait(1.0))
+
+
+def test_what_is_understood_of_an_echo_stops_the_agent_when_it_is_final_and_not_ours() -> None:
+    call = answering()
+    call.feed(EchoHeard())
+    assert not cancelled(call.feed(interim("wait I have a question")))
+    assert not cancelled(call.feed(final("platforms answers very call")))
+    assert cancelled(call.feed(final("wait I have a question")))
+
+
+def test_who_speaks_into_an_echo_stops_the_agent_by_his_voice() -> None:
+    call = answering()
+    call.feed(EchoHeard())
+    assert cancelled(call.feed(VoiceEdge(True, 0.0, 0.1)))

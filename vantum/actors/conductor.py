@@ -95,7 +95,7 @@ def new_conversation(call: Call) -> Conversation:
         trio.current_time(),
         call.provider_names,
         endpointing=Endpointing(turns.endpointing(has_detector=call.has_detector)),
-        bargein=BargeIn(turns.bargein()),
+        bargein=BargeIn(turns.bargein(), eared=call.activity is not None),
         silence=Silence(turns.reprompt_after_ms / 1000, turns.reprompt_texts, turns.goodbye),
         greeting=turns.greeting,
         greeting_is_firm=turns.greeting_is_firm,

@@ -33,8 +33,9 @@ HEARD_SAMPLES: Final = 2 * WINDOW
 #: The longest way to a mobile phone and back; and what is sent ahead of time may sound a little
 #: before it should by our clock.
 _FARTHEST, _EARLIEST = RATE_HZ, RATE_HZ // 20
-#: A known echo is looked for so far around its lag: a jitter buffer stretches and skips.
-_NEAR: Final = 256
+#: A known echo is looked for so far around its lag: first where clocks that differ take it, for a
+#: vowel agrees with itself at many lags; then where a jitter buffer that stretches or skips does.
+_STILL, _NEAR = 24, 256
 #: How long ago our audio may have sounded and still be asked for; the window before counts too.
 REACH_S: Final = (_FARTHEST + _NEAR + 2 * WINDOW) / RATE_HZ
 
@@ -62,8 +63,8 @@ _LEARN, _LEARN_UP, _LEARN_DOWN = 0.1, 0.3, 0.05
 _EARLY: Final = 4
 #: An echo is learnt from if a look speaks for it by so much.
 _CLEAR: Final = 0.25
-#: Another lag is better if so much more agrees there.
-_BETTER: Final = 0.2
+#: Another lag is better if so much more agrees there; the more lags, the more chance.
+_BETTER, _BETTER_NEAR = 0.2, 0.1
 
 _BLOCK: Final = 256
 _DECAY_DB: Final = 2.0  # in a block of 32 ms: a room that rings for a second
@@ -123,11 +124,15 @@ class EchoJudge:
         samples, end = halved(heard), round(end_s * RATE_HZ)
         if self.lag is None:
             return self._search(samples, end)
-        look = self._look(samples, end, self.lag)
+        look = self._look(samples, end, self.lag - _STILL, self.lag + _STILL)
         speaks_for = self._speaks_for(look)
-        if speaks_for < 0 and self.belief + speaks_for < 0:
+        if speaks_for < 0:
+            near = self._look(samples, end, self.lag - _NEAR, self.lag + _NEAR)
+            if near.share > look.share + _BETTER_NEAR:
+                look, speaks_for = near, self._speaks_for(near)
+        if self.belief + speaks_for < 0:
             # Before it is somebody else's: has the way become longer or shorter?
-            far = self._look(samples, end, None)
+            far = self._look(samples, end, -_EARLIEST, _FARTHEST)
             if far.is_sure and far.share > look.share + _BETTER:
                 look, speaks_for = far, _GUESS
         highest = _GUESS if self.looks < _YOUNG else 1.0
@@ -139,15 +144,15 @@ class EchoJudge:
         return self.belief
 
     def _search(self, samples: Floats, end: int) -> float:
-        look = self._look(samples, end, None)
+        look = self._look(samples, end, -_EARLIEST, _FARTHEST)
         self.belief = -1.0
         if look.is_sure:
             self.belief, self.lag, self.looks = _GUESS, look.lag, 1
             self.share, self.level_db = min(look.share, _USUAL[1]), look.level_db
         return self.belief
 
-    def _look(self, samples: Floats, end: int, near: int | None) -> _Look:
-        first, last = (-_EARLIEST, _FARTHEST) if near is None else (near - _NEAR, near + _NEAR)
+    def _look(self, samples: Floats, end: int, first: int, last: int) -> _Look:
+        """Look at the lags from `first` to `last`."""
         lag = first + best_lag(samples, self.ours.until(end - first, WINDOW + last - first))
         ours = self.ours.until(end - lag, 2 * WINDOW)
         blocks = (ours * ours).reshape(-1, _BLOCK).mean(axis=1)
@@ -164,6 +169,8 @@ class EchoJudge:
         if agrees < 0 and self.looks >= _YOUNG:
             agrees *= _clip(louder_db / _COUNTS_DB, _LEAST, 1.0)
         louder = _clip((louder_db - _LOUDER_DB) / _LOUDER_WIDTH_DB, 0.0, 2.0)
+        if self.looks < _EARLY:
+            louder = 0.0  # the first look may have caught only its beginning
         return max(_WEIGHT * (agrees - louder), -1.0)
 
     def _learn(self, look: _Look) -> None:

@@ -277,7 +277,7 @@ class BargeIn:
             return "words" if self.asked else "backchannel"
         few = len(words) <= _FEW_WORDS
         most = _FOREIGN_OF_FEW if few and len(words) > 1 else _FOREIGN_SHARE
-        if self.echoing and self.tells and not self.owned:
+        if self.only_echo:
             most = _FOREIGN_OF_HEARD
         if floor.firm and few and not self.echoing:
             most = 0.0 if len(words) >= _SURE_WORDS else -1.0
@@ -309,6 +309,11 @@ class BargeIn:
         return tokens(" ".join(floor.words[max(begin, 0) : end]))
 
     # ------------------------------------------------------------ decisions
+
+    @property
+    def only_echo(self) -> bool:
+        """Whether the ear has heard nothing but an echo since the words were taken last."""
+        return self.echoing and self.tells and not self.owned
 
     @property
     def trusts_voice(self) -> bool:

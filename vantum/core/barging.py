@@ -75,7 +75,9 @@ def barge(c: Conversation, now_s: float, commands: list[Command]) -> Conversatio
         return _join(c, turn, now_s, commands)
     if c.state == "RESPONDING" and c.bargein.kind(" ".join(c.words), c.floor) == "echo":
         c = _drop_words(evolve(c, interim=""), now_s)  # or it would outgrow what is compared with
-    if c.state != "RESPONDING" or not c.bargein.stops(_text(c), c.floor, now_s):
+    # What is understood of an echo before it is over is mostly misheard.
+    text = " ".join(c.words) if c.bargein.only_echo else _text(c)
+    if c.state != "RESPONDING" or not c.bargein.stops(text, c.floor, now_s):
         return c
     if c.floor.waits and not c.bargein.has_words(_text(c), c.floor):
         # There is nothing to silence: a cough must not cost what the model or a tool has begun.

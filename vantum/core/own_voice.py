@@ -42,7 +42,7 @@ class OwnVoice:
     """
 
     judge: EchoJudge = field(factory=EchoJudge)
-    _heard: NDArray[np.float32] | None = field(default=None, init=False)
+    _heard: NDArray[np.int16] | None = field(default=None, init=False)
     _end_s: float = field(default=0.0, init=False)  # of what was heard, on the clock of our audio
     _at_s: float = field(default=0.0, init=False)  # the same on the audio's own axis
     _is_voice: bool = field(default=False, init=False)  # the ear hears a voice
@@ -73,7 +73,7 @@ class OwnVoice:
         if not (self._is_voice or edges or probability >= _VOICE):
             return []
         assert self._heard is not None
-        belief = self.judge.judge(self._heard, self._end_s)
+        belief = self.judge.judge(self._heard.astype(np.float32), self._end_s)
         found = self._pass(edges, is_echo=belief > 0)
         self._echoes = self._echoes + 1 if self._is_own and belief >= 1 else 0
         if self._echoes >= _ENDS_LOOKS:
@@ -96,7 +96,7 @@ class OwnVoice:
         return found
 
     def _keep(self, pcm: bytes, now_s: float) -> None:
-        before = np.zeros(HEARD_SAMPLES, np.float32) if self._heard is None else self._heard
+        before = np.zeros(HEARD_SAMPLES, np.int16) if self._heard is None else self._heard
         if self._heard is None:
             self._end_s = now_s
         length_s = len(pcm) / (2 * HEARD_HZ)
@@ -106,5 +106,4 @@ class OwnVoice:
             self._end_s = now_s
         else:
             self._end_s += min(late_s, _DRIFT * length_s)
-        newest = to_int16(pcm).astype(np.float32)
-        self._heard = np.concatenate((before, newest))[-HEARD_SAMPLES:]
+        self._heard = np.concatenate((before, to_int16(pcm)))[-HEARD_SAMPLES:]

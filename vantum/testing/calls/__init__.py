@@ -10,6 +10,7 @@ from vantum.testing.calls.caller import Caller
 from vantum.testing.calls.ears import LoudnessEar
 from vantum.testing.calls.line import Network, Stall
 from vantum.testing.calls.log import CallLog
+from vantum.testing.calls.loudspeaker import Speakerphone
 from vantum.testing.calls.phone import CallOver, Phone
 from vantum.testing.calls.script import (
     Answered,
@@ -64,6 +65,7 @@ __all__ = [
     "Silence",
     "SimulatedCall",
     "Sound",
+    "Speakerphone",
     "Stall",
     "Step",
     "StopReading",

@@ -31,6 +31,7 @@ from vantum.testing.calls.earpiece import Earpiece, Utterance
 from vantum.testing.calls.ears import Detector, Ears, LoudnessEar
 from vantum.testing.calls.line import Line, MemorySocket, Network
 from vantum.testing.calls.log import CallLog
+from vantum.testing.calls.loudspeaker import Loudspeaker, Speakerphone
 from vantum.testing.calls.microphone import Microphone
 from vantum.testing.calls.phone import Phone
 from vantum.testing.calls.said import Said, SaidSource
@@ -73,6 +74,8 @@ class CallSetup:
             wrong with a connection to a provider. See `vantum.testing.calls.direct`.
         wall_ms: the time of day at which the call begins.
         window: messages to the client that fit in the buffers on the way, if it does not read.
+        speakerphone: how what the agent says comes back into the caller's microphone; None: it does
+            not. The simulated recogniser understands none of it.
     """
 
     settings: Settings = field(factory=Settings)
@@ -93,6 +96,7 @@ class CallSetup:
     direct: bool = False
     wall_ms: int = MORNING_MS
     window: int = 64
+    speakerphone: Speakerphone | None = None
 
 
 @define(eq=False)
@@ -270,10 +274,13 @@ def new_call(setup: CallSetup, nursery: trio.Nursery) -> SimulatedCall:
     synthesiser = SimulatedCartesia(setup.cartesia)
     voice = DirectVoice(script=setup.cartesia)
     speaking = voice if setup.direct else synthesiser
-    microphone = Microphone(phone, said, options.sampling_rate_hz, setup.step_ms, setup.idle_ms)
-    caller = Caller(
-        phone, microphone, Earpiece(lambda: speaking.transcripts), log, options, setup.reports_ms
+    earpiece = Earpiece(lambda: speaking.transcripts)
+    speakerphone = setup.speakerphone
+    echo = None if speakerphone is None else Loudspeaker(earpiece, speakerphone)
+    microphone = Microphone(
+        phone, said, options.sampling_rate_hz, setup.step_ms, setup.idle_ms, echo
     )
+    caller = Caller(phone, microphone, earpiece, log, options, setup.reports_ms)
     phone.listeners.append(caller.note)
     return SimulatedCall(
         setup,

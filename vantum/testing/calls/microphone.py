@@ -16,6 +16,7 @@ from attrs import define, field
 
 from vantum.core import events as e
 from vantum.core.resampling import Resampler
+from vantum.testing.calls.loudspeaker import Loudspeaker
 from vantum.testing.calls.phone import Phone
 from vantum.testing.calls.said import Said, stamp
 from vantum.testing.calls.voice import FRAME_S, FRAME_SAMPLES, RATE_HZ, ROOM, Sound
@@ -41,7 +42,8 @@ class Take:
 class Microphone:
     """One caller's. `play` may be called at any time; sounds wait for each other.
 
-    `rate_hz`: of the call. `step_ms`, `idle_ms`: see the module; multiples of 20.
+    `rate_hz`: of the call. `step_ms`, `idle_ms`: see the module; multiples of 20. `loudspeaker`:
+    what else is to be heard; with it all audio goes out in steps of `step_ms`.
     """
 
     phone: Phone
@@ -49,6 +51,7 @@ class Microphone:
     rate_hz: int = RATE_HZ
     step_ms: int = 20
     idle_ms: int = 200
+    loudspeaker: Loudspeaker | None = None
     _began_s: float = 0.0
     _frame: int = 0  # the next to be sent
     _free: int = 0  # the first that belongs to no sound
@@ -98,7 +101,8 @@ class Microphone:
             if self._takes and self._takes[0].frame <= self._frame:
                 await self._send_sound(self._takes[0], step)
             else:
-                await self._send_silence(step if self._tail > 0 else idle)
+                is_busy = self._tail > 0 or self.loudspeaker is not None
+                await self._send_silence(step if is_busy else idle)
         for take in self._takes:
             take.done.set()
         self._takes.clear()
@@ -107,7 +111,7 @@ class Microphone:
         count = min(step, take.sound.frames - take.sent)
         await trio.sleep_until(self._due_s(self._frame + count))
         at = take.sent * _FRAME_BYTES
-        pcm = take.sound.pcm[at : at + count * _FRAME_BYTES]
+        pcm = self._with_echo(take.sound.pcm[at : at + count * _FRAME_BYTES])
         if self.said.marked and take.sound.words:
             pcm = stamp(pcm, self._frame)
         take.sent += count
@@ -129,7 +133,13 @@ class Microphone:
         due = math.floor((trio.current_time() - self._began_s) / FRAME_S + _EPSILON)
         if (count := min(due, end) - self._frame) > 0:
             self._tail -= count
-            await self._send(ROOM * count, count)
+            await self._send(self._with_echo(ROOM * count), count)
+
+    def _with_echo(self, pcm: bytes) -> bytes:
+        """The audio that is sent next."""
+        if self.loudspeaker is None:
+            return pcm
+        return self.loudspeaker.over(pcm, self._due_s(self._frame))
 
     def _due_s(self, frame: int) -> float:
         return self._began_s + frame * FRAME_S
