@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import attrs
 import pytest
 import trio
 import trio.testing
 
 from tests.telephony.office import SETTINGS, SETUP, an_office
-from vantum.config import LlmSettings, SpeculationSettings
+from vantum.config import DeepgramSettings, LlmSettings, Secret, SpeculationSettings
+from vantum.core.audio import AudioFormat
+from vantum.core.spent import Spent
+from vantum.ports import Metered
+from vantum.providers.deepgram.client import DeepgramProvider
+from vantum.telephony.usage import Recognisers
 from vantum.testing import DeepgramScript, OpenAIScript
 from vantum.testing.openai_script import Fault
 from vantum.testing.twilio import HangUp, Pause, Person, TwilioScript
@@ -75,3 +83,16 @@ async def test_providers_that_do_not_count_are_estimated_by_the_turns(
         assert usage.requests == 0
         assert usage.input_tokens > 0
         assert record.cost.llm > 0
+
+
+async def test_a_recogniser_that_was_lost_is_counted_and_not_kept(autojump_clock: Clock) -> None:
+    """It has the audio that nobody recognised."""
+    deepgram = DeepgramProvider(DeepgramSettings(api_key=Secret("key")))
+    recognisers = Recognisers(deepgram)
+    line = AudioFormat(8000)
+    lost = weakref.ref(recognisers.for_session(language="en-US", line=line))
+    kept = recognisers.for_session(language="en-US", line=line)
+    gc.collect()
+    assert lost() is None
+    assert isinstance(kept, Metered)
+    assert recognisers.used == [Spent(), kept.spent]

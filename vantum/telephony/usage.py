@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from attrs import define, evolve, field
@@ -21,11 +21,11 @@ _EMBEDDED: Final = "local"
 
 @define(eq=False)
 class Recognisers:
-    """A session's recognisers, remembered: a session opens one for each language, and each anew
-    when it was lost."""
+    """What a session's recognisers have used: it opens one for each language, and each anew when
+    it was lost. `used`: of each in order; None: it does not count."""
 
     provider: SpeechToTextProvider
-    made: list[SpeechToText] = field(factory=list, init=False)
+    used: list[Spent | None] = field(factory=list, init=False)
 
     @property
     def name(self) -> str:
@@ -43,7 +43,8 @@ class Recognisers:
     def for_session(self, *, language: str, line: AudioFormat) -> SpeechToText:
         """See `vantum.ports.SpeechToTextProvider`."""
         made = self.provider.for_session(language=language, line=line)
-        self.made.append(made)
+        # Not the recogniser itself: with it the audio of one that was lost would be kept.
+        self.used.append(_used(made))
         return made
 
 
@@ -67,17 +68,17 @@ def usage_of(
     calls = [session.call for session in sessions]
     usage = Usage()
     if names.get("stt") != _EMBEDDED:
-        heard = _spent(_recognisers(calls))
+        heard = _sum(_heard(calls))
         usage = evolve(usage, listened_s=round(listened_s if heard is None else heard.heard_s, 3))
     if names.get("tts") != _EMBEDDED:
-        spoken = _spent(call.synthesiser for call in calls)
+        spoken = _sum(_used(call.synthesiser) for call in calls)
         usage = evolve(
             usage,
             spoken_characters=by_turns.spoken_characters if spoken is None else spoken.characters,
         )
     if names.get("llm") == _EMBEDDED:
         return usage
-    asked = _spent(call.model for call in calls)
+    asked = _sum(_used(call.model) for call in calls)
     if asked is None:
         return evolve(
             usage, input_tokens=by_turns.input_tokens, output_tokens=by_turns.output_tokens
@@ -92,20 +93,24 @@ def usage_of(
     )
 
 
-def _recognisers(calls: Sequence[Call]) -> Iterator[object]:
+def _heard(calls: Sequence[Call]) -> Iterator[Spent | None]:
     for call in calls:
         if not isinstance(call.recognisers, Recognisers):
             yield None  # nobody knows
         else:
-            yield from call.recognisers.made
+            yield from call.recognisers.used
 
 
-def _spent(used: Iterator[object]) -> Spent | None:
-    """What these have used; None: one of them does not count."""
+def _used(provider: object) -> Spent | None:
+    """What it counts, which grows with what it does; None: it does not count."""
+    return provider.spent if isinstance(provider, Metered) else None
+
+
+def _sum(used: Iterable[Spent | None]) -> Spent | None:
+    """What they have used together; None: one of them does not count."""
     parts = list(used)
-    if not all(isinstance(part, Metered) for part in parts):
-        return None
-    return spent_sum(part.spent for part in parts if isinstance(part, Metered))
+    known = [part for part in parts if part is not None]
+    return spent_sum(known) if len(known) == len(parts) else None
 
 
 def _by_turns(conductor: Conductor, turns: Sequence[RecordedTurn]) -> Usage:
