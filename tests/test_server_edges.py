@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 
 from tests.patience import connect
 from tests.test_server import a_server
+from vantum.admission import most_frames_per_s
 from vantum.config import Secret, ServerSettings, Settings
 from vantum.core import events as e
 from vantum.server import Server
@@ -99,6 +100,11 @@ async def test_a_flood_of_pings_is_closed_and_the_others_are_served() -> None:
             said = b"".join([part async for part in stream])
         assert said.endswith(b"\x11Mtoo many frames"), "a close frame of 4429"
         await other.start(e.InputOptions())
+
+
+def test_messages_may_come_in_pieces_however_few_there_may_be() -> None:
+    assert most_frames_per_s(10) == 1000
+    assert most_frames_per_s(500) == 5000
 
 
 @pytest.mark.parametrize(

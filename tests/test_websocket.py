@@ -341,6 +341,19 @@ async def test_connect() -> None:
         nursery.cancel_scope.cancel()
 
 
+async def test_hints_before_the_answer_are_passed_over() -> None:
+    ours, theirs = memory_stream_pair()
+    async with trio.open_nursery() as nursery:
+
+        async def serve() -> None:
+            await theirs.send_all(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+            await (await wrap_server_stream(nursery, theirs)).accept()
+
+        nursery.start_soon(serve)
+        assert (await connect(ours, "h", "/", max_message_bytes=100)).whole
+        nursery.cancel_scope.cancel()
+
+
 async def test_connect_is_refused() -> None:
     ours, theirs = memory_stream_pair()
     async with trio.open_nursery() as nursery:
