@@ -112,6 +112,7 @@ class Server:
         config = http_config(self.settings.server.handshake_timeout_ms / 1000)
 
         async def handle(stream: trio.SocketStream | ReplayStream) -> None:
+            # `serve_listeners` closes the stream, whatever happens here.
             try:
                 await self._connection(stream, app, config)
             except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as group:
@@ -120,9 +121,6 @@ class Server:
                 _log.info("bad WebSocket peer", error=repr(first_error(group)))
             except* Exception:
                 _log.exception("a connection failed")
-            finally:
-                with trio.move_on_after(1, shield=True):
-                    await trio.aclose_forcefully(stream)
 
         async with trio.open_nursery() as connections:
             with accepting:
