@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
 import sys
+from typing import Any
 
 import pytest
 import structlog
@@ -27,6 +30,32 @@ def test_colours_are_for_terminals(
     configure_logs("info", "console")
     get_log("room").warning("something")
     assert ("\x1b[" in capsys.readouterr().err) == coloured
+
+
+class Writes(io.RawIOBase):
+    """A file that remembers what was written to it, write by write."""
+
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        self.writes.append(bytes(data))
+        return len(self.writes[-1])
+
+
+def test_a_line_is_one_write_where_nothing_is_buffered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the lines of several workers would run into each other."""
+    file = Writes()
+    unbuffered = io.TextIOWrapper(file, write_through=True)  # type: ignore[type-var]
+    monkeypatch.setattr(sys, "stderr", unbuffered)
+    configure_logs("info", "json")
+    get_log("room").info("one")
+    get_log("room").info("two")
+    assert [json.loads(line)["event"] for line in file.writes] == ["one", "two"]
+    assert all(line.endswith(b"\n") for line in file.writes)
 
 
 def test_whatever_is_installed_a_stack_shows_no_variables() -> None:

@@ -37,7 +37,9 @@ def configure_logs(level: str = "info", fmt: str = "auto") -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # A line and its end in one write, also where nothing is buffered (PYTHONUNBUFFERED): the
+        # lines of several workers would run into each other.
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
     # Libraries that log on their own (hypercorn, trio-websocket, httpx) only matter when they warn.
