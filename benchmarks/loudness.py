@@ -53,6 +53,7 @@ class Loud:
             return []
         return [Heard(next(self._words), began, end, 0.99)]
 
-    def consume_partial(self) -> None:
+    def finish(self) -> list[Heard]:
         """See `Source`."""
         self.partial = self._began = None
+        return []

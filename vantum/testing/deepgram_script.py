@@ -1,11 +1,13 @@
 """What is said to the simulated Deepgram, and how it hears it. Pure.
 
-`DeepgramScript` says what is spoken. There are three ways to place it:
+`DeepgramScript` says what is spoken. There are four ways to place it:
 
 - ``"timed"`` (default): by the *amount* of audio received, whatever it contains. The first
   sentence begins after `lead_s` of audio, and so on.
 - ``"on_finalize"``: nothing is recognised until `Finalize`, which is answered at once with the
   next sentence. For benchmarks: the recogniser costs no time of its own.
+- ``"loud"``: a sentence begins wherever the audio becomes loud (`deepgram_loudness`), and its words
+  come as long as it is. For recorded voices, and people.
 - ``"in_audio"``: the words are in the audio itself, as `spoken_audio` makes it. So what is cut,
   replayed or sent twice is heard as cut, replayed or twice, as by a real recogniser.
 """
@@ -69,7 +71,7 @@ class DeepgramScript:
     """
 
     sentences: tuple[str | Utterance, ...] = ("hello there",)
-    speech: Literal["timed", "on_finalize", "in_audio"] = "timed"
+    speech: Literal["timed", "on_finalize", "loud", "in_audio"] = "timed"
     scope: Literal["connection", "server"] = "connection"
     repeat: bool = True
     lead_s: float = 0.2
@@ -157,8 +159,8 @@ class Source(Protocol):
     def hear(self, pcm: bytes, start: int, end: int) -> list[Heard]:
         """Words that are complete now; `partial` is the one being said, up to `end`."""
 
-    def consume_partial(self) -> None:
-        """The partial word was reported: what follows of it is no word."""
+    def finish(self) -> list[Heard]:
+        """What is known of what is being said now: what follows of it is no word."""
 
 
 class Timed:
@@ -194,10 +196,14 @@ class Timed:
             self.partial = Heard(word.text, word.start, end, word.confidence, clear)
         return complete
 
-    def consume_partial(self) -> None:
+    def finish(self) -> list[Heard]:
         """See `Source`."""
+        partial = self.partial
+        if partial is None or not partial.clear:
+            return []
         self.partial = None
         self._next = next(self._words, None)
+        return [partial]
 
 
 class InAudio:
@@ -239,10 +245,14 @@ class InAudio:
         length = (word.end_s - word.start_s) * self._rate
         self.partial.clear = 2 * (end - self.partial.start) >= length
 
-    def consume_partial(self) -> None:
+    def finish(self) -> list[Heard]:
         """See `Source`."""
+        partial = self.partial
+        if partial is None or not partial.clear:
+            return []
         self._consumed = self._value
         self.partial = None
+        return [partial]
 
 
 class Nothing:
@@ -254,5 +264,6 @@ class Nothing:
         """See `Source`."""
         return []
 
-    def consume_partial(self) -> None:
+    def finish(self) -> list[Heard]:
         """See `Source`."""
+        return []

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 from attrs import Factory, define
 
 from vantum.core.audio import Encoding, mulaw_decode
+from vantum.testing.deepgram_loudness import Loudness
 from vantum.testing.deepgram_script import (
     DeepgramScript,
     Heard,
@@ -59,6 +60,8 @@ class Listener:
         match self.script.speech:
             case "timed":
                 self._source = Timed(self.script, self.utterances, self._rate)
+            case "loud":
+                self._source = Loudness(self.utterances, self._rate)
             case "in_audio":
                 self._source = InAudio(self.script, self._rate, self._encoding)
 
@@ -142,12 +145,12 @@ class Listener:
             self._words = self._spread(next(self.utterances, Utterance(())))
         elif self.received - self._segment < self.script.least_finalize_s * self._rate:
             return []
-        self._take_partial()
+        self._words += self._source.finish()
         return [self._final(self.received, speech_final=True, from_finalize=True)]
 
     def close_stream(self, created: str) -> list[Body]:
         """`CloseStream`: the last words, and the summary."""
-        self._take_partial()
+        self._words += self._source.finish()
         last = [self._final(self.received, speech_final=True)] if self._words else []
         summary = {
             "type": "Metadata",
@@ -173,12 +176,6 @@ class Listener:
             )
             for n, word in enumerate(utterance.words)
         ]
-
-    def _take_partial(self) -> None:
-        partial = self._source.partial
-        if partial is not None and partial.clear:
-            self._words.append(partial)
-            self._source.consume_partial()
 
     def _final(self, end: int, *, speech_final: bool = False, from_finalize: bool = False) -> Body:
         end = max(end, self._segment)

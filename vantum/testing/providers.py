@@ -78,11 +78,12 @@ async def simulated_providers(
 ) -> AsyncIterator[SimulatedProviders]:
     """Serve all three on free ports while the body runs.
 
-    Without scripts: a short sales talk, again and again, with latencies like those of the real
-    providers. What goes wrong with OpenAI and Cartesia is in their scripts; Deepgram's faults are
-    `deepgram_faults`, and may be changed while it runs (`peers.deepgram.faults`).
+    Without scripts: a short sales talk, again and again, whenever a voice is heard, with latencies
+    like those of the real providers. What goes wrong with OpenAI and Cartesia is in their scripts;
+    Deepgram's faults are `deepgram_faults`, and may be changed while it runs
+    (`peers.deepgram.faults`).
     """
-    heard = deepgram or DeepgramScript(TALK, speech="on_finalize", scope="server", latency_ms=80)
+    heard = deepgram or DeepgramScript(TALK, speech="loud", scope="server", latency_ms=80)
     thought = openai or OpenAIScript(answer_in_talk, first_token_s=0.35, tokens_per_s=60)
     said = cartesia or CartesiaScript(first_audio_s=0.12, rate=5)
     async with (

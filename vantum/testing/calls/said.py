@@ -152,7 +152,11 @@ class SaidSource:
         self.partial = None
         self._word = self._consumed = None
 
-    def consume_partial(self) -> None:
+    def finish(self) -> list[Heard]:
         """See `Source`."""
+        partial = self.partial
+        if partial is None or not partial.clear:
+            return []
         self._consumed = self._word
         self.partial = None
+        return [partial]

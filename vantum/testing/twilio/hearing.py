@@ -110,8 +110,10 @@ class PhoneSource:
         self.partial = self._source.partial
         return complete
 
-    def consume_partial(self) -> None:
+    def finish(self) -> list[Heard]:
         """See `Source`."""
-        if self._source is not None:
-            self._source.consume_partial()
-            self.partial = self._source.partial
+        if self._source is None:
+            return []
+        words = self._source.finish()
+        self.partial = self._source.partial
+        return words
