@@ -597,3 +597,14 @@ async def test_a_bug_in_one_call_ends_that_call(
         assert office.is_idle()
         for call in office.twilio.calls:
             await call.over.wait()
+
+
+async def test_a_phone_without_calls_looks_after_nothing(autojump_clock: Clock) -> None:
+    """Nothing wakes the process while nobody talks, nor once nobody does any more."""
+    async with an_office() as office:
+        await trio.testing.wait_all_tasks_blocked()
+        assert trio.lowlevel.current_statistics().seconds_to_next_deadline == float("inf")
+        await office.call()
+        await trio.sleep(600)
+        await trio.testing.wait_all_tasks_blocked()
+        assert trio.lowlevel.current_statistics().seconds_to_next_deadline > 60

@@ -104,6 +104,7 @@ class Calls:
     elsewhere: Elsewhere | None = None
     lines: Lines = field(init=False)
     _live: dict[str, LiveCall] = field(factory=dict, init=False)
+    _has_some: trio.Event = field(factory=trio.Event, init=False)
 
     @lines.default
     def _new_lines(self) -> Lines:
@@ -263,6 +264,10 @@ class Calls:
         """The calls that are not over."""
         return tuple(self._live.values())
 
+    async def until_live(self) -> None:
+        """Wait until there are such calls: a server without any has nothing to look after."""
+        await self._has_some.wait()
+
     async def get(self, call_id: str) -> CallRecord:
         """The record as it is now. Raises `NoSuchCall`, `StorageError`."""
         if (live := self._live.get(call_id)) is not None:
@@ -355,10 +360,13 @@ class Calls:
     def enter(self, live: LiveCall) -> None:
         """The call is live from now on."""
         self._live[live.id] = live
+        self._has_some.set()
 
     def leave(self, live: LiveCall) -> None:
         """It is over."""
         self._live.pop(live.id, None)
+        if not self._live:
+            self._has_some = trio.Event()
 
 
 def prospect_of(known: Prospect, order: CallOrder | None) -> Prospect:

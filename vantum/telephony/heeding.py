@@ -55,6 +55,7 @@ class Heeding:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
+            await self.calls.until_live()
             await trio.sleep(LOOK_S)
             concerned = [live for live in self.calls.all_live if self._may_concern(live)]
             self._seen &= {live.id for live in self.calls.all_live}

@@ -128,6 +128,7 @@ async def _follow(calls: Calls, live: LiveCall) -> None:
 async def watch_turns(calls: Calls) -> None:
     """Have what was said in the calls of a process saved, until cancelled."""
     while True:
+        await calls.until_live()
         await trio.sleep(TURNS_S)
         for live in calls.all_live:
             live.tell_of_turns()
