@@ -15,8 +15,8 @@ What its documentation says and this package leans on:
 - An empty binary message ends the stream: never send one (STT troubleshooting).
 - `Finalize` is answered by a `Results` with `from_finalize`, but by nothing if no significant
   audio is buffered (docs/finalize).
-- Raw audio is named by `encoding` and `sample_rate`, mulaw among them; its guide for Twilio sends
-  the telephone's mu-law at 8000 as it comes (learn/deepgram-twilio-streaming).
+- Raw audio is named by `encoding` and `sample_rate`, mulaw among them (by its package's types; that
+  a telephone's at 8000 is taken as it comes was not tried with an account).
 - `UtteranceEnd` needs `interim_results` and at least 1000 ms (docs/utterance-end); a
   `last_word_end` of -1 means that there is nothing to end.
 - Every connection's times begin at zero again (docs/recovering-from-connection-errors…).
