@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -86,6 +88,24 @@ def hears(*placed: tuple[float, str]) -> DeepgramScript:
         )
         utterances.append(Utterance(words, next_s - at_s - words[-1].end_s))
     return DeepgramScript(tuple(utterances), repeat=False, lead_s=placed[0][0])
+
+
+@asynccontextmanager
+async def said_hello(
+    openai: OpenAIScript, *later: tuple[float, str], **more: Any
+) -> AsyncIterator[Caller]:
+    """A call with an ear, whose caller has just said "Hello there.", and what he says `later`."""
+    async with a_call(
+        openai=openai,
+        deepgram=hears((0.2, "Hello there."), *later),
+        activity=LoudnessEar(),
+        cartesia=VOICE,
+        **more,
+    ) as caller:
+        await caller.start(turn_detection="auto")
+        await caller.speak(0.2)
+        await caller.speak(0.6, LOUD)
+        yield caller
 
 
 # ---------------------------------------------------------------- when it is said
@@ -279,13 +299,7 @@ async def test_it_can_be_interrupted(autojump_clock: object, after_s: float, hea
 async def test_words_in_the_silence_behind_it_are_a_turn_of_their_own(
     autojump_clock: object,
 ) -> None:
-    heard = hears((0.2, "Hello there."), (7.0, "What about the price?"))
-    async with a_call(
-        openai=slow(6.0), deepgram=heard, activity=LoudnessEar(), cartesia=VOICE
-    ) as caller:
-        await caller.start(turn_detection="auto")
-        await caller.speak(0.2)
-        await caller.speak(0.6, LOUD)
+    async with said_hello(slow(6.0), (7.0, "What about the price?")) as caller:
         await caller.speak(6.2)
         assert caller.messages(e.StateChanged)[-1].new == "RESPONDING"
         await caller.speak(1.2, LOUD)
@@ -300,13 +314,7 @@ async def test_words_in_the_silence_behind_it_are_a_turn_of_their_own(
 
 async def test_a_cough_in_the_silence_costs_nothing(autojump_clock: object) -> None:
     """There is nothing to silence: what the model has begun goes on, and is still interrupted."""
-    heard = hears((0.2, "Hello there."))
-    async with a_call(
-        openai=slow(7.0), deepgram=heard, activity=LoudnessEar(), cartesia=VOICE
-    ) as caller:
-        await caller.start(turn_detection="auto")
-        await caller.speak(0.2)
-        await caller.speak(0.6, LOUD)
+    async with said_hello(slow(7.0)) as caller:
         await caller.speak(5.7)
         assert caller.messages(e.StateChanged)[-1].new == "RESPONDING"
         asked = len(caller.openai.chats)
@@ -320,15 +328,7 @@ async def test_a_cough_in_the_silence_costs_nothing(autojump_clock: object) -> N
 async def test_a_voice_that_is_raised_in_the_silence_stops_what_comes_then(
     autojump_clock: object,
 ) -> None:
-    async with a_call(
-        openai=slow(7.0),
-        deepgram=hears((0.2, "Hello there.")),
-        activity=LoudnessEar(),
-        cartesia=VOICE,
-    ) as caller:
-        await caller.start(turn_detection="auto")
-        await caller.speak(0.2)
-        await caller.speak(0.6, LOUD)
+    async with said_hello(slow(7.0)) as caller:
         await caller.speak(6.2)
         assert len(caller.messages(e.ResponseCompleted)) == 0
         await caller.speak(2.4, LOUD)  # the answer begins in the middle of it
@@ -343,16 +343,7 @@ async def test_a_false_stop_in_a_filler_asks_anew_and_not_from_the_middle_of_it(
     autojump_clock: object,
 ) -> None:
     faults = (None, Fault("server"))
-    async with a_call(
-        openai=slow(9.0, faults=faults),
-        deepgram=hears((0.2, "Hello there.")),
-        activity=LoudnessEar(),
-        cartesia=VOICE,
-        settings=settings(guess=False),
-    ) as caller:
-        await caller.start(turn_detection="auto")
-        await caller.speak(0.2)
-        await caller.speak(0.6, LOUD)
+    async with said_hello(slow(9.0, faults=faults), settings=settings(guess=False)) as caller:
         await caller.speak(4.1)
         assert len(caller.messages(e.OutputChunk)) > 1
         await caller.speak(0.3, LOUD)
@@ -368,15 +359,7 @@ async def test_a_false_stop_in_a_filler_asks_anew_and_not_from_the_middle_of_it(
 
 async def test_a_callers_voice_is_not_spoken_into(autojump_clock: object) -> None:
     """Who is making a sound as the time comes is not told to wait: he may be going on."""
-    async with a_call(
-        openai=slow(20.0),
-        deepgram=hears((0.2, "Hello there.")),
-        activity=LoudnessEar(),
-        cartesia=VOICE,
-    ) as caller:
-        await caller.start(turn_detection="auto")
-        await caller.speak(0.2)
-        await caller.speak(0.6, LOUD)
+    async with said_hello(slow(20.0)) as caller:
         await caller.speak(3.3)
         assert caller.messages(e.StateChanged)[-1].new == "THINKING"
         await caller.speak(1.0, LOUD)
