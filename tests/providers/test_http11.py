@@ -166,6 +166,16 @@ async def test_answers_that_break_off_or_make_no_sense(answer: list[bytes | None
     assert len(peer.connections) == 2
 
 
+async def test_chunks_that_come_together_are_one_piece_and_stand_before_a_failure() -> None:
+    peer = server([CHUNKED + b"1\r\nh\r\n2\r\ni!\r\nzz\r\n"])
+    async with client(peer) as http, http.stream("GET", URL) as response:
+        pieces = response.aiter_raw()
+        assert await anext(pieces) == b"hi!"
+        with pytest.raises(httpx2.RemoteProtocolError):
+            await anext(pieces)
+        await pieces.aclose()
+
+
 async def test_a_stream_that_is_broken_is_a_read_error() -> None:
     class Broken(trio.abc.HalfCloseableStream):
         async def send_all(self, data: bytes | bytearray | memoryview) -> None:

@@ -320,6 +320,27 @@ async def test_a_server_that_sends_done_without_a_finish_reason() -> None:
         assert await ask(provider.for_session()) == ["Hi"]
 
 
+def said(text: str) -> bytes:
+    return b'data: {"choices":[{"delta":{"content":"%s"}}]}\n\n' % text.encode()
+
+
+async def test_what_comes_together_is_one_text() -> None:
+    data = said("Hi") + said("") + said(" there") + said(".") + b"data: [DONE]\n\n"
+    async with answering(event_stream(data)) as provider:
+        assert await ask(provider.for_session()) == ["Hi there."]
+
+
+async def test_what_came_with_a_failure_stands() -> None:
+    data = said("Hi") + said(" there") + b"data: {oops\n\n"
+    async with (
+        answering(event_stream(data)) as provider,
+        provider.for_session().stream(REQUEST) as pieces,
+    ):
+        assert await anext(aiter(pieces)) == "Hi there"
+        with pytest.raises(ProviderError, match="malformed event"):
+            await anext(aiter(pieces))
+
+
 async def test_a_line_without_end() -> None:
     async with answering(event_stream(b"x" * 1_100_000)) as provider:
         with pytest.raises(ProviderError, match="longer than 1 MiB") as caught:
@@ -407,7 +428,7 @@ async def test_what_openai_bills_is_read_behind_the_answer(at_once: bool) -> Non
 
 
 async def test_of_an_answer_that_is_cut_it_is_estimated() -> None:
-    async with answering(event_stream(SAID + SAID)) as provider:
+    async with answering(event_stream(SAID)) as provider:
         model = provider.for_session()
         async with model.stream(REQUEST) as pieces:
             assert await anext(aiter(pieces)) == "Hi there"
@@ -471,7 +492,7 @@ async def test_cancelling_closes_the_stream_at_once(autojump_clock: object) -> N
 
 
 async def test_leaving_an_answer_in_the_middle_closes_it_at_once(autojump_clock: object) -> None:
-    async with in_memory(Fault("stall")) as (peer, model):
+    async with in_memory(Fault("stall", after_tokens=1)) as (peer, model):
         async with model.stream(REQUEST) as pieces:
             assert await anext(aiter(pieces)) == "Good"
             left_s = trio.current_time()
@@ -484,7 +505,7 @@ async def test_leaving_an_answer_in_the_middle_closes_it_at_once(autojump_clock:
 async def test_leaving_an_answer_in_the_middle_closes_its_socket(
     peer: SimulatedOpenAI, provider: OpenAIProvider
 ) -> None:
-    peer.faults.append(Fault("stall"))
+    peer.faults.append(Fault("stall", after_tokens=1))
     async with provider.for_session().stream(REQUEST) as pieces:
         assert await anext(aiter(pieces)) == "Good"
     await until(lambda: peer.abandoned)

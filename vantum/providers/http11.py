@@ -191,14 +191,27 @@ class _Connection:
                 return event
 
     async def data(self) -> bytes | None:
-        """A piece of the response's body; None: it is complete."""
-        if self.http.their_state is not h11.SEND_BODY:
+        """What has come of the response's body, which is something; None: it is complete.
+
+        A stream's events are a chunk each, and several often come together: taken one by one, each
+        would go through the layers above by itself.
+        """
+        if self.http.their_state not in (h11.SEND_BODY, h11.ERROR):
             return None
-        match await self._event():
-            case h11.Data(data=data):
-                return bytes(data)
-            case _:
-                return None
+        event: h11.Event | None = await self._event()
+        parts = []
+        while isinstance(event, h11.Data):
+            parts.append(bytes(event.data))
+            event = self._at_hand()
+        return b"".join(parts) if parts else None
+
+    def _at_hand(self) -> h11.Event | None:
+        """The next event without waiting for it."""
+        with suppress(h11.RemoteProtocolError):  # which h11 says again when it is asked again
+            event = self.http.next_event()
+            if isinstance(event, h11.Event):
+                return event
+        return None
 
     async def _event(self) -> h11.Event:
         while True:

@@ -275,6 +275,7 @@ class _Answer:
     _complete: bool = field(default=False, init=False)
     _heard: bool = field(default=False, init=False)
     _failed: bool = field(default=False, init=False)
+    _failures: list[ProviderError] = field(factory=list, init=False)
     _since_s: float = field(default=0.0, init=False)
     _written: list[str] = field(factory=list, init=False)
     _usage: ModelUsage | None = field(default=None, init=False)
@@ -333,43 +334,50 @@ class _Answer:
         return self
 
     async def __anext__(self) -> ModelOutput:
-        """The next text, never empty, or news of a call. Ends at the finish reason or `[DONE]`."""
-        while not self._ready and not self._complete:
+        """The next text, never empty, or news of a call. Ends at the finish reason or `[DONE]`.
+
+        Texts that have come together are handed on together.
+        """
+        while not (self._ready or self._failures or self._complete):
             if not self._events:
                 await self._receive()
-                continue
-            delta = self._understand(self._events.popleft())
-            self._complete = delta.finish_reason is not None
-            self._usage = delta.usage or self._usage
-            if delta.finish_reason == "content_filter":
-                raise self._fail(
-                    ProviderError(NAME, "invalid_request", "withheld by the content filter")
-                )
-            if delta.text or delta.calls:
-                self._heard, self._since_s = True, trio.current_time()
-                self._take(delta)
-            if self._complete:
-                self._ready += self._calls.finish()
+            self._take_events()
         if self._ready:
             return self._ready.popleft()
+        if self._failures:
+            # Popped: kept, it would hold what holds it.
+            raise self._failures.pop()
         raise StopAsyncIteration
 
+    def _take_events(self) -> None:
+        """All that has come, up to the answer's end; what came before a failure stands."""
+        try:
+            while self._events and not self._complete:
+                self._take(read_chunk(self._events.popleft()))
+        except ProviderError as error:
+            self._failures.append(self._fail(error))
+
     def _take(self, delta: Delta) -> None:
-        if delta.text:
+        self._complete = delta.finish_reason is not None
+        self._usage = delta.usage or self._usage
+        if delta.finish_reason == "content_filter":
+            raise ProviderError(NAME, "invalid_request", "withheld by the content filter")
+        if delta.text or delta.calls:
+            self._heard, self._since_s = True, trio.current_time()
+            self._hear(delta)
+        if self._complete:
+            self._ready += self._calls.finish()
+
+    def _hear(self, delta: Delta) -> None:
+        if self._ready and isinstance(last := self._ready[-1], str):
+            self._ready[-1] = last + delta.text
+        elif delta.text:
             self._ready.append(delta.text)
         self._written += (delta.text, *(call.arguments for call in delta.calls))
         try:
             self._ready += self._calls.feed(delta.calls)
         except ValueError as error:
-            raise self._fail(ProviderError(NAME, "server", str(error))) from None
-
-    def _understand(self, event: bytes) -> Delta:
-        if event.strip() == b"[DONE]":
-            return Delta(finish_reason="stop")
-        try:
-            return read_chunk(event)
-        except ProviderError as error:
-            raise self._fail(error) from None
+            raise ProviderError(NAME, "server", str(error)) from None
 
     async def _receive(self) -> None:
         assert self._pieces is not None

@@ -141,14 +141,16 @@ class EventStreamReader:
 
 
 def read_chunk(data: bytes) -> Delta:
-    """Understand one event's data (not `[DONE]`). What holds no choice gives a `Delta` without
-    text: usage, the results of a filter, a sign of life.
+    """Understand one event's data. What holds no choice gives a `Delta` without text: usage, the
+    results of a filter, a sign of life. `[DONE]` is an end like a finish reason.
 
     Raises:
         ProviderError: it is an error, or not a chat completion chunk.
     """
-    if not data.strip():
+    if not (data := data.strip()):
         return Delta()
+    if data == b"[DONE]":
+        return Delta(finish_reason="stop")
     try:
         event = json.loads(data)
         match event:

@@ -64,6 +64,8 @@ class Inbox:
     last_reply_s: float = -math.inf
     lost: bool = False
     over: bool = False
+    #: Audio has come.
+    sounds: bool = False
     _bytes: int = 0
     _held: Reply | Wake | None = None
     #: Not bounded in messages, because `put` bounds it in bytes.
@@ -81,6 +83,7 @@ class Inbox:
                 self.over = True
             case protocol.Chunk(audio=audio):
                 self._bytes += len(audio)
+                self.sounds = True
         self._channel[0].send_nowait(reply)
         return self._bytes <= _MAX_INBOX_BYTES
 
@@ -171,20 +174,24 @@ class Link:
                 inbox.wake("lost")
             self._scope.cancel()
 
-    def route(self, reply: Reply) -> None:
-        """Put a reply into its context's inbox."""
+    def route(self, reply: Reply) -> bool:
+        """Put a reply into its context's inbox; true: it is the first audio there."""
         self.last_used_s = trio.current_time()
         match reply:
             case protocol.Unknown():
-                return
+                return False
             case Failure(context_id=None):
                 targets = list(self._inboxes.values())
             case _:
                 inbox = self._inboxes.get(reply.context_id or "")
                 targets = [inbox] if inbox else []
+        begins = False
         for inbox in targets:
+            silent = not inbox.sounds
             if not inbox.put(reply):
                 self.drop(_network("more audio came than was asked for"))
+            begins = silent and inbox.sounds
+        return begins
 
 
 async def hold_link(
@@ -265,7 +272,9 @@ async def _run(link: Link, socket: WebSocket, outbox_rx: trio.MemoryReceiveChann
 async def _receive_all(link: Link, socket: WebSocket) -> None:
     try:
         while (message := await socket.receive()) is not None:
-            link.route(protocol.parse(message))
+            if link.route(protocol.parse(message)):
+                # An answer's first sound does not wait until what came with it is understood.
+                await trio.lowlevel.checkpoint()
         code = socket.close_code
         link.drop(_network(f"the connection was lost (close code {code})", status=code))
     except protocol.MalformedMessage as fault:
