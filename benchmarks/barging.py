@@ -14,7 +14,8 @@ from typing import Any
 import trio
 from attrs import define, field
 
-from benchmarks.line import Line, now_s, open_line
+from benchmarks.arrivals import now_s
+from benchmarks.line import Line, open_line
 from benchmarks.processes import three
 from benchmarks.report import Row, percentile
 from benchmarks.scenarios import LONG, Say, Scale

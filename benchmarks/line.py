@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import struct
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,12 +17,9 @@ import trio
 import uuid_utils
 from attrs import define, field
 
+from benchmarks.arrivals import receive, stamp
+
 _TEXT_OR_BINARY, _CLOSE, _PING, _PONG = (1, 2), 8, 9, 10
-
-
-def now_s() -> float:
-    """The machine's monotonic clock: the same in every process on it."""
-    return time.perf_counter()
 
 
 def frame(payload: bytes, opcode: int = 2) -> bytes:
@@ -59,7 +55,7 @@ def take_frames(buffer: bytearray) -> Iterator[tuple[int, bytes]]:
 
 @define(eq=False)
 class Line:
-    """A connected session. What arrives is kept as (time, event type, payload)."""
+    """A connected session. What arrives is kept as (when it came, event type, payload)."""
 
     stream: trio.SocketStream
     session_id: str = ""
@@ -93,8 +89,11 @@ class Line:
         """Read until the line is cut. A line that breaks is told by `closed`."""
         buffer = bytearray()
         try:
-            while data := await self.stream.receive_some(65_536):
-                at_s = now_s()
+            stamp(self.stream)
+            while True:
+                data, at_s = await receive(self.stream, 65_536)
+                if not data:
+                    break
                 buffer += data
                 for opcode, payload in take_frames(buffer):
                     await self._take(at_s, opcode, payload)

@@ -13,7 +13,8 @@ from typing import Any
 import trio
 from attrs import define, field
 
-from benchmarks.line import Line, now_s, open_line
+from benchmarks.arrivals import now_s
+from benchmarks.line import Line, open_line
 from benchmarks.told import obey
 
 FRAME_S = 0.02

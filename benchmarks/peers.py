@@ -16,7 +16,7 @@ from typing import Any
 import trio
 from attrs import define, field
 
-from benchmarks.line import now_s
+from benchmarks.arrivals import now_s
 from benchmarks.loudness import Loud
 from benchmarks.spans import AUDIO_BYTES, Noted, Serve, Spans, lines, numbered
 from vantum.testing import CartesiaScript, DeepgramScript, OpenAIScript
@@ -33,9 +33,9 @@ class Timeline:
     records: list[tuple[float, str]] = field(factory=list)
     on: bool = False
 
-    def note(self, what: str) -> None:
+    def note(self, what: str, at_s: float | None = None) -> None:
         if self.on:
-            self.records.append((now_s(), what))
+            self.records.append((now_s() if at_s is None else at_s, what))
 
 
 def _noted_model(timeline: Timeline, serve: Serve) -> Serve:
@@ -56,7 +56,7 @@ def _noted_model(timeline: Timeline, serve: Serve) -> Serve:
                 seen[0] = False
                 timeline.note("all_text")
 
-        await serve(Noted(stream, wrote, lambda data: None))
+        await serve(Noted(stream, wrote, lambda data, at_s: None))
 
     return served
 
@@ -67,8 +67,8 @@ def _noted_voice(timeline: Timeline, serve: Serve) -> Serve:
             if len(data) > AUDIO_BYTES:
                 timeline.note("audio_out")
 
-        def read(data: bytes) -> None:
-            timeline.note("text_in")
+        def read(data: bytes, at_s: float) -> None:
+            timeline.note("text_in", at_s)
 
         await serve(Noted(stream, wrote, read))
 

@@ -25,7 +25,8 @@ import trio
 from attrs import define, field
 from twilio.request_validator import RequestValidator
 
-from benchmarks.line import frame, now_s, take_frames, upgrade
+from benchmarks.arrivals import now_s
+from benchmarks.line import frame, take_frames, upgrade
 from benchmarks.told import obey
 from vantum.core.audio import mulaw_encode, read_wav
 from vantum.core.resampling import Resampler

@@ -1,9 +1,9 @@
-"""The peers' own share of a turn: from a request's arrival in their process to their answer.
+"""The peers' own share of a turn: from a request's arrival at their socket to their answer.
 
 Which turn a request belongs to is told by its words: each line that the simulated recogniser hears
 has a number ("line 17"), the simulated model's answer begins with it, and so it comes back in the
-synthesiser's timestamps. A span begins with the *last* bytes read before the answer was written,
-so whatever is in doubt counts as the server's.
+synthesiser's timestamps. A span begins with the arrival of the *last* bytes read before the answer
+was written (`benchmarks.arrivals`), so whatever is in doubt counts as the server's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import trio
 from attrs import define, field
 
-from benchmarks.line import now_s
+from benchmarks.arrivals import now_s, receive, stamp
 
 Serve = Callable[[trio.abc.Stream], Awaitable[None]]
 
@@ -27,11 +27,15 @@ _SPOKEN_NUMBER = re.compile(rb'"(\d+)[:.,]?"')
 
 @define(eq=False)
 class Noted(trio.abc.Stream):
-    """A stream that tells what passes before it is written and after it is read."""
+    """A stream that tells what is written before it leaves, and what is read with when it came."""
 
     inner: trio.abc.Stream
     on_write: Callable[[bytes], None]
-    on_read: Callable[[bytes], None]
+    on_read: Callable[[bytes, float], None]
+
+    def __attrs_post_init__(self) -> None:
+        if isinstance(self.inner, trio.SocketStream):
+            stamp(self.inner)
 
     async def send_all(self, data: Any) -> None:
         self.on_write(bytes(data))
@@ -41,8 +45,8 @@ class Noted(trio.abc.Stream):
         await self.inner.wait_send_all_might_not_block()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        data = bytes(await self.inner.receive_some(max_bytes))
-        self.on_read(data)
+        data, at_s = await receive(self.inner, max_bytes or 65_536)
+        self.on_read(data, at_s)
         return data
 
     async def aclose(self) -> None:
@@ -90,8 +94,8 @@ class Spans:
         async def served(stream: trio.abc.Stream) -> None:
             read_s = [0.0]
 
-            def read(_: bytes) -> None:
-                read_s[0] = now_s()
+            def read(_: bytes, at_s: float) -> None:
+                read_s[0] = at_s
 
             def wrote(data: bytes) -> None:
                 if b'"from_finalize": true' in data and (line := _LINE.search(data)):
@@ -107,8 +111,8 @@ class Spans:
         async def served(stream: trio.abc.Stream) -> None:
             read_s, number = [0.0], [0]
 
-            def read(data: bytes) -> None:
-                read_s[0] = now_s()
+            def read(data: bytes, at_s: float) -> None:
+                read_s[0] = at_s
                 if found := _LINE.findall(data):
                     number[0] = int(found[-1])
 
@@ -129,8 +133,8 @@ class Spans:
             seconds: list[float] = []
             number: list[int] = []
 
-            def read(_: bytes) -> None:
-                read_s[0] = now_s()
+            def read(_: bytes, at_s: float) -> None:
+                read_s[0] = at_s
 
             def wrote(data: bytes) -> None:
                 if b'"type": "done"' in data:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import struct
+import sys
 
 import pytest
 import trio
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import memory_stream_pair
 
+from benchmarks.arrivals import now_s, receive, stamp
 from benchmarks.latency import without_peers
 from benchmarks.line import frame, take_frames
 from benchmarks.processes import BARE, SERVER, three
@@ -23,6 +25,7 @@ from benchmarks.turns.items import Item, Pause
 from benchmarks.turns.playing import Ended, Sounded
 from benchmarks.turns.scores import Share, ending
 from benchmarks.turns.signals import auc
+from tests.patience import HANG_S
 
 
 def server_frame(payload: bytes) -> bytes:
@@ -149,6 +152,26 @@ async def test_what_the_providers_say_is_noted(autojump_clock: trio.abc.Clock) -
         await ours.send_all(b'"content": "line 3"}, {"content": "line 4 my friend"}')
         await serve(peer)(theirs)
     assert list(spans.totals()) == [4]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the stamps are Linux's")
+async def test_what_comes_is_stamped_when_it_came_and_not_when_it_was_read() -> None:
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with listener:
+        ours = await trio.open_tcp_stream(*listener.socket.getsockname())
+        theirs = await listener.accept()
+    async with ours, theirs:
+        stamp(theirs)
+        at_s, there_s = math.inf, 0.0
+        with trio.fail_after(HANG_S):
+            while at_s > there_s:  # the kernel begins a moment after it was asked to
+                before_s = now_s()
+                await ours.send_all(b"now")
+                await trio.lowlevel.wait_readable(theirs.socket)
+                there_s = now_s()
+                data, at_s = await receive(theirs, 100)
+                assert data == b"now"
+                assert at_s >= before_s
 
 
 @pytest.mark.parametrize("module", [SERVER, BARE])
