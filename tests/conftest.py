@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import getproxies
 
 import pytest
 import structlog
@@ -39,6 +40,13 @@ def _data_home(
     """What a server keeps is never kept in this user's own files, nor in another test's."""
     name = f"data-{zlib.crc32(request.node.nodeid.encode())}"
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.getbasetemp() / name))
+
+
+@pytest.fixture(autouse=True)
+def _loopback_is_near(monkeypatch: pytest.MonkeyPatch) -> None:
+    """HTTP clients of the tests reach their peers where the environment names a proxy, too."""
+    excepted = [getproxies().get("no", ""), "localhost", "127.0.0.1", "::1"]
+    monkeypatch.setenv("no_proxy", ",".join(filter(None, excepted)))
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -23,6 +23,7 @@ from websockets.sync.client import connect as other_connect
 
 from tests.in_memory import FRAME
 from tests.patience import HANG_S, connect, patient_settings, until
+from tests.proxy import set_proxies, small_proxy
 from vantum.client import Client, ClientError
 from vantum.config import OpenAISettings, Secret
 from vantum.core import events as e
@@ -60,16 +61,21 @@ class Running:
 
 
 @asynccontextmanager
-async def a_server(routes: tuple[Route, ...] = (), **server: Any) -> AsyncIterator[Running]:
+async def a_server(
+    routes: tuple[Route, ...] = (), reached: Callable[[str], str] = str, **server: Any
+) -> AsyncIterator[Running]:
+    """`reached`: the address by which the server knows a peer, from the one that it has."""
     with pytest.MonkeyPatch.context() as patch:
         # Not a setting: five seconds are enough for a network, but not for a machine at a stand.
         patch.setattr(openai_provider, "CONNECT_S", HANG_S)
-        async with _a_server(routes, **server) as running:
+        async with _a_server(routes, reached, **server) as running:
             yield running
 
 
 @asynccontextmanager
-async def _a_server(routes: tuple[Route, ...], **server: Any) -> AsyncIterator[Running]:
+async def _a_server(
+    routes: tuple[Route, ...], reached: Callable[[str], str], **server: Any
+) -> AsyncIterator[Running]:
     async with (
         simulated_providers(
             DeepgramScript(("hello",), speech="on_finalize"),
@@ -82,9 +88,13 @@ async def _a_server(routes: tuple[Route, ...], **server: Any) -> AsyncIterator[R
         settings = attrs.evolve(
             patient,
             server=attrs.evolve(patient.server, **server),
-            deepgram=attrs.evolve(patient.deepgram, api_key=KEY, base_url=peers.deepgram.base_url),
-            openai=OpenAISettings(api_key=KEY, base_url=peers.openai.base_url),
-            cartesia=attrs.evolve(patient.cartesia, api_key=KEY, base_url=peers.cartesia.base_url),
+            deepgram=attrs.evolve(
+                patient.deepgram, api_key=KEY, base_url=reached(peers.deepgram.base_url)
+            ),
+            openai=OpenAISettings(api_key=KEY, base_url=reached(peers.openai.base_url)),
+            cartesia=attrs.evolve(
+                patient.cartesia, api_key=KEY, base_url=reached(peers.cartesia.base_url)
+            ),
         )
         async with open_providers(settings) as providers:
             running = Server(settings, providers, routes)
@@ -136,6 +146,23 @@ async def test_a_turn_and_health() -> None:
             assert KEY.reveal() not in health.text
         await running.no_sessions()
         assert running.peers.deepgram.connections[0].authorization == f"Token {KEY.reveal()}"
+
+
+async def test_a_turn_whose_providers_are_behind_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    def elsewhere(url: str) -> str:
+        return url if url.endswith("/v1") else url.replace("127.0.0.1", "peer.test")
+
+    async with small_proxy() as proxy:
+        proxy.wants = b"Basic bWU6Z2VoZWlt"
+        set_proxies(monkeypatch, all=f"http://me:geheim@127.0.0.1:{proxy.port}")
+        async with a_server(reached=elsewhere) as running:
+            async with connect(running.url) as client:
+                await a_turn(client)
+            await until(lambda: not proxy.open)  # with the call they are over, too
+            peers = running.peers
+    asked = {head.split(b" ")[1].decode() for head in proxy.heads}
+    urls = (peers.deepgram.base_url, peers.cartesia.base_url)
+    assert asked == {elsewhere(url).partition("://")[2] for url in urls}
 
 
 async def test_http_errors_and_further_routes() -> None:

@@ -12,8 +12,11 @@ import pytest
 import trio
 import trio.testing
 
+from tests.patience import HANG_S
+from tests.proxy import set_proxies, small_proxy
 from vantum.compliance.permit import DialPermit, seal_of
 from vantum.config import Secret, TwilioSettings
+from vantum.telephony import twilio_rest
 from vantum.telephony.carrier import CarrierError, Dial, Placed
 from vantum.telephony.twilio_rest import TwilioCarrier, error_of, open_twilio
 
@@ -326,3 +329,37 @@ def test_an_error_that_is_not_twilios(body: str) -> None:
     found = error_of(502, body, {"Retry-After": "Mon, 02 Mar 2026"})
     assert (found.kind, found.code, found.retry_after_s) == ("server", None, None)
     assert str(found) == "twilio: HTTP 502"
+
+
+# ---------------------------------------------------------------- through a proxy
+
+
+async def created(base_url: str) -> CarrierError:
+    """Why a call could not be made."""
+    settings = attrs.evolve(TWILIO, base_url=base_url, rest_timeout_ms=60_000)
+    with pytest.raises(CarrierError) as caught, trio.fail_after(HANG_S):
+        async with open_twilio(settings) as carrier:
+            await create(carrier)
+    return caught.value
+
+
+async def test_a_proxy_that_does_not_let_it_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twilio_rest, "_RETRIES", ())
+    async with small_proxy() as proxy:
+        proxy.wants = b"Basic other"
+        set_proxies(monkeypatch, https=f"http://me:geheim@127.0.0.1:{proxy.port}")
+        error = await created("https://api.test")
+    assert error.kind == "network"  # and not "unknown": there is no call
+    assert error.message == "the proxy does not connect to api.test (407)"
+    (head,) = proxy.heads
+    assert head.startswith(b"CONNECT api.test:443 HTTP/1.1\r\n")
+    assert b"Proxy-Authorization: Basic bWU6Z2VoZWlt\r\n" in head
+
+
+async def test_the_machine_itself_is_asked_directly(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with small_proxy() as proxy, small_proxy() as another:
+        set_proxies(monkeypatch, all=f"http://127.0.0.1:{proxy.port}")
+        error = await created(f"http://127.0.0.1:{another.port}")
+    assert error.message == "HTTP 405"
+    assert not proxy.heads
+    assert another.heads

@@ -18,6 +18,7 @@ from attrs import define
 from vantum.campaigns.asking import AGAIN_S, PASSING, REQUEST_S, TRY_S, Failed, Unanswered, ask
 from vantum.core.refusals import Reason, ReasonCode, Refusal
 from vantum.errors import ConfigError
+from vantum.proxies import http_client_options
 from vantum.telephony.carrier import CarrierError, CarrierErrorKind
 from vantum.telephony.lines import NoLine
 from vantum.telephony.orders import CallOrder, CallRefused, NoSuchCall, OrderError
@@ -197,9 +198,8 @@ async def open_remote(
     base = f"http{base[2:]}" if base.startswith("ws") else base
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        client = httpx2.AsyncClient(
-            base_url=base, headers=headers, transport=transport, timeout=REQUEST_S
-        )
+        network = {"transport": transport} if transport else http_client_options(base)
+        client = httpx2.AsyncClient(base_url=base, headers=headers, timeout=REQUEST_S, **network)
     except (httpx2.InvalidURL, ValueError) as error:
         raise ConfigError(f"--url {url}: is no address: {error}") from None
     if client.base_url.scheme not in ("http", "https") or not client.base_url.host:

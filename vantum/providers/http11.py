@@ -5,7 +5,8 @@ backend, each with locks, traces and generators of its own, and yields to the ev
 these steps. Of a turn's first token that was a third of the server's own time, and in a crowd every
 yield waits for all the others. Here a request is one write, and its answer is read as it comes.
 
-What is left out, because nothing here asks for it: HTTP/2, proxies, upgrades, a limit of
+What is left out, because nothing here asks for it: HTTP/2, requests for a
+proxy to make, upgrades, a limit of
 connections, and any deadline but that of connecting (whoever waits sets the others).
 
 Importing this imports httpx2, which takes 0.2 s.
@@ -26,7 +27,7 @@ import trio
 from attrs import define, field
 
 from vantum.errors import ProviderError
-from vantum.providers.dialling import CONNECTED, OpenStream, dial, open_tcp
+from vantum.providers.dialling import CONNECTED, OpenStream, dial
 
 _RECEIVE_BYTES = 65_536
 #: A response's head. h11's own limit, 16 KiB, is less than some proxies put into cookies.
@@ -46,14 +47,15 @@ class Http11Transport(httpx2.AsyncBaseTransport):
         keep_idle_s: how long a connection is kept after its last response, in seconds.
         max_idle: so many are kept at once.
         tls: whom to trust; None: the system's authorities.
-        open_stream: opens the connection under TLS or HTTP.
+        open_stream: opens the connection under TLS or HTTP; None: as the environment says (`dial`),
+            through a tunnel if it names a proxy.
     """
 
     provider: str
     keep_idle_s: float = field(kw_only=True)
     max_idle: int = field(kw_only=True)
     tls: ssl.SSLContext | None = field(default=None, kw_only=True)
-    open_stream: OpenStream = field(default=open_tcp, kw_only=True)
+    open_stream: OpenStream | None = field(default=None, kw_only=True)
     _idle: deque[_Connection] = field(factory=deque, init=False)  # the oldest first
     _closed: bool = field(default=False, init=False)
 
@@ -158,7 +160,7 @@ class _Connection:
     def is_quiet(self) -> bool:
         """Nothing has come on it while it was idle: not its end, nothing that nobody asked for."""
         stream = self.stream
-        if isinstance(stream, trio.SSLStream):
+        while isinstance(stream, trio.SSLStream):  # in a tunnel there may be two
             stream = stream.transport_stream
         if not isinstance(stream, trio.SocketStream):
             return True

@@ -59,6 +59,10 @@ def translate(error: openai.OpenAIError) -> ProviderError:
             return status_error(error.status_code, error.body, told)
         case openai.APITimeoutError():
             return ProviderError(NAME, "timeout", f"no connection within {CONNECT_S:g} s")
+        case openai.APIConnectionError(
+            __cause__=BaseException(__cause__=ProviderError() as refused)
+        ):
+            return refused  # of our own transport, which knows more than its class
         case openai.APIConnectionError():
             cause = type(error.__cause__ or error).__name__
             return ProviderError(NAME, "network", f"no response from {_host(error)} ({cause})")

@@ -27,6 +27,7 @@ from vantum.ports import (
 )
 from vantum.providers.counting import token_counter
 from vantum.providers.local.workers import Workers
+from vantum.proxies import proxy_to_url
 
 _log = get_log("providers")
 
@@ -64,7 +65,8 @@ async def open_providers(settings: Settings) -> AsyncIterator[Providers]:
     """Make the provider of each role as the settings say; close on leaving what has to be closed.
 
     Raises:
-        ConfigError: a provider is chosen whose key is missing.
+        ConfigError: a provider is chosen whose key is missing, or the environment names something
+            as its proxy that is none.
         ModelsMissing: weights or packages of an embedded provider are not on this machine.
     """
     names = {role: name for role, (name, _) in provider_choices(settings).items()}
@@ -122,6 +124,7 @@ def _stt(name: str, settings: Settings, workers: Workers) -> SpeechToTextProvide
         case "deepgram":
             from vantum.providers.deepgram.client import DeepgramProvider
 
+            proxy_to_url(settings.deepgram.base_url)  # a wrong one is no matter for each call
             return DeepgramProvider(settings.deepgram)
         case "local":
             from vantum.providers.local.stt import LocalSttProvider
@@ -152,6 +155,7 @@ def _tts(name: str, settings: Settings, workers: Workers) -> TextToSpeechProvide
         case "cartesia":
             from vantum.providers.cartesia.client import CartesiaProvider
 
+            proxy_to_url(settings.cartesia.base_url)
             return CartesiaProvider(settings.cartesia)
         case "local":
             from vantum.providers.local.tts import LocalTtsProvider

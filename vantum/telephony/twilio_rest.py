@@ -28,6 +28,7 @@ from attrs import define, field, frozen
 from vantum.compliance.permit import DialPermit
 from vantum.config.telephony import TwilioSettings
 from vantum.core.backoff import Schedule
+from vantum.proxies import http_client_options
 from vantum.telephony.carrier import CarrierError, CarrierErrorKind, Dial, MachineDetection, Placed
 
 if TYPE_CHECKING:
@@ -158,6 +159,10 @@ class TrioHttp:
             )
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
             what = f"no connection to {httpx2.URL(uri).host} ({type(error).__name__})"
+            raise CarrierError("network", what) from error
+        except httpx2.ProxyError as error:  # before the request itself
+            status = str(error)[:3]  # what follows are the proxy's words
+            what = f"the proxy does not connect to {httpx2.URL(uri).host} ({status})"
             raise CarrierError("network", what) from error
         except (httpx2.HTTPError, httpx2.StreamError) as error:
             what = f"the answer was lost ({type(error).__name__})"
@@ -294,14 +299,19 @@ async def open_twilio(
     Args:
         settings: with an account SID, and an auth token or an API key.
         transport: what requests go through instead of the network.
+
+    Raises:
+        ConfigError: the environment names something that is no HTTP proxy.
     """
     import httpx2
     from twilio.rest import Client
 
+    base_url = _http(settings.base_url)
+    network = {"transport": transport} if transport else http_client_options(base_url)
     timeout_s = settings.rest_timeout_ms / 1000
     key, secret = settings.api_key, settings.api_secret.reveal()
     async with httpx2.AsyncClient(
-        transport=transport,
+        **network,
         timeout=httpx2.Timeout(None, connect=timeout_s / 2),
         limits=httpx2.Limits(max_connections=_MAX_REQUESTS),
     ) as http:
@@ -312,7 +322,7 @@ async def open_twilio(
             http_client=TrioHttp(http),
             environment={"none": ""},  # ours is read once, by the settings
         )
-        client.api.base_url = _http(settings.base_url)
+        client.api.base_url = base_url
         yield TwilioCarrier(client.calls, timeout_s)
 
 

@@ -28,7 +28,7 @@ from vantum.providers.cartesia.link import Link, hold_link
 from vantum.providers.cartesia.protocol import Voicing
 from vantum.providers.cartesia.speaking import Speaking
 from vantum.providers.contacts import Contacts
-from vantum.providers.dialling import OpenStream, open_tcp
+from vantum.providers.dialling import OpenStream
 
 _log = get_log("cartesia")
 
@@ -46,7 +46,8 @@ class CartesiaProvider:
 
     Args:
         settings: address, key, model, voice.
-        open_stream: how TCP connections are opened; TLS comes on top for https and wss.
+        open_stream: opens the stream to a host and port, for tests and tunnels, with TLS on top
+            for https and wss; None: as the environment says (`dial`).
         tls: for a server with a certificate of your own; None: the system's authorities.
         new_context_id: gives ids that no other context of the account has at the moment.
 
@@ -55,7 +56,7 @@ class CartesiaProvider:
     """
 
     settings: CartesiaSettings
-    open_stream: OpenStream = field(default=open_tcp, repr=False)
+    open_stream: OpenStream | None = field(default=None, repr=False)
     new_context_id: Callable[[], str] = field(default=_new_context_id, repr=False)
     tls: ssl.SSLContext | None = field(default=None, repr=False)
     _contacts: Contacts = field(factory=Contacts, init=False, repr=False)
@@ -94,7 +95,7 @@ class CartesiaSpeech:
     """One session's voice; see `vantum.ports.TextToSpeech`."""
 
     settings: CartesiaSettings
-    open_stream: OpenStream = field(repr=False)
+    open_stream: OpenStream | None = field(repr=False)
     tls: ssl.SSLContext | None = field(repr=False)
     new_context_id: Callable[[], str] = field(repr=False)
     note: Callable[[ProviderError | None], None] = field(repr=False)

@@ -197,7 +197,7 @@ class Link:
 async def hold_link(
     where: Target,
     api_key: Secret,
-    open_stream: OpenStream,
+    open_stream: OpenStream | None,
     connect_timeout_s: float,
     *,
     tls: ssl.SSLContext | None = None,

@@ -13,7 +13,7 @@ from vantum.ports import STT_RATE_HZ, Health
 from vantum.providers.deepgram.connection import Access
 from vantum.providers.deepgram.protocol import NAME, address, audio_for
 from vantum.providers.deepgram.recogniser import DeepgramRecogniser
-from vantum.providers.dialling import OpenStream, open_tcp
+from vantum.providers.dialling import OpenStream
 
 
 @define(eq=False)
@@ -22,7 +22,8 @@ class DeepgramProvider:
 
     Args:
         settings: key, address, model and the rest.
-        open_stream: opens the TCP stream to a host and port, for tests and tunnels.
+        open_stream: opens the stream to a host and port, for tests and tunnels; None: as the
+            environment says (`dial`).
         tls: for a server with a certificate of your own; None: the system's authorities.
 
     Raises:
@@ -30,7 +31,7 @@ class DeepgramProvider:
     """
 
     settings: DeepgramSettings
-    open_stream: OpenStream = open_tcp
+    open_stream: OpenStream | None = None
     tls: ssl.SSLContext | None = None
     _access: Access = field(init=False)
 

@@ -17,7 +17,7 @@ from vantum.core.backoff import retry_after_s
 from vantum.errors import ProviderError
 from vantum.providers.contacts import Contacts
 from vantum.providers.deepgram.protocol import NAME, Address, close_error, headers, status_error
-from vantum.providers.dialling import OpenStream, dial, open_tcp
+from vantum.providers.dialling import OpenStream, dial
 from vantum.websocket import BadHandshake, WebSocket, connect
 
 #: A transcript message of many words is a few KiB.
@@ -29,7 +29,7 @@ class Access:
     """What all sessions share: how to get to Deepgram, and how that went lately."""
 
     settings: DeepgramSettings
-    open_stream: OpenStream = open_tcp
+    open_stream: OpenStream | None = None
     tls: ssl.SSLContext | None = None
     contacts: Contacts = Factory(Contacts)
 
