@@ -23,7 +23,7 @@ from vantum.campaigns.news import Dialled, Ended, Held, NotAllowed, Paused, Unre
 from vantum.campaigns.run import CampaignRun, CampaignStopped
 from vantum.core.campaign import Standing
 from vantum.core.refusals import Reason, Refusal
-from vantum.errors import ConfigError, VantumError
+from vantum.errors import ConfigError, StorageError, VantumError
 from vantum.telephony.callbacks import Callback
 from vantum.telephony.carrier import CarrierError
 from vantum.telephony.lines import NoLine
@@ -200,6 +200,64 @@ async def test_a_call_that_its_server_stopped_is_not_a_failure_of_the_number(
         run.dialler = Stopped(desk.network)
         assert await run.run()
         assert await desk.outcomes() == [(ANN, 1, "interrupted")]
+
+
+# ---------------------------------------------------------------- a database that fails
+
+
+async def test_a_disk_that_is_full_for_a_while_ends_no_call_and_loses_none(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """For eight minutes: somebody is on the phone, and one is dialled."""
+    async with open_desk(tmp_path) as desk:
+        connection = desk.database._connection
+
+        def full() -> None:
+            connection.execute("PRAGMA query_only = ON")
+
+        def well() -> None:
+            connection.execute("PRAGMA query_only = OFF")
+
+        run = await desk.start(desk.plan("[pace]\nmax_concurrent = 2", [ANN, BOB, CAT]))
+        assert await running(run, (15, full), (480, well))
+        assert await desk.outcomes() == [(n, 1, "talked") for n in (ANN, BOB, CAT)]
+        times = [at_s - BEGIN for at_s, _ in desk.network.dialled]
+        assert times[1] == pytest.approx(10)
+        assert 495 <= times[2] < 520
+        held = [news for news in desk.news if isinstance(news, Held)]
+    (one,) = held  # it is told once
+    assert one.why.startswith(
+        f"the database {tmp_path / 'vantum.sqlite3'} failed: attempt to write"
+    )
+
+
+async def test_a_call_whose_record_cannot_be_kept_is_not_dialled_yet(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    said: list[Said] = [StorageError("no room"), Answer("talked")]
+    async with open_desk(tmp_path, lambda number, attempt: said.pop(0)) as desk:
+        assert await desk.run(desk.plan("", [ANN]))
+        assert await desk.outcomes() == [(ANN, 1, "talked")]
+        assert [n for n in desk.news if isinstance(n, Held)] == [Held("no room", 5.0)]
+
+
+async def test_whoever_stops_it_need_not_wait_for_a_disk(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with open_desk(tmp_path) as desk:
+        connection = desk.database._connection
+
+        def full() -> None:
+            connection.execute("PRAGMA query_only = ON")
+
+        run = await desk.start(desk.plan("[pace]\nmax_concurrent = 2", [ANN, BOB]))
+        assert not await running(run, (15, full), (1, run.stop))
+        assert desk.now_s() - BEGIN == pytest.approx(10 + 65)  # both had their say
+        connection.execute("PRAGMA query_only = OFF")
+        await run.store.close()
+        # The next run asks the records.
+        assert await desk.run(desk.plan("", [ANN, BOB]))
+        assert await desk.outcomes() == [(ANN, 1, "talked"), (BOB, 1, "talked")]
 
 
 # ---------------------------------------------------------------- stopping

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import trio
@@ -15,6 +19,7 @@ import trio
 from tests.patience import HANG_S
 from vantum.config.storage import StorageSettings
 from vantum.errors import ConfigError, StorageError
+from vantum.storage import database as database_module
 from vantum.storage.database import IN_MEMORY, open_database
 from vantum.storage.migrations import Schema
 
@@ -183,3 +188,85 @@ def test_where_it_lies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert StorageSettings().file == tmp_path / "data" / "vantum" / "vantum.sqlite3"
     assert StorageSettings(path=" ~/x.db ").file == tmp_path / "x.db"
     assert StorageSettings(path=":memory:").location == IN_MEMORY
+
+
+# ---------------------------------------------------------------- full and read-only disks
+
+
+def fill(connection: sqlite3.Connection) -> None:
+    """From here on the disk is full."""
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+
+
+def write_much(connection: sqlite3.Connection) -> None:
+    connection.executemany("INSERT INTO numbers VALUES (?)", ((n,) for n in range(10, 10_000)))
+
+
+async def test_a_disk_that_is_full_for_a_while(tmp_path: Path) -> None:
+    path = tmp_path / "vantum.sqlite3"
+    async with open_database(path, [SCHEMA]) as database:
+        await database.run(partial(insert, n=1))
+        await database.run(fill)
+        with pytest.raises(StorageError) as caught:
+            await database.run(write_much)
+        assert str(caught.value) == (
+            f"the database {path} failed: database or disk is full "
+            f"(make room on the disk of {tmp_path})"
+        )
+        assert await database.run(everything) == [1]
+        await database.run(lambda c: c.execute("PRAGMA max_page_count = 1000000"))
+        await database.run(partial(insert, n=2))
+        assert await database.run(everything) == [1, 2]
+
+
+async def test_a_file_that_may_not_be_written_any_more(tmp_path: Path) -> None:
+    path = tmp_path / "vantum.sqlite3"
+    async with open_database(path, [SCHEMA]) as database:
+        await database.run(lambda c: c.execute("PRAGMA query_only = ON"))
+        with pytest.raises(StorageError) as caught:
+            await database.run(partial(insert, n=1))
+    assert str(caught.value) == (
+        f"the database {path} failed: attempt to write a readonly database "
+        f"(this user must be able to write it and into {tmp_path})"
+    )
+
+
+async def test_there_is_no_room_for_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "vantum.sqlite3"
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", full)
+        with pytest.raises(ConfigError) as caught:
+            async with open_database(path, [SCHEMA]):
+                pass
+    assert str(caught.value) == (
+        f"storage.path={path}: the database cannot be opened: No space left on device "
+        f"(make room on the disk of {tmp_path})"
+    )
+
+
+@pytest.mark.parametrize(
+    ("free_bytes", "advice"),
+    [(0, "make room on the disk of"), (1 << 30, "VANTUM_DATABASE must name a file")],
+)
+async def test_no_room_beside_it(
+    free_bytes: int, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What SQLite says then does not tell a full disk from a broken one."""
+
+    def failing(*_: object) -> None:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+        raise error
+
+    monkeypatch.setattr(database_module, "migrate", failing)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free_bytes))
+    with pytest.raises(ConfigError, match=rf"cannot be opened: disk I/O error \({advice}"):
+        async with open_database(tmp_path / "vantum.sqlite3", [SCHEMA]):
+            pass

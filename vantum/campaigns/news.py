@@ -47,7 +47,7 @@ class Paused:
 
 @frozen
 class Held:
-    """No line, or no telephone company, for so long."""
+    """No line, no telephone company, or a database that fails: for so long."""
 
     why: str
     for_s: float

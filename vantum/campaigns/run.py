@@ -6,8 +6,10 @@ of its own. To stop is to ask no more; the calls that are there end as calls do.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from typing import Final, TypeVar
 
 import trio
 from attrs import define, field
@@ -20,17 +22,19 @@ from vantum.campaigns.store import INTERRUPTED, Calling, CampaignStore, Pending
 from vantum.core.campaign import Finished, Wait
 from vantum.core.events import Prospect
 from vantum.core.refusals import ReasonCode, Refusal
-from vantum.errors import ConfigError, VantumError
+from vantum.errors import ConfigError, StorageError, VantumError
 from vantum.telephony.carrier import CarrierError
 from vantum.telephony.lines import NoLine
 from vantum.telephony.orders import CallOrder, CallRefused, NoSuchCall, OrderError
 from vantum.telephony.record import CallRecord
 from vantum.telephony.records import STOPPED
 
+T = TypeVar("T")
+
 #: So often somebody's `campaign pause` is looked for, and the process says that it is alive.
 POLL_S: Final = 2.0
-#: Without a free line, or a telephone company, so long nobody is dialled; the latter longer and
-#: longer.
+#: Without a free line, a telephone company, or a database that works, so long nobody is dialled;
+#: without the second longer and longer.
 _HOLD_S: Final = 5.0
 _MAX_HOLD_S: Final = 300.0
 #: So long calls may take to end that are hung up on; who is still there is found by the next run.
@@ -76,6 +80,8 @@ class CampaignRun:
     _calls: dict[str, str] = field(factory=dict, init=False)  # number → call id, "" before
     _held_until_s: float = field(default=0.0, init=False)
     _failures: int = field(default=0, init=False)
+    #: The database does, and it was told.
+    _storage_failed: bool = field(default=False, init=False)
     _stopped_by: CampaignStopped | None = field(default=None, init=False)
 
     def stop(self) -> None:
@@ -100,7 +106,7 @@ class CampaignRun:
         Raises:
             CampaignStopped: the account, the settings or the disclosure let nobody be called.
             LeaseLost: another process has taken the campaign over.
-            StorageError: the database failed.
+            StorageError: the database failed before anybody was dialled; later it is tried again.
         """
         async with trio.open_nursery() as nursery:
             await self._take_up(nursery)
@@ -108,7 +114,8 @@ class CampaignRun:
             while self._calls and not self._hanging_up:
                 # They may take their time, and a second signal may come.
                 self._look_again()
-                await self.store.keep()
+                with suppress(StorageError):  # a full disk ends no call
+                    await self.store.keep()
                 await self._sleep(None)
             with trio.move_on_after(_HANG_UP_S):
                 await self._end_calls()
@@ -123,10 +130,16 @@ class CampaignRun:
     async def _dial_all(self, nursery: trio.Nursery) -> bool:
         while not self.stopping:
             self._look_again()
-            if not await self._took_up_callbacks():
-                break
             may_dial = self.now_s() >= self._held_until_s
-            step = await self.store.step(may_dial=may_dial, call_id=self.dialler.new_id())
+            try:
+                if not await self._took_up_callbacks():
+                    break
+                step = await self.store.step(may_dial=may_dial, call_id=self.dialler.new_id())
+            except StorageError as error:
+                self._tell_failed(error)
+                await self._sleep(self.now_s() + _HOLD_S)
+                continue
+            self._storage_failed = False
             if self._is_paused != (step.wanted == "pause"):
                 self._is_paused = not self._is_paused
                 self.tell(Paused(self._is_paused))
@@ -200,9 +213,11 @@ class CampaignRun:
             if call_id:
                 self._calls[number] = call_id
                 self._failures = 0
-                await self.store.placed(calling, call_id)
+                await self._patiently(partial(self.store.placed, calling, call_id))
                 self.tell(Dialled(number, attempt))
                 await self._follow(number, attempt, call_id)
+        except StorageError:
+            pass  # it was told; the next run finds out from the records
         finally:
             del self._calls[number]
             self._changed.set()
@@ -217,31 +232,34 @@ class CampaignRun:
         except CallRefused as error:
             await self._refused(calling, error.refusal)
         except NoLine as error:
-            await self.store.not_placed(calling)
+            await self._not_placed(calling)
             self._hold(str(error), _HOLD_S)
         except CarrierError as error:
             await self._carrier_failed(calling, error)
+        except StorageError as error:  # of the call's record, before it was dialled
+            await self._not_placed(calling)
+            self._hold(str(error), _HOLD_S)
         except (OrderError, ConfigError) as error:
-            await self.store.not_placed(calling)
+            await self._not_placed(calling)
             self._fail(str(error))
         return ""
 
     async def _refused(self, calling: Calling, refusal: Refusal) -> None:
         ours = [reason for reason in refusal.reasons if reason.code in _OURS]
         if ours:
-            await self.store.not_placed(calling)
+            await self._not_placed(calling)
             self._fail(f"nobody can be called: {ours[0].text}")
             return
-        after = await self.store.refused(calling, refusal)
+        after = await self._patiently(partial(self.store.refused, calling, refusal))
         next_s = after.due_s if after.status == "waiting" else None
         self.tell(NotAllowed(after.number, refusal, next_s))
 
     async def _carrier_failed(self, calling: Calling, error: CarrierError) -> None:
         if error.kind in _FATAL:
-            await self.store.not_placed(calling)
+            await self._not_placed(calling)
             self._fail(str(error))
         elif error.retryable:
-            await self.store.not_placed(calling)
+            await self._not_placed(calling)
             self._failures += 1
             for_s = min(_MAX_HOLD_S, _HOLD_S * 2 ** min(self._failures - 1, 10))
             self._hold(str(error), max(for_s, error.retry_after_s or 0.0))
@@ -257,7 +275,7 @@ class CampaignRun:
             # It was placed while the others were ended.
             await self.dialler.hang_up(call_id)
         try:
-            record = await self.dialler.wait(call_id)
+            record = await self._patiently(partial(self.dialler.wait, call_id))
         except NoSuchCall as error:
             await self._over(number, attempt, None, INTERRUPTED, str(error))
         else:
@@ -272,7 +290,8 @@ class CampaignRun:
     async def _over(
         self, number: str, attempt: int, record: CallRecord | None, outcome: str, because: str
     ) -> None:
-        after = await self.store.ended(
+        ended = partial(
+            self.store.ended,
             number,
             attempt,
             record,
@@ -280,10 +299,37 @@ class CampaignRun:
             because=because,
             conversion=self.plan.converted,
         )
+        after = await self._patiently(ended)
         if outcome == "callback":
             self.promised.is_due = True
         next_s = after.due_s if after.status == "waiting" else None
         self.tell(Ended(number, attempt, outcome, record, next_s))
+
+    # ------------------------------------------------------------ a database that fails
+
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """What a database is asked to do or to tell, as soon as it can: a disk that is full for a
+        while must neither end a call nor lose what came of one.
+
+        Raises:
+            StorageError: it cannot, and the campaign is being stopped.
+        """
+        while True:
+            try:
+                return await ask()
+            except StorageError as error:
+                self._tell_failed(error)
+                if self.stopping:
+                    raise
+            await trio.sleep(_HOLD_S)
+
+    async def _not_placed(self, calling: Calling) -> None:
+        await self._patiently(partial(self.store.not_placed, calling))
+
+    def _tell_failed(self, error: StorageError) -> None:
+        if not self._storage_failed:
+            self._storage_failed = True
+            self.tell(Held(str(error), _HOLD_S))
 
     # ------------------------------------------------------------ before and after
 
@@ -304,6 +350,8 @@ class CampaignRun:
     async def _call_again(self, pending: Pending, call_id: str) -> None:
         try:
             await self._follow(pending.number, pending.attempt, call_id)
+        except StorageError:
+            pass  # as in `_call`
         finally:
             del self._calls[pending.number]
             self._changed.set()

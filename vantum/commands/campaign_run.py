@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -31,7 +31,7 @@ from vantum.compliance.numbers import check_installed, place_of, to_e164
 from vantum.config import Settings
 from vantum.config.load import Loaded
 from vantum.config.prompts import read_text
-from vantum.errors import ConfigError
+from vantum.errors import ConfigError, StorageError
 from vantum.observe.logs import configure_logs
 from vantum.storage.database import Database, open_database
 from vantum.telephony import callbacks
@@ -128,7 +128,8 @@ async def run_campaign(
                 code = await _until_done(run, screen)
                 beating.cancel_scope.cancel()
         finally:
-            with trio.move_on_after(_BEAT_S, shield=True):
+            # If the database fails, the lease ends by itself.
+            with trio.move_on_after(_BEAT_S, shield=True), suppress(StorageError):
                 await store.close()
     if not code:
         say(f"Everybody is done. See: vantum-actors campaign report {plan.name}")
@@ -158,8 +159,9 @@ def _tell(plan: Plan, complain: Say, what: object) -> None:
 async def _beat(store: CampaignStore, screen: CampaignScreen) -> None:
     """Say that we are alive, also while models are loaded, and how far it has come."""
     while True:
-        await store.keep()
-        screen.counted(**await store.counts())
+        with suppress(StorageError):  # the run says so
+            await store.keep()
+            screen.counted(**await store.counts())
         await trio.sleep(_BEAT_S)
 
 

@@ -10,7 +10,9 @@ true when it writes: two processes cannot both take the last of something.
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -37,6 +39,8 @@ _BUSY_S: Final = 5.0
 _OPENING_S: Final = 30.0
 #: Pause between attempts at what SQLite's own waiting does not cover: the switch to WAL.
 _RETRY_S: Final = 0.02
+#: With less than this, a disk is full: a transaction of ours takes some pages of 4 KiB.
+_LEAST_FREE_BYTES: Final = 1 << 17
 #: Mistakes of the caller's SQL, or a conflict that the caller wants to see as what it is.
 _CALLERS: Final = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
 
@@ -143,10 +147,9 @@ def _open(path: str, schemas: Sequence[Schema], closing: ExitStack) -> sqlite3.C
             f"storage.path={path}: the database cannot be used, and is as it was: {error}"
         ) from None
     except (OSError, sqlite3.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
+        advice = _advice(error, path) or "VANTUM_DATABASE must name a file that can be written"
         raise ConfigError(
-            f"storage.path={path}: the database cannot be opened: {reason or 'unknown reason'} "
-            "(VANTUM_DATABASE must name a file that can be written)"
+            f"storage.path={path}: the database cannot be opened: {_reason(error)} ({advice})"
         ) from None
     return connection
 
@@ -183,4 +186,30 @@ def _translated(name: str) -> Iterator[None]:
     except _CALLERS:
         raise
     except sqlite3.Error as error:
-        raise StorageError(f"the database {name} failed: {error}") from error
+        advice = _advice(error, name)
+        more = f" ({advice})" if advice else ""
+        raise StorageError(f"the database {name} failed: {_reason(error)}{more}") from error
+
+
+def _reason(error: OSError | sqlite3.Error) -> str:
+    return (error.strerror if isinstance(error, OSError) else str(error)) or "unknown reason"
+
+
+def _advice(error: OSError | sqlite3.Error, path: str) -> str:
+    """What somebody can do about it; empty: nobody knows."""
+    if isinstance(error, OSError):
+        is_full, is_closed = error.errno in (errno.ENOSPC, errno.EDQUOT), False
+    else:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # above it are details
+        # Where there is no room for what lies beside the file, SQLite says that the disk failed.
+        is_full = code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _is_full(path))
+        is_closed = code == sqlite3.SQLITE_READONLY
+    if is_full:
+        return f"make room on the disk of {Path(path).parent}"
+    return f"this user must be able to write it and into {Path(path).parent}" if is_closed else ""
+
+
+def _is_full(path: str) -> bool:
+    with suppress(OSError):
+        return shutil.disk_usage(Path(path).parent).free < _LEAST_FREE_BYTES
+    return False
