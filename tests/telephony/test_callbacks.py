@@ -468,6 +468,24 @@ def test_wishes_are_listed_and_called_off(tmp_path: Path) -> None:
     assert rows == [("cancelled",)]
 
 
+def test_the_call_that_was_made_for_a_wish_is_listed(tmp_path: Path) -> None:
+    """What became of it, its record says; without one, the server died before it was dialled."""
+    path = tmp_path / "vantum.sqlite3"
+
+    async def call() -> None:
+        async with wishes(str(path)) as callbacks:
+            when = datetime.fromisoformat("2026-03-31T14:30:00-05:00")
+            wish = await callbacks.add(PROSPECT, when, "", prospect=BOB)
+            assert await callbacks.take(wish.id, "me", for_s=60)
+            assert await callbacks.claim(wish.id, "me", "w0-17")
+
+    trio.run(call)
+    assert run(path, "list") == (0, "")
+    code, output = run(path, "list", "--all")
+    assert code == 0
+    assert f"  {PROSPECT}  taken  call w0-17  Bob Acme" in output
+
+
 def test_a_server_that_cannot_be_reached(tmp_path: Path) -> None:
     code, output = run(tmp_path / "vantum.sqlite3", "run", "--url", "http://127.0.0.1:1")
     assert (code, "http://127.0.0.1:1: nobody answers" in output) == (1, True)

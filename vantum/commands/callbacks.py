@@ -36,8 +36,9 @@ def _with_callbacks(config: Path | None, work: Callable[[Callbacks], Awaitable[N
 
 def _line(callback: Callback) -> str:
     who = " ".join(filter(None, (callback.prospect.name, callback.prospect.company)))
-    parts = (callback.id, callback.wanted, callback.number, callback.state, who, callback.note)
-    return "  ".join(one_line(part) for part in parts if part)
+    made = f"call {callback.made_call_id}" if callback.made_call_id else ""
+    parts = (callback.id, callback.wanted, callback.number, callback.state, made, who)
+    return "  ".join(one_line(part) for part in (*parts, callback.note) if part)
 
 
 @click.group()
@@ -50,7 +51,8 @@ def callbacks() -> None:
 @config_option
 @one_line_errors
 def callbacks_list(config: Path | None, everything: bool) -> None:
-    """Print the wishes, soonest first. A line has id, time, number, state, who, what about."""
+    """Print the wishes, soonest first. A line has id, time, number, state, the call that was made
+    for it, who, what about."""
 
     async def work(found: Callbacks) -> None:
         for callback in await found.list(*(() if everything else ("waiting",))):
