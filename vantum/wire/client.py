@@ -152,6 +152,11 @@ def _error_cases(vocabulary: Vocabulary) -> dict[str, ErrorCase]:
 
 
 _CASES: Final = {vocabulary: _error_cases(vocabulary) for vocabulary in VOCABULARIES}
+#: What a server's event carries, by vocabulary and name.
+_FIELDS: Final = {
+    vocabulary: {name: event.fields_in(vocabulary) for name, event in SENT[vocabulary].items()}
+    for vocabulary in VOCABULARIES
+}
 
 
 def decode_server(data: bytes | str, vocabulary: Vocabulary) -> Envelope:
@@ -172,7 +177,7 @@ def decode_server(data: bytes | str, vocabulary: Vocabulary) -> Envelope:
     case = _CASES[vocabulary].get(event_type)
     message: ServerMessage | None = None
     if event is not None and not (event.direction == "both" and "success" in payload):
-        values = read_fields(event.fields_in(vocabulary), payload, request)
+        values = read_fields(_FIELDS[vocabulary][event_type], payload, request)
         message = _server_message(event.key, Request(None, event_id), values)
     elif event_type in ACCEPTED[vocabulary] and payload.get("success") is True:
         message = Ack(request)

@@ -73,6 +73,9 @@ _MAX_NAME_CHARS: Final = 128
 _MAX_ENTRIES: Final = 256
 _MAX_CONTAINERS: Final = 64
 _UNREADABLE: Final = Request()
+#: One for all messages: a new one reserves a quarter of a megabyte, for each message. A model's
+#: text may hold half of a surrogate pair: it must not stop the writer.
+_PACKER: Final = msgpack.Packer(unicode_errors="replace")
 
 
 @frozen
@@ -348,6 +351,5 @@ def pack(
     }
     if request_type:
         frame["requestType"] = request_type[0]
-    # A model's text may hold half of a surrogate pair: it must not stop the writer.
-    packed: bytes = msgpack.packb(frame, unicode_errors="replace")
+    packed: bytes = _PACKER.pack(frame)
     return packed
