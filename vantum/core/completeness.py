@@ -63,6 +63,8 @@ _DIGITS = _words("zero oh one two three four five six seven eight nine double tr
 _NUMBER_LENGTHS = frozenset({7, 10, 11})
 _TRAILING_OFF = (",", ";", ":", "-", "–", "—", "…", "...")
 _EDGES = re.compile(r"^[^\w@]+|[^\w@]+$")
+_NO_WORD = re.compile(r"\W")
+_LOOKED_AT = 3
 
 
 def completeness(text: str) -> float:
@@ -71,7 +73,7 @@ def completeness(text: str) -> float:
     0.5 (`UNKNOWN`) if there are no words.
     """
     raw = text.split()
-    words = [word for part in raw if (word := _EDGES.sub("", part.lower()).replace("’", "'"))]
+    words = _last_words(raw)
     if not words:
         return UNKNOWN
     written = text.rstrip().rstrip(CLOSERS)
@@ -79,6 +81,18 @@ def completeness(text: str) -> float:
     if not asks and written.endswith(_TRAILING_OFF):
         return 0.1
     return _by_last_words(words, asks=asks) or _by_punctuation(raw, asks=asks)
+
+
+def _last_words(raw: list[str]) -> list[str]:
+    """As many as the rules look at: three, and further back as long as somebody dictates."""
+    words: list[str] = []
+    for part in reversed(raw):
+        if word := _EDGES.sub("", part.lower()).replace("’", "'"):
+            words.append(word)
+            if len(words) >= _LOOKED_AT and not any(_spelt(word)):
+                break
+    words.reverse()
+    return words
 
 
 def _by_last_words(words: list[str], *, asks: bool) -> float | None:
@@ -108,18 +122,26 @@ def _by_spelling(words: list[str]) -> float | None:
         return 0.05
     digits = letters = 0
     for word in reversed(words):
-        plain = re.sub(r"\W", "", word)
-        if plain.isdigit() or word in _DIGITS:
-            digits += len(plain) if plain.isdigit() else 2 if word == "triple" else 1
-        elif len(word) == 1 and word.isalpha() and word not in ("a", "i"):
-            letters += 1
-        else:
+        more_digits, more_letters = _spelt(word)
+        if not more_digits and not more_letters:
             break
+        digits += more_digits
+        letters += more_letters
     if letters > 1:
         return 0.3
     if digits in _NUMBER_LENGTHS:
         return 0.8
     return 0.25 if digits > 1 and digits != 4 else None  # four: a year, a time
+
+
+def _spelt(word: str) -> tuple[int, int]:
+    """How many digits and letters a word is; most are neither."""
+    plain = _NO_WORD.sub("", word)
+    if plain.isdigit():
+        return len(plain), 0
+    if word in _DIGITS:
+        return (2 if word == "triple" else 1), 0
+    return 0, int(len(word) == 1 and word.isalpha() and word not in ("a", "i"))
 
 
 def _by_punctuation(raw: list[str], *, asks: bool) -> float:

@@ -252,17 +252,15 @@ class Endpointing:
         return evolve(self, voice_s=None, quiet_s=max(at_s, self.quiet_s), pause=self.pause + 1)
 
     def _heard(self, transcript: Transcript, now_s: float) -> Endpointing:
+        final, interim = self.final, transcript.text
         if transcript.is_final:
-            known = evolve(self, final=f"{self.final} {transcript.text}".strip(), interim="")
-        else:
-            known = evolve(self, interim=transcript.text)
-        count = len(known.text.split())
+            final, interim = f"{final} {interim}".strip(), ""
+        count = len(final.split()) + len(interim.split())
         if count <= self.most:
-            return known
-        known = evolve(known, most=count)
-        if self.voice_s is None and self.flush_id is not None:
-            return known  # what the flush was for
-        known = evolve(known, grew_s=now_s, settled_s=None)
+            return evolve(self, final=final, interim=interim)
+        if self.voice_s is None and self.flush_id is not None:  # what the flush was for
+            return evolve(self, final=final, interim=interim, most=count)
+        known = evolve(self, final=final, interim=interim, most=count, grew_s=now_s, settled_s=None)
         if self.voice_s is not None:
             return known
         is_late = self.voiced and now_s - self.quiet_s <= self.options.late_s
