@@ -44,6 +44,8 @@ class Listener:
     _source: Source = Factory(Nothing)
     _rate: int = 16_000
     _step: int = 1600
+    _endpointing: str = "10"
+    _tells_interims: bool = False
     _segment: int = 0  # start of the stretch that is not final yet
     _reported: int = 0  # how far the last interim result went
     _words: list[Heard] = Factory(list)
@@ -54,6 +56,8 @@ class Listener:
     def __attrs_post_init__(self) -> None:
         self._rate = int(self.query.get("sample_rate", "16000"))
         self._step = self._rate // 10
+        self._endpointing = self.query.get("endpointing", "10")
+        self._tells_interims = self._on("interim_results")
         if self.script.source is not None:
             self._source = self.script.source(self._rate)
             return
@@ -92,8 +96,8 @@ class Listener:
 
     def _hear(self, pcm: bytes) -> list[Body]:
         start = self.received
-        self.received += len(pcm) // 2
-        self._words += self._source.hear(pcm, start, self.received)
+        received = self.received = start + len(pcm) // 2
+        self._words += self._source.hear(pcm, start, received)
         partial = self._source.partial
         messages: list[Body] = []
         speaking = partial or (self._words[-1] if self._words else None)
@@ -102,23 +106,24 @@ class Listener:
             if self._on("vad_events"):
                 at_s = max(speaking.start, self._segment) / self._rate
                 messages.append({"type": "SpeechStarted", "channel": [0, 1], "timestamp": at_s})
-        endpointing = self.query.get("endpointing", "10")
         if speaking:
             self._quiet_since = speaking.end
-        if self._voice and not partial and endpointing != "false":
-            quiet = self.received - self._quiet_since
-            if quiet * 1000 >= int(endpointing) * self._rate:
-                return [*messages, self._final(self.received, speech_final=True)]
-        is_long = self.received - self._segment >= self.script.final_every_s * self._rate
+        if self._voice and not partial and self._endpointing != "false":
+            quiet = received - self._quiet_since
+            if quiet * 1000 >= int(self._endpointing) * self._rate:
+                return [*messages, self._final(received, speech_final=True)]
+        is_long = received - self._segment >= self.script.final_every_s * self._rate
         if is_long:
             messages.append(self._final(partial.start if partial else self._settled))
-        elif self._on("interim_results") and (
-            self.received - self._reported >= self.script.interim_every_s * self._rate
+        elif self._tells_interims and (
+            received - self._reported >= self.script.interim_every_s * self._rate
         ):
-            self._reported = self.received
+            self._reported = received
             shown = [*self._words, *([partial] if partial and partial.clear else [])]
-            messages.append(self._results(shown, self.received, is_final=False))
-        return messages + self._utterance_end(partial)
+            messages.append(self._results(shown, received, is_final=False))
+        if self._last_word_end is not None:
+            messages += self._utterance_end(partial)
+        return messages
 
     @property
     def _settled(self) -> int:

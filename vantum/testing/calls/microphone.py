@@ -36,6 +36,10 @@ class Take:
     began_s: float
     done: trio.Event = field(factory=trio.Event)
     sent: int = 0
+    pcm: bytes = field(init=False)  # as it goes out, but for an echo
+
+    def __attrs_post_init__(self) -> None:
+        self.pcm = self.sound.pcm
 
 
 @define(eq=False)
@@ -86,6 +90,8 @@ class Microphone:
         take = Take(sound, first, self._began_s + first * FRAME_S)
         self._free = first + sound.frames
         self.said.add(sound, first)
+        if self._stamps(take) and self.loudspeaker is None:
+            take.pcm = stamp(sound.pcm, first)
         if self.phone.line.up.gone:
             take.done.set()
         else:
@@ -111,9 +117,11 @@ class Microphone:
         count = min(step, take.sound.frames - take.sent)
         await trio.sleep_until(self._due_s(self._frame + count))
         at = take.sent * _FRAME_BYTES
-        pcm = self._with_echo(take.sound.pcm[at : at + count * _FRAME_BYTES])
-        if self.said.marked and take.sound.words:
-            pcm = stamp(pcm, self._frame)
+        pcm = take.pcm[at : at + count * _FRAME_BYTES]
+        if self.loudspeaker is not None:
+            pcm = self._with_echo(pcm)
+            if self._stamps(take):  # an echo would rub them out
+                pcm = stamp(pcm, self._frame)
         take.sent += count
         await self._send(pcm, count)
         self._tail = _TAIL_FRAMES
@@ -134,6 +142,9 @@ class Microphone:
         if (count := min(due, end) - self._frame) > 0:
             self._tail -= count
             await self._send(self._with_echo(ROOM * count), count)
+
+    def _stamps(self, take: Take) -> bool:
+        return self.said.marked and bool(take.sound.words)
 
     def _with_echo(self, pcm: bytes) -> bytes:
         """The audio that is sent next."""

@@ -11,6 +11,7 @@ the beginning; then what is lost on the way shifts the words behind it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -22,15 +23,17 @@ from vantum.testing.deepgram_script import Heard
 
 _MARK: Final = 0x9D37A5C3
 _BITS: Final = 32
-_SYNC: Final = bytes(_MARK >> n & 1 for n in range(_BITS))
-_WEIGHTS: Final = 1 << np.arange(_BITS, dtype=np.int64)
+_MARKS: Final = np.array([_MARK >> n & 1 for n in range(_BITS)], np.int16)
+#: A byte's lowest bit as a digit, and the mark so written: the lowest digit comes first.
+_LOWEST: Final = b"01" * 128
+_SYNC: Final = f"{_MARK:0{_BITS}b}".encode()[::-1]
 
 
 def stamp(pcm: bytes, number: int) -> bytes:
     """The same whole frames at 16 kHz, with their numbers from `number` on."""
     samples = to_int16(pcm).reshape(-1, FRAME_SAMPLES) & -2
     numbers = np.arange(number, number + len(samples))[:, None]
-    samples[:, :_BITS] |= np.frombuffer(_SYNC, np.uint8)
+    samples[:, :_BITS] |= _MARKS
     samples[:, _BITS : 2 * _BITS] |= (numbers >> np.arange(_BITS) & 1).astype(np.int16)
     return from_int16(samples.ravel())
 
@@ -38,15 +41,19 @@ def stamp(pcm: bytes, number: int) -> bytes:
 def is_room(pcm: bytes) -> bool:
     """Whether it is whole frames of the quiet room, as the microphone sends them."""
     count, rest = divmod(len(pcm), len(ROOM))
-    return not rest and pcm == ROOM * count
+    return not rest and pcm == _room(count)
+
+
+@lru_cache(maxsize=64)
+def _room(frames: int) -> bytes:
+    return ROOM * frames
 
 
 def stamps(pcm: bytes) -> Iterator[tuple[int, int]]:
     """(first sample, number) of each stamped frame that is whole in `pcm`."""
-    bits = (to_int16(pcm) & 1).astype(np.uint8)
-    low, at = bits.tobytes(), -1
-    while (at := low.find(_SYNC, at + 1)) >= 0 and at + FRAME_SAMPLES <= len(bits):
-        yield at, int(bits[at + _BITS : at + 2 * _BITS] @ _WEIGHTS)
+    low, at = pcm[::2].translate(_LOWEST), -1
+    while (at := low.find(_SYNC, at + 1)) >= 0 and at + FRAME_SAMPLES <= len(low):
+        yield at, int(low[at + _BITS : at + 2 * _BITS][::-1], 2)
         at += FRAME_SAMPLES - 1
 
 
