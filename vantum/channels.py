@@ -37,8 +37,11 @@ async def put(tx: Sender[T], value: T) -> None:
     await trio.lowlevel.checkpoint_if_cancelled()
     try:
         tx.send_nowait(value)
+        return
     except trio.WouldBlock:
-        await tx.send(value)
+        pass
+    # Out here: whoever waits inside the handler keeps the exception, with its frames, meanwhile.
+    await tx.send(value)
 
 
 async def take(rx: trio.MemoryReceiveChannel[T]) -> T:
@@ -51,7 +54,8 @@ async def take(rx: trio.MemoryReceiveChannel[T]) -> T:
     try:
         return rx.receive_nowait()
     except trio.WouldBlock:
-        return await rx.receive()
+        pass
+    return await rx.receive()  # out here: see `put`
 
 
 @frozen

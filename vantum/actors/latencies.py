@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 import trio
 from attrs import define, field
 
@@ -23,7 +21,7 @@ class Latencies:
     """`recent`: the last turns' records, oldest first. `turns`: those that wait for an answer."""
 
     call: Call
-    recent: deque[TurnLatency] = field(factory=lambda: deque(maxlen=_KEPT))
+    recent: list[TurnLatency] = field(factory=list)
     turns: TurnMarks = field(factory=TurnMarks)
 
     def start(self, turn: Turn) -> Marks:
@@ -51,6 +49,7 @@ class Latencies:
         answer = response.answer
         record = measured(response.marks, answer.turn, answer.utterance_id, outcome, ended_s)
         self.recent.append(record)
+        del self.recent[:-_KEPT]
         gap_ms, framework_ms = record.gap_us / 1000, record.framework_us / 1000
         ahead_ms = record.ahead_us / 1000
         self.call.log.info(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 from attrs import frozen
@@ -10,6 +11,12 @@ from vantum.config.base import setting
 from vantum.core.backchannels import BACKCHANNELS
 from vantum.core.bargein import BargeInOptions
 from vantum.core.endpointing import EndpointingOptions
+
+
+@lru_cache(maxsize=64)
+def _phrases(divided: str) -> frozenset[str]:
+    """Those between the bars: one set for all calls with the same settings."""
+    return frozenset(text for part in divided.split("|") if (text := part.strip()))
 
 
 @frozen
@@ -156,13 +163,12 @@ class TurnSettings:
 
     def bargein(self) -> BargeInOptions:
         """For `vantum.core.bargein`."""
-        phrases = (text for part in self.backchannels.split("|") if (text := part.strip()))
         return BargeInOptions(
             mode=self.barge_in,
             voice_s=self.barge_in_ms / 1000,
             words=self.barge_in_words,
             false_stop_s=self.false_stop_ms / 1000,
-            backchannels=frozenset(phrases),
+            backchannels=_phrases(self.backchannels),
         )
 
     def endpointing(self, *, has_detector: bool) -> EndpointingOptions:

@@ -169,7 +169,9 @@ class Framer:
             raise ValueError(f"frame_bytes is {value}; at least 1 is needed")
 
     def feed(self, pcm: bytes) -> list[bytes]:
-        """The chunks that are complete now, oldest first."""
+        """The chunks that are complete now, oldest first; `pcm` itself if it is just one."""
+        if not self._rest and len(pcm) == self.frame_bytes:
+            return [pcm]
         self._rest += pcm
         end = len(self._rest) // self.frame_bytes * self.frame_bytes
         frames = [

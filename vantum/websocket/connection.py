@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 
 import trio
 from attrs import define, field
@@ -13,8 +12,10 @@ from websockets.protocol import OPEN, Protocol
 from vantum.backlog import unacknowledged
 from vantum.core.ratelimit import RateLimit
 
-#: Several audio messages in one read.
-RECEIVE_BYTES = 65_536
+#: Several audio messages in one read. Each read takes so much room, for a moment, in one stretch,
+#: among pieces of audio that stay for seconds: with 64 KiB the heap of a talking crowd had to grow
+#: where it had many smaller gaps.
+RECEIVE_BYTES = 16_384
 #: Taken in at once: of the smallest frames, some seven hundred.
 _SLICE_BYTES = 4_096
 #: For the last frame to a peer that may not be reading.
@@ -31,8 +32,9 @@ class WebSocket:
     _rate: RateLimit | None = None
     #: No message will come any more.
     over: trio.Event = field(factory=trio.Event, init=False)
-    _messages: deque[bytes | str] = field(factory=deque, init=False)
-    _unread: deque[bytes] = field(factory=deque, init=False)
+    # Lists: both are short, mostly empty, and an empty deque takes as much room as a task's frames.
+    _messages: list[bytes | str] = field(factory=list, init=False)
+    _unread: list[bytes] = field(factory=list, init=False)
     _fragments: list[bytes] = field(factory=list, init=False)
     _is_text: bool = field(default=False, init=False)
     _reading: bool = field(default=False, init=False)
@@ -61,12 +63,12 @@ class WebSocket:
                 await self.over.wait()
                 return None
             await self._read()
-        return self._messages.popleft()
+        return self._messages.pop(0)
 
     async def _read(self) -> None:
         """Take in the frames of a slice; read if there is none."""
         protocol = self._protocol
-        data = self._unread.popleft() if self._unread else await self._read_stream()
+        data = self._unread.pop(0) if self._unread else await self._read_stream()
         if data:
             protocol.receive_data(data)
         else:
@@ -92,7 +94,7 @@ class WebSocket:
         if len(data) <= _SLICE_BYTES:
             return bytes(data)
         self.put_unread(bytes(data))
-        return self._unread.popleft()
+        return self._unread.pop(0)
 
     def _take_in(self) -> None:
         now_s = trio.current_time() if self._rate is not None else 0.0
@@ -145,7 +147,7 @@ class WebSocket:
 
     def put_back(self, message: bytes | str) -> None:
         """What was received is received again, before all else."""
-        self._messages.appendleft(message)
+        self._messages.insert(0, message)
 
     async def send(self, *messages: bytes | str) -> None:
         """Send one message, or several in one write. Text is `str`.

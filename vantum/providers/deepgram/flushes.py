@@ -8,8 +8,6 @@ flush's audio by themselves answer it as well: no word before it can still come.
 
 from __future__ import annotations
 
-from collections import deque
-
 from attrs import Factory, define, frozen
 
 #: A result may end so much before the audio that was sent: no word fits into it.
@@ -42,7 +40,7 @@ class Flushes:
     """In the order asked; positions are samples at `rate_hz` on the session's axis."""
 
     rate_hz: int
-    _waiting: deque[_Waiting] = Factory(deque)
+    _waiting: list[_Waiting] = Factory(list)
     _unanswered: int = 0
     _last_position: int = 0
 
@@ -116,7 +114,7 @@ class Flushes:
         while self._waiting and (deadline := self._waiting[0].deadline) is not None:
             if deadline > now:
                 break
-            flush = self._waiting.popleft()
+            flush = self._waiting.pop(0)
             late.append(Overdue(flush.flush_id, flush.silent))
         return late
 
@@ -130,5 +128,5 @@ class Flushes:
     def _pop(self, position: int) -> list[int]:
         done = []
         while self._waiting and self._waiting[0].position <= position:
-            done.append(self._waiting.popleft().flush_id)
+            done.append(self._waiting.pop(0).flush_id)
         return done

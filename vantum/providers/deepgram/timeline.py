@@ -15,7 +15,6 @@ interim one that comes behind the final one of its stretch, says nothing new.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import deque
 from collections.abc import Sequence
 
 import attrs
@@ -75,7 +74,7 @@ class Timeline:
     _counted: int = 0  # losses before it are already in `lost`
     _connection: int = 0  # samples sent on the current connection, padding included
     _segments: list[_Segment] = Factory(list)
-    _finals: deque[tuple[float, float]] = Factory(lambda: deque(maxlen=_REMEMBERED))
+    _finals: list[tuple[float, float]] = Factory(list)
     _final_s: float = 0.0  # of the current connection: so far its final results go
     _replay_until: int = 0
     _interim: Transcript | None = None
@@ -234,6 +233,7 @@ class Timeline:
             return False
         if results.text:
             self._finals.append(stretch)
+            del self._finals[:-_REMEMBERED]
         self._final_s = max(self._final_s, results.end_s)
         return True
 
