@@ -92,6 +92,7 @@ async def write(
             news = first_sent(last.utterance_id)
             if news is not None and not await _send(call, socket, [news], timeout_s):
                 return
+        del message, batch, last  # what has left is not kept until more comes
 
 
 def _may_wait(message: Outgoing) -> bool:

@@ -170,7 +170,7 @@ class Playout:
     def sent(self, now_s: float, duration_s: float) -> None:
         """A chunk of `duration_s` (to the nearest sample) left at `now_s`."""
         now_s = max(now_s, self._last_s)
-        start_s = self.sent_s
+        start_s = self._sent[-1].end_s if self._sent else 0.0
         gap_s = now_s - (self._pace_start_s + start_s)
         if not self._sent or gap_s > _EPSILON_S:
             if self._sent:

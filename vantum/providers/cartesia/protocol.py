@@ -23,6 +23,7 @@ import base64
 import binascii
 import json
 import re
+import sys
 from typing import Any, TypeAlias
 from urllib.parse import urlencode, urlsplit
 
@@ -244,16 +245,16 @@ def parse(message: str | bytes) -> Reply:
         raise MalformedMessage("not an object")
     match raw.get("type"):
         case "chunk":
-            return Chunk(_text(raw, "context_id"), _audio(raw), _flush_id(raw))
+            return Chunk(_context_id(raw), _audio(raw), _flush_id(raw))
         case "timestamps":
-            return Words(_text(raw, "context_id"), _words(raw), _flush_id(raw))
+            return Words(_context_id(raw), _words(raw), _flush_id(raw))
         case "flush_done":
             flush_id = _flush_id(raw)
             if flush_id is None:
                 raise MalformedMessage("flush_done without flush_id")
-            return FlushDone(_text(raw, "context_id"), flush_id)
+            return FlushDone(_context_id(raw), flush_id)
         case "done":
-            return Done(_text(raw, "context_id"))
+            return Done(_context_id(raw))
         case "error":
             context_id, status = raw.get("context_id"), raw.get("status_code")
             code = raw.get("error_code")
@@ -266,6 +267,11 @@ def parse(message: str | bytes) -> Reply:
             return Unknown(other)
         case _:
             raise MalformedMessage("no type")
+
+
+def _context_id(raw: dict[str, Any]) -> str:
+    # It comes with each of the hundred messages that may wait: all of them share one.
+    return sys.intern(_text(raw, "context_id"))
 
 
 def _text(raw: dict[str, Any], name: str) -> str:

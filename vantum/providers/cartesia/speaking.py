@@ -202,6 +202,7 @@ class Speaking:
             return None
         context = self._contexts[0]
         reply = await context.inbox.receive()
+        over = isinstance(reply, Done)
         match reply:
             case "nudge":
                 pass
@@ -210,14 +211,17 @@ class Speaking:
             case Failure():
                 return protocol.failed(reply)
             case _:
-                await _give(speech_tx, self._ready(context, reply))
+                outputs = self._ready(context, reply)
+                del reply  # or its audio would be there twice until the player has room
+                await _give(speech_tx, outputs)
+                del outputs
                 self._submit()
         spoken = all(position < answer.current for position in context.positions)
-        if spoken and (len(self._contexts) > 1 or isinstance(reply, Done)):
+        if spoken and (len(self._contexts) > 1 or over):
             self._contexts.popleft()
             answer.enter_context()
             context.link.forget(context.inbox.context_id, cancel=False)
-        elif isinstance(reply, Done):
+        elif over:
             return ProviderError(protocol.NAME, "server", "the context ended too early")
         return None
 
