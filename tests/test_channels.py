@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 import trio
+import trio.testing
 
 from vantum.channels import Each, put, take
 
@@ -49,6 +52,20 @@ async def test_an_empty_channel_is_waited_for(nursery: trio.Nursery) -> None:
     tx, rx = trio.open_memory_channel[int](0)
     nursery.start_soon(put, tx, 7)
     assert await take(rx) == 7
+
+
+async def test_who_waits_keeps_no_exception(nursery: trio.Nursery) -> None:
+    def blocked() -> int:
+        return sum(isinstance(thing, trio.WouldBlock) for thing in gc.get_objects())
+
+    full_tx, _full_rx = trio.open_memory_channel[int](0)
+    _empty_tx, empty_rx = trio.open_memory_channel[int](0)
+    before = blocked()
+    nursery.start_soon(put, full_tx, 1)
+    nursery.start_soon(take, empty_rx)
+    await trio.testing.wait_all_tasks_blocked()
+    assert blocked() == before
+    nursery.cancel_scope.cancel()
 
 
 async def test_each_ends_with_the_senders() -> None:

@@ -110,6 +110,14 @@ def test_a_framer_of_nothing_is_refused() -> None:
         audio.Framer(0)
 
 
+def test_framer_passes_a_whole_frame_on_as_it_is() -> None:
+    framer, frame = audio.Framer(4), bytes(range(4))
+    assert framer.feed(frame)[0] is frame
+    assert framer.feed(b"ab") == []
+    assert framer.feed(frame) == [b"ab\x00\x01"]
+    assert framer.flush() == b"\x02\x03"
+
+
 # ---------------------------------------------------------------- loudness
 
 
