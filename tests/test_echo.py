@@ -10,7 +10,7 @@ from attrs import evolve
 
 from vantum.config import Settings, TurnSettings
 from vantum.core import events as e
-from vantum.testing import OpenAIScript
+from vantum.testing import DeepgramScript, OpenAIScript
 from vantum.testing.calls import (
     Caller,
     CallSetup,
@@ -80,6 +80,25 @@ async def test_nor_over_a_network_that_delivers_unevenly(autojump_clock: object)
     assert not cancelled(call)
 
 
+@pytest.mark.parametrize("echo", [True, False])
+async def test_what_is_misheard_of_an_echo_that_is_no_voice_to_the_ear_stops_nothing(
+    autojump_clock: object, echo: bool
+) -> None:
+    """The recogniser understands something of it all the same, and most of that is not ours."""
+    hello = DeepgramScript().timed("Hello there.")
+    heard = DeepgramScript(
+        (evolve(hello, pause_s=3.0), "Answers very single home coal."),
+        repeat=False,
+        latency_ms=80.0,
+        interim_every_s=0.3,
+    )
+    faint = Speakerphone(0.15, gain_db=-36.0)
+    given = evolve(setup(echo=echo), deepgram=heard, speakerphone=faint)
+    call = await hold(given, answered)
+    assert bool(cancelled(call)) != echo
+    assert (SPOKEN in [x.text for x in call.history]) == echo
+
+
 async def test_who_speaks_into_the_echo_is_heard_within_a_quarter_of_a_second(
     autojump_clock: object,
 ) -> None:
@@ -109,7 +128,7 @@ async def test_what_was_cut_is_no_echo_any_more(autojump_clock: object) -> None:
     async def talk(caller: Caller) -> None:
         await caller.hear(1.0)
         await caller.press_interrupt()
-        await trio.sleep(2.0)
+        await trio.sleep(3.0)
         conductor = call_of[0].conductor
         assert conductor is not None
         ours = conductor.orders.ear.ours

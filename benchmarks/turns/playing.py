@@ -20,7 +20,7 @@ from benchmarks.turns.items import AUDIBLE_S, ECHO_DELAY_S, Item
 from vantum.config.turns import TurnSettings
 from vantum.core import conversation as table
 from vantum.core.bargein import BargeIn, Floor
-from vantum.core.barging import holds_answer
+from vantum.core.barging import asks_sound, holds_answer
 from vantum.core.decisions import (
     AskDetector,
     CancelResponse,
@@ -159,6 +159,9 @@ class Play:
                 return
             if due_s == next_s:
                 for event in self.hearing.take_due(next_s):
+                    if self.own is not None and asks_sound(self.conversation, event):
+                        for echo in self.own.hear_words():
+                            self._take(echo, next_s)
                     self._take(event, next_s)
             elif later_s == next_s:
                 self._happen(heapq.heappop(self._later)[2], next_s)

@@ -6,26 +6,20 @@ import numpy as np
 import pytest
 
 from tests.echoes import OURS, THEIRS, room, voice
-from vantum.core.acoustic_echo import HEARD_SAMPLES, EchoJudge
+from vantum.core.acoustic_echo import SPAN, EchoJudge, Ours
 from vantum.core.audio import from_int16
-from vantum.core.coherence import Floats
+from vantum.core.coherence import WINDOW, Floats
 from vantum.core.sounding import RATE_HZ
 
 STEP = 320  # 40 ms
 BEGAN_S = 50.0
 
 
-def wide(samples: Floats) -> Floats:
-    """16 kHz out of 8."""
-    spectrum = np.fft.rfft(samples)
-    return (2 * np.fft.irfft(spectrum, 2 * len(samples))).astype(np.float32)
-
-
 def beliefs(heard: Floats, ours: Floats = OURS, judge: EchoJudge | None = None) -> list[float]:
     """What the judge makes of this, step by step, wherever it is loud."""
     judge = judge or EchoJudge()
     judge.ours.is_wanted = True
-    audio = wide(np.concatenate([np.zeros(HEARD_SAMPLES // 2, np.float32), heard]))
+    audio = np.concatenate([np.zeros(WINDOW, np.float32), heard])
     pcm = ours.clip(-32_768, 32_767).astype(np.int16)
     found = []
     for end in range(STEP, len(heard), STEP):
@@ -33,7 +27,7 @@ def beliefs(heard: Floats, ours: Floats = OURS, judge: EchoJudge | None = None) 
         now_s = BEGAN_S + end / RATE_HZ
         judge.ours.add(from_int16(piece), RATE_HZ, now_s - STEP / RATE_HZ, now_s)
         if np.sqrt(np.mean(heard[end - STEP : end] ** 2)) > 60:
-            found.append(judge.judge(audio[2 * end : 2 * end + HEARD_SAMPLES], now_s))
+            found.append(judge.judge(audio[end : end + WINDOW], now_s))
     return found
 
 
@@ -91,3 +85,46 @@ def test_a_guess_is_forgotten_when_the_next_look_contradicts_it() -> None:
 
 def test_of_our_silence_nothing_is_an_echo() -> None:
     assert max(beliefs(THEIRS, ours=np.zeros_like(OURS))) < 0
+
+
+# ---------------------------------------------------------------- a second of it, for words
+
+
+def seconds(heard: Floats, ours: Floats = OURS) -> list[Ours]:
+    """What is ours of each second of this that is not silent."""
+    judge = EchoJudge()
+    judge.ours.is_wanted = True
+    judge.ours.reach_s = 60.0
+    pcm = from_int16(ours.clip(-32_768, 32_767).astype(np.int16))
+    judge.ours.add(pcm, RATE_HZ, BEGAN_S, BEGAN_S)
+    return [
+        judge.ours_of(heard[end - SPAN : end], BEGAN_S + end / RATE_HZ)
+        for end in range(SPAN, min(len(heard), len(ours)), SPAN // 2)
+        if np.sqrt(np.mean(heard[end - SPAN : end] ** 2)) > 10
+    ]
+
+
+@pytest.mark.parametrize("lag", [240, 1800, 6400])
+@pytest.mark.parametrize("gain_db", [-12, -25, -35])
+def test_a_second_of_an_echo_is_ours_however_faint(lag: int, gain_db: float) -> None:
+    found = seconds(room(OURS, lag=lag, gain_db=gain_db))
+    assert len(found) > 8
+    assert found.count("none") <= 1
+    assert found.count("all") >= len(found) / 2
+
+
+def test_a_second_of_another_voice_or_of_silence_is_not() -> None:
+    assert set(seconds(THEIRS)) == {"none"}
+    assert set(seconds(voice("austen-0920", "austen-0930"))) == {"none"}
+    assert set(seconds(THEIRS, np.zeros_like(OURS))) == {"none"}
+
+
+def test_a_word_in_a_second_of_echo_is_not_ours() -> None:
+    """Twice as loud as the echo is on average, and a third of a second long."""
+    echo = room(OURS, lag=1800, gain_db=-20)[: len(OURS)]
+    word = THEIRS[np.flatnonzero(np.abs(THEIRS) > 1500)[0] :][:2400]
+    assert seconds(echo).count("all") > 5
+    word *= np.float32(2 * np.sqrt(np.mean(echo**2) / np.mean(word**2)))
+    for at in range(SPAN // 8, len(echo) - SPAN, SPAN // 2):
+        echo[at : at + len(word)] += word
+    assert "all" not in seconds(echo)

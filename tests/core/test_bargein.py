@@ -256,6 +256,44 @@ def test_where_only_an_echo_was_heard_the_words_are_one_unless_most_are_foreign(
     assert spoken_into.kind(text, MIDDLE) == "words"
 
 
+def by_sound(policy: BargeIn, text: str, *, final: bool = True) -> BargeIn:
+    """Words that were understood of an echo, as their sound says."""
+    return policy.take(EchoHeard(words=True), MIDDLE, 11.0).take(
+        said(text, final=final), MIDDLE, 11
+    )
+
+
+def test_words_whose_sound_is_ours_are_an_echo_whatever_was_understood() -> None:
+    policy = by_sound(BargeIn(), "I'll see you tomorrow.")
+    assert policy.kind("I'll see you tomorrow.", MIDDLE) == "echo"
+    assert policy.kind("Yeah.", MIDDLE) == "echo"
+    assert not policy.stops("I'll see you tomorrow.", MIDDLE, 12.0)
+
+
+def test_only_the_words_that_were_asked_for_are_an_echo_by_their_sound() -> None:
+    policy = by_sound(BargeIn(), "wait I have a question")
+    both = policy.take(said("I really do"), MIDDLE, 12.0)
+    assert both.kind("wait I have a question I really do", MIDDLE) == "words"
+    again = by_sound(both, "tomorrow")
+    assert again.kind("wait I have a question tomorrow", MIDDLE) == "words", "not all of them"
+    taken = policy.take(WordsTaken(), MIDDLE, 12.0).take(said("wait I do"), MIDDLE, 13.0)
+    assert taken.kind("wait I do", MIDDLE) == "words"
+    passing = by_sound(BargeIn(), "wait", final=False).take(said("wait I do"), MIDDLE, 12.0)
+    assert passing.kind("wait I do", MIDDLE) == "words", "interim words may change"
+    spoken = by_sound(BargeIn(), "wait I do").take(ON, MIDDLE, 12.0)
+    assert spoken.kind("wait I do", MIDDLE) == "words"
+
+
+def test_words_are_asked_for_their_sound_where_it_can_matter() -> None:
+    deaf = BargeIn()
+    assert not deaf.wants_sound(is_final=True)
+    unheard = BargeIn(eared=True)
+    assert unheard.wants_sound(is_final=False)
+    assert not unheard.take(ON, MIDDLE, 10.0).wants_sound(is_final=True)
+    assert echoed().wants_sound(is_final=True)
+    assert not echoed().wants_sound(is_final=False)
+
+
 def test_a_voice_that_is_over_is_none_among_the_next_words() -> None:
     policy = echoed().take(ON, MIDDLE, 11.0)
     assert policy.take(WordsTaken(), MIDDLE, 11.5).owned
@@ -279,7 +317,7 @@ def test_after_an_echo_only_words_that_are_not_ours_stop_for_a_while() -> None:
 signs = st.one_of(
     st.builds(VoiceEdge, st.booleans(), st.just(0.0), st.floats(0, 0.2)),
     st.builds(SpeechStarted, st.just(0.0)),
-    st.builds(EchoHeard),
+    st.builds(EchoHeard, st.booleans()),
     st.builds(UtteranceEnded, st.just(0.0)),
     st.builds(SttFlushed, st.integers(0, 3)),
     st.builds(AnswerAudible, st.integers(0, 3)),

@@ -10,7 +10,7 @@ from vantum.core import conversation as table
 from vantum.core import decisions as d
 from vantum.core import events as e
 from vantum.core.bargein import BargeIn, BargeInOptions, Floor
-from vantum.core.barging import holds_answer, unanswered
+from vantum.core.barging import asks_sound, holds_answer, unanswered
 from vantum.core.messages import EchoHeard, SttFlushed, VoiceEdge
 
 TEXT = "Our platform answers every call within a second and it never forgets what was said"
@@ -488,3 +488,54 @@ def test_who_speaks_into_an_echo_stops_the_agent_by_his_voice() -> None:
     call = answering()
     call.feed(EchoHeard())
     assert cancelled(call.feed(VoiceEdge(True, 0.0, 0.1)))
+
+
+def test_words_whose_sound_is_an_echo_stop_nothing_and_are_no_turn() -> None:
+    call = answering()
+    call.feed(EchoHeard(words=True))
+    assert not cancelled(call.feed(final("wait I have a question")))
+    assert call.c.words == ()
+    assert cancelled(call.feed(final("wait I have a question")))
+
+
+def test_the_ear_is_asked_about_words_that_may_be_an_echo() -> None:
+    eared = answering()
+    assert not asks_sound(eared.c, final("wait")), "there is no ear"
+    eared.c = attrs.evolve(eared.c, bargein=BargeIn(eared=True))
+    assert asks_sound(eared.c, final("wait"))
+    assert asks_sound(eared.c, interim("wait"))
+    assert not asks_sound(eared.c, final(""))
+    assert not asks_sound(eared.c, ON)
+    manual = answering(auto=False)
+    manual.c = attrs.evolve(manual.c, bargein=BargeIn(eared=True))
+    assert not asks_sound(manual.c, final("wait"))
+
+
+def test_who_speaks_into_an_echo_is_heard_though_the_recogniser_goes_on_with_its_words() -> None:
+    """One text holds the echo and his words behind it: most of it is ours, and he is not."""
+    call = answering()
+    call.feed(Floor(tuple(TEXT.split()), 8), EchoHeard(), interim("answers every call within a"))
+    assert cancelled(call.feed(VoiceEdge(True, 0.0, 0.1)))
+    call.feed(d.ResponseDone(0), interim("answers every call within a second wait Montreal"), OFF)
+    assert not begun(call.wait(0.5)), "it would go on over him"
+    call.feed(final("answers every call within a second wait Montreal"))
+    assert "Montreal" in begun(ended_turn(call))[0].text
+
+
+def test_a_stop_by_an_echo_goes_on_though_words_of_it_came_before() -> None:
+    call = answering()
+    call.feed(Floor(tuple(TEXT.split()), 8), EchoHeard(), interim("answers every call within"))
+    assert cancelled(call.feed(VoiceEdge(True, 0.0, 0.1)))
+    call.feed(d.ResponseDone(0), interim("answers every call within a second"), OFF)
+    (turn,) = begun(until_begun(call))
+    assert turn.resumes
+
+
+def test_the_words_of_an_echo_alone_are_no_turn_though_a_voice_was_heard_in_it() -> None:
+    call = answering()
+    call.feed(Floor(tuple(TEXT.split()), 8), EchoHeard(), interim("answers every call within"))
+    assert cancelled(call.feed(VoiceEdge(True, 0.0, 0.1)))
+    call.feed(d.ResponseDone(0), final("answers every call within"), OFF)
+    assert unanswered(call.c) == ()
+    call.feed(final("wait"))
+    assert unanswered(call.c) == ("answers every call within wait",)

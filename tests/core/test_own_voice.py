@@ -8,8 +8,8 @@ import pytest
 from attrs import define, field
 from hypothesis import given
 
-from vantum.core.acoustic_echo import HEARD_SAMPLES, EchoJudge
-from vantum.core.coherence import Floats
+from vantum.core.acoustic_echo import SPAN, EchoJudge, Ours
+from vantum.core.coherence import WINDOW, Floats
 from vantum.core.messages import EchoHeard, VoiceEdge
 from vantum.core.own_voice import OwnVoice
 
@@ -22,12 +22,17 @@ class Told(EchoJudge):
     """A judge that believes what it is told, and remembers where it was asked."""
 
     says: float = -1.0
+    ours_is: Ours = "none"
     ends_s: list[float] = field(factory=list)
 
     def judge(self, heard: Floats, end_s: float) -> float:
-        assert heard.shape == (HEARD_SAMPLES,)
+        assert heard.shape == (WINDOW,)
         self.ends_s.append(end_s)
         return self.says
+
+    def ours_of(self, heard: Floats, end_s: float) -> Ours:
+        assert heard.shape == (SPAN,)
+        return self.ours_is
 
 
 @define
@@ -135,6 +140,42 @@ def test_jitter_does_not_move_the_clock_and_a_gap_does() -> None:
     call.now_s += 1.0
     call.hear(probability=1)
     assert call.judge.ends_s[-1] == pytest.approx(call.now_s)
+
+
+@pytest.mark.parametrize(
+    ("ours_is", "said"),
+    [("all", [EchoHeard(words=True)]), ("most", [EchoHeard()]), ("none", [])],
+)
+def test_words_that_no_voice_was_heard_for_are_asked_for_their_sound(
+    ours_is: Ours, said: list[EchoHeard]
+) -> None:
+    call = Call(Told(ours_is=ours_is))
+    assert not call.own.hear_words(), "nothing was heard yet"
+    call.hear()
+    assert call.own.hear_words() == said
+    assert not call.judge.ends_s, "there was no voice"
+
+
+def test_words_for_which_the_callers_voice_was_heard_are_his() -> None:
+    call = Call(Told(ours_is="all"))
+    call.hear(BEGINS)
+    assert not call.own.hear_words()
+    call.hear(ENDS)
+    for _ in range(23):
+        call.hear()
+        assert not call.own.hear_words(), "less than a second ago"
+    call.hear()
+    call.hear()
+    assert call.own.hear_words()
+
+
+def test_of_words_that_come_when_nothing_of_ours_sounds_nothing_is_known() -> None:
+    call = Call(Told(ours_is="all"))
+    call.hear()
+    call.sounds = False
+    for _ in range(60):
+        call.hear()
+    assert not call.own.hear_words()
 
 
 @given(

@@ -83,6 +83,8 @@ def test_it_sounds_from_its_beginning_until_its_echo_is_over() -> None:
     assert not ours.sounds(0.95)
     assert ours.sounds(1.05)
     assert ours.sounds(2.5)
+    assert ours.sounds(1.5, 0.5)
+    assert not ours.sounds(1.7, 0.5)
     assert not ours.sounds(2.7)
 
 

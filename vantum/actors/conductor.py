@@ -25,7 +25,7 @@ from vantum.actors.summarising import Summarising
 from vantum.channels import put, take
 from vantum.core import conversation as table
 from vantum.core.bargein import BargeIn
-from vantum.core.barging import holds_answer, unanswered
+from vantum.core.barging import asks_sound, holds_answer, unanswered
 from vantum.core.decisions import (
     Announce,
     AskDetector,
@@ -252,7 +252,7 @@ class Conductor:
         if isinstance(event, Played):
             self.answering.played(event)
             return
-        events = deque([event])
+        events = deque((*self._sound_of(event), event))
         while events:
             event = events.popleft()
             if isinstance(event, ResponseDone):
@@ -271,6 +271,11 @@ class Conductor:
                 if (follows := await self._carry_out(command)) is not None:
                     events.append(follows)
             self.speculating.follow(self.conversation, event)
+
+    def _sound_of(self, event: Event) -> list[EchoHeard]:
+        """What the ear has to say of words, before they count."""
+        own = self.orders.ear.own
+        return own.hear_words() if own is not None and asks_sound(self.conversation, event) else []
 
     def _overheard(
         self, event: Event, before: Conversation, commands: list[Command]

@@ -13,22 +13,26 @@ a room and a codec. Whenever a voice is heard, its last quarter of a second is a
 
 The answers add up to a belief, as in Page's cumulative sum test ("Continuous inspection schemes",
 1954): a clear answer turns it at once, doubtful ones must agree for longer.
+
+An echo may be too faint for the ear to hear a voice in it, and still be understood for words. When
+words come that no voice was heard for, the second in which they lie is looked at as a whole: in so
+long a sound even a faint echo stands out at one lag.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 from attrs import define, field, frozen
 from numpy.typing import NDArray
 
-from vantum.core.coherence import SHAPE, WINDOW, Floats, best_lag, coherence, halved
+from vantum.core.coherence import SHAPE, WINDOW, Floats, best_lag, clear_lag, coherence, shares
 from vantum.core.sounding import RATE_HZ, Sounding
 
-#: How the caller's audio comes, and how much of it is looked at.
-HEARD_HZ: Final = 2 * RATE_HZ
-HEARD_SAMPLES: Final = 2 * WINDOW
+#: What is looked at of words: few are longer, and come later. As samples, and in seconds.
+SPAN: Final = RATE_HZ
+SPAN_S: Final = SPAN / RATE_HZ
 
 #: The longest way to a mobile phone and back; and what is sent ahead of time may sound a little
 #: before it should by our clock.
@@ -66,6 +70,12 @@ _CLEAR: Final = 0.25
 #: Another lag is better if so much more agrees there; the more lags, the more chance.
 _BETTER, _BETTER_NEAR = 0.2, 0.1
 
+#: A second of sound is an echo for the most part if the lag is so clear and so much of it ours. Of
+#: 14 000 seconds beside other voices ten were so, of 268 of audible echoes two were not.
+_CLEARLY, _MOSTLY = 2.3, 0.35
+#: It is nothing else if its share is as good as the usual one, and no loud part of it has less.
+_WHOLLY, _EVERYWHERE = 0.9, 0.45
+
 _BLOCK: Final = 256
 _DECAY_DB: Final = 2.0  # in a block of 32 ms: a room that rings for a second
 
@@ -81,6 +91,10 @@ def _ringing() -> NDArray[np.float64]:
 
 
 _RINGING: Final = _ringing()
+
+
+#: How much of a second of sound is ours.
+Ours: TypeAlias = Literal["none", "most", "all"]
 
 
 @frozen
@@ -111,7 +125,7 @@ class EchoJudge:
         looks: that found this echo.
     """
 
-    ours: Sounding = field(factory=lambda: Sounding(REACH_S))
+    ours: Sounding = field(factory=lambda: Sounding(REACH_S + SPAN_S))
     lag: int | None = None
     belief: float = 0.0
     share: float = _USUAL[1]
@@ -119,20 +133,20 @@ class EchoJudge:
     looks: int = 0
 
     def judge(self, heard: Floats, end_s: float) -> float:
-        """Look at the last `HEARD_SAMPLES` of a voice, -32768..32767, which end at `end_s` on the
-        clock of `ours`; gives the new `belief`."""
-        samples, end = halved(heard), round(end_s * RATE_HZ)
+        """Look at the last `WINDOW` samples of a voice, 8 kHz, -32768..32767, which end at `end_s`
+        on the clock of `ours`; gives the new `belief`."""
+        end = round(end_s * RATE_HZ)
         if self.lag is None:
-            return self._search(samples, end)
-        look = self._look(samples, end, self.lag - _STILL, self.lag + _STILL)
+            return self._search(heard, end)
+        look = self._look(heard, end, self.lag - _STILL, self.lag + _STILL)
         speaks_for = self._speaks_for(look)
         if speaks_for < 0:
-            near = self._look(samples, end, self.lag - _NEAR, self.lag + _NEAR)
+            near = self._look(heard, end, self.lag - _NEAR, self.lag + _NEAR)
             if near.share > look.share + _BETTER_NEAR:
                 look, speaks_for = near, self._speaks_for(near)
         if self.belief + speaks_for < 0:
             # Before it is somebody else's: has the way become longer or shorter?
-            far = self._look(samples, end, -_EARLIEST, _FARTHEST)
+            far = self._look(heard, end, -_EARLIEST, _FARTHEST)
             if far.is_sure and far.share > look.share + _BETTER:
                 look, speaks_for = far, _GUESS
         highest = _GUESS if self.looks < _YOUNG else 1.0
@@ -142,6 +156,18 @@ class EchoJudge:
         elif self.belief <= -_GUESS and self.looks < _YOUNG:
             self.lag = None
         return self.belief
+
+    def ours_of(self, heard: Floats, end_s: float) -> Ours:
+        """How much of the last `SPAN` samples before `end_s` is our echo, voice or none; nothing is
+        learnt of it. Takes 1.5 ms."""
+        end = round(end_s * RATE_HZ) + _EARLIEST
+        lags = _FARTHEST + _EARLIEST
+        lag, clearness = clear_lag(heard, self.ours.until(end, SPAN + lags))
+        share, least = shares(heard, self.ours.until(end - lag, SPAN))
+        if clearness < _CLEARLY or share < _MOSTLY:
+            return "none"
+        usual = max(self.share, _USUAL[0])
+        return "all" if share >= _WHOLLY * usual and least >= _EVERYWHERE else "most"
 
     def _search(self, samples: Floats, end: int) -> float:
         look = self._look(samples, end, -_EARLIEST, _FARTHEST)

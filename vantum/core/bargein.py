@@ -172,6 +172,9 @@ class BargeIn:
         echo_s: when an echo was heard last; `echoing`: it counts still.
         tells: the ear knows an echo by its sound: a voice that it reports is none.
         owned: such a voice was heard since the words were taken last.
+        echo_words: so many words came of an echo before that voice.
+        echo_next: the words that come next lie in an echo and nothing else; `echoed`: all final
+            ones since then did; None: there were none.
         duds: false stops in a row.
     """
 
@@ -191,6 +194,9 @@ class BargeIn:
     echoing: bool = False
     tells: bool = False
     owned: bool = False
+    echo_words: int = 0
+    echo_next: bool = False
+    echoed: bool | None = None
     duds: int = 0
 
     # ------------------------------------------------------------ signs
@@ -205,17 +211,20 @@ class BargeIn:
                 return known._voice(began_s)._began(floor, 0)
             case VoiceEdge():
                 return evolve(self, voice_s=None, eared=True, quiet_s=now_s - sign.late_s)
-            case EchoHeard():
+            case EchoHeard(words=words):
                 known = evolve(self, eared=True, echo_s=now_s, echoing=True, tells=True)
-                return known._began(floor, 0)
+                return evolve(known._began(floor, 0), echo_next=words)
             case SpeechStarted():
                 if self.eared or self.voice_s is not None:
                     return self
                 return self._voice(now_s)._began(floor, 0)
             case Transcript(text=text):
+                known = evolve(self, echo_next=False)
+                if sign.is_final:
+                    known = evolve(known, echoed=self.echo_next and self.echoed is not False)
                 if not text or floor is None:
-                    return self
-                known = self._began(floor, len(text.split()))
+                    return known
+                known = known._began(floor, len(text.split()))
                 return evolve(known, until=floor.position)
             case UtteranceEnded() | SttFlushed():
                 if self.eared or self.voice_s is None:
@@ -229,7 +238,8 @@ class BargeIn:
 
     def _afresh(self) -> BargeIn:
         owned = self.voice_s is not None
-        return evolve(self, onset=None, until=None, apart=False, asked=False, before=0, owned=owned)
+        known = evolve(self, onset=None, until=None, apart=False, asked=False, before=0)
+        return evolve(known, owned=owned, echo_words=0, echoed=None)
 
     def _voice(self, at_s: float) -> BargeIn:
         echoing = self.echoing and at_s < self.echo_s + self.options.echo_memory_s
@@ -268,11 +278,13 @@ class BargeIn:
 
     def kind(self, text: str, floor: Floor) -> Kind:
         """What the words are that the caller has said since his last turn."""
-        return self._kind(tokens(text), floor)
+        return self._kind(tokens(text)[self.echo_words :], floor)
 
     def _kind(self, words: Sequence[str], floor: Floor) -> Kind:
         if not words:
             return "nothing"
+        if self.echoed and self.only_echo:
+            return "echo"
         if is_backchannel(words, self.options.backchannels):
             return "words" if self.asked else "backchannel"
         few = len(words) <= _FEW_WORDS
@@ -314,6 +326,11 @@ class BargeIn:
     def only_echo(self) -> bool:
         """Whether the ear has heard nothing but an echo since the words were taken last."""
         return self.echoing and self.tells and not self.owned
+
+    def wants_sound(self, *, is_final: bool) -> bool:
+        """Whether words that come now are to be asked for their sound: no voice was heard for them.
+        Once an echo was, only final ones count."""
+        return self.eared and not self.owned and (is_final or not self.only_echo)
 
     @property
     def trusts_voice(self) -> bool:

@@ -21,6 +21,7 @@ from vantum.core.decisions import (
     CancelResponse,
     Command,
     Conversation,
+    Event,
     FirstAudio,
     ResponseDone,
     Step,
@@ -28,6 +29,7 @@ from vantum.core.decisions import (
 )
 from vantum.core.endpointing import AnswerBegan
 from vantum.core.events import Interrupt, Request
+from vantum.core.messages import Transcript, VoiceEdge
 from vantum.core.moves import (
     GOODBYE_SAID,
     commit,
@@ -49,7 +51,18 @@ def hear(c: Conversation, sign: Sign, now_s: float) -> Conversation:
     if not is_auto(c):
         return c
     floor = c.floor if c.state == "RESPONDING" else None
-    return evolve(c, bargein=c.bargein.take(sign, floor, now_s))
+    policy = c.bargein
+    if isinstance(sign, VoiceEdge) and sign.speaking and policy.only_echo:
+        # A recogniser goes on with the same text: what it holds already is not his.
+        policy = evolve(policy, echo_words=len(tokens(_text(c))))
+    return evolve(c, bargein=policy.take(sign, floor, now_s))
+
+
+def asks_sound(c: Conversation, event: Event) -> bool:
+    """Whether the ear is to be asked, before these words count, if they are our echo."""
+    if not isinstance(event, Transcript) or not event.text or not is_auto(c):
+        return False
+    return c.bargein.wants_sound(is_final=event.is_final)
 
 
 def floor_taken(c: Conversation, e: Floor, now_s: float) -> Step:
@@ -177,6 +190,8 @@ def _meant(c: Conversation, *, with_interim: bool, judged: bool) -> str:
     if kind == "echo" and c.floor.firm:
         # No answer was stopped over it, and what was said into it is still to be answered.
         return c.bargein.own(parts, c.floor)
+    if kind == "nothing" and c.bargein.echo_words:
+        return ""  # nothing came behind the words of the echo
     return "" if kind in ("backchannel", "echo") else text
 
 

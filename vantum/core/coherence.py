@@ -24,6 +24,12 @@ _TOGETHER: Final = 9
 #: Of the strength of each frequency so much is taken away before the lag is looked for.
 _WHITENING: Final = np.float32(0.8)
 _TINY: Final = np.float32(1e-6)
+#: A best lag has others beside it that agree nearly as well, as far as the loudspeaker rings; and
+#: of silence none is clear.
+_NEIGHBOURS: Final = 40
+_FAINT: Final = 1e-3
+#: 6 dB below the loudest, as energy.
+_LOUD: Final = 0.25
 
 
 def _shape() -> Floats:
@@ -53,6 +59,17 @@ def coherence(heard: Floats, ours: Floats) -> float:
     return float(echoed / (np.sum(_together(x.real**2 + x.imag**2)) + _TINY))
 
 
+def shares(heard: Floats, ours: Floats) -> tuple[float, float]:
+    """As `coherence`, of a sound that is longer than `WINDOW`: of all of it; and the least in any
+    window that is no more than 6 dB fainter than its loudest."""
+    starts = range(0, len(heard) - WINDOW + 1, WINDOW // 2)
+    parts = [slice(start, start + WINDOW) for start in starts]
+    energies = np.array([np.sum((heard[part] * SHAPE) ** 2) for part in parts])
+    found = np.array([coherence(heard[part], ours[part]) for part in parts])
+    least = found[energies >= energies.max() * _LOUD].min()
+    return float(energies @ found / (energies.sum() + _TINY)), float(least)
+
+
 def _together(values: NDArray[np.inexact]) -> NDArray[np.inexact]:
     return np.convolve(values, np.ones(_TOGETHER, values.dtype), "valid")
 
@@ -64,19 +81,27 @@ def best_lag(heard: Floats, ours: Floats) -> int:
     weighted with little more than its phase (Knapp and Carter, "The generalized correlation method
     for estimation of time delay", 1976). `heard` is `WINDOW` samples, `ours` as many or more.
     """
-    lags = len(ours) - WINDOW
+    places = _agreement(heard * SHAPE, ours)
+    return len(places) - 1 - int(np.argmax(places))
+
+
+def clear_lag(heard: Floats, ours: Floats) -> tuple[int, float]:
+    """The lag as `best_lag` has it, but of a sound of any length, and how clear it is: how many
+    times larger the agreement is there than at all lags but its neighbours, 1 or more."""
+    places = _agreement(heard, ours)
+    at = int(np.argmax(places))
+    best = float(places[at])
+    places[max(at - _NEIGHBOURS, 0) : at + _NEIGHBOURS + 1] = 0
+    return len(places) - 1 - at, (best + _FAINT) / (float(places.max()) + _FAINT)
+
+
+def _agreement(heard: Floats, ours: Floats) -> Floats:
+    """How much `heard` is like `ours` wherever it may lie in it, from its beginning on."""
+    count = len(ours) - len(heard) + 1
     size = -(-len(ours) // 512) * 512  # quick to transform; only lags that are not asked for wrap
-    x, y = np.fft.rfft(heard * SHAPE, size), np.fft.rfft(ours, size)
+    x, y = np.fft.rfft(heard, size), np.fft.rfft(ours, size)
     band = slice(_LOW_HZ * size // RATE_HZ, _HIGH_HZ * size // RATE_HZ)
     cross = x[band].conj() * y[band]
     weighted = np.zeros(len(x), cross.dtype)
     weighted[band] = cross / (np.abs(cross) ** _WHITENING + _TINY)
-    # By how many samples `heard` lies behind the beginning of `ours`.
-    places = np.fft.irfft(weighted, size)[: lags + 1]
-    return lags - int(np.argmax(np.abs(places)))
-
-
-def halved(heard: Floats) -> Floats:
-    """16 kHz audio of 2 * `WINDOW` samples as 8 kHz: all of it that the band needs."""
-    spectrum = np.fft.rfft(heard)[: WINDOW // 2 + 1]
-    return np.asarray(np.fft.irfft(spectrum) / 2, np.float32)
+    return np.abs(np.fft.irfft(weighted, size)[:count])

@@ -120,7 +120,12 @@ class VoiceEdge:
 
 @frozen
 class EchoHeard:
-    """A voice is heard, and it is ours, out of the caller's loudspeaker: no voice of his."""
+    """A voice is heard, and it is ours, out of the caller's loudspeaker: no voice of his.
+
+    `words`: nothing else was heard where the words lie that come next.
+    """
+
+    words: bool = False
 
 
 # ---------------------------------------------------------------- language model

@@ -4,6 +4,9 @@ The ear (`vantum.ports.VoiceActivity`) hears every voice, also ours out of a lou
 audio may be heard, an `EchoJudge` is asked about each voice when it begins and as long as it lasts,
 and only what is the caller's goes on: an echo is no voice, the caller's begins when he speaks into
 it, and ends when nothing but our echo is left. When nothing of ours sounds, nothing is compared.
+
+Words that come though no voice was heard are asked for as well: they may be understood of an echo
+that is too faint for the ear.
 """
 
 from __future__ import annotations
@@ -11,14 +14,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
 from attrs import define, field
-from numpy.typing import NDArray
 
-from vantum.core.acoustic_echo import HEARD_HZ, HEARD_SAMPLES, EchoJudge
-from vantum.core.audio import to_int16
+from vantum.core.acoustic_echo import REACH_S, SPAN, SPAN_S, EchoJudge
+from vantum.core.coherence import WINDOW, Floats
 from vantum.core.messages import EchoHeard, VoiceEdge
-from vantum.core.sounding import Sounding
+from vantum.core.sounding import RATE_HZ, Sounding
+
+#: How the caller's audio comes.
+HEARD_HZ: Final = 16_000
 
 #: From this probability on a frame is looked at, though the ear is not sure of a voice yet: the
 #: echo is known then when it is.
@@ -42,11 +46,12 @@ class OwnVoice:
     """
 
     judge: EchoJudge = field(factory=EchoJudge)
-    _heard: NDArray[np.int16] | None = field(default=None, init=False)
+    _heard: Sounding | None = field(default=None, init=False)
     _end_s: float = field(default=0.0, init=False)  # of what was heard, on the clock of our audio
     _at_s: float = field(default=0.0, init=False)  # the same on the audio's own axis
     _is_voice: bool = field(default=False, init=False)  # the ear hears a voice
     _is_own: bool = field(default=False, init=False)  # and it was passed on as the caller's
+    _owned_s: float = field(default=float("-inf"), init=False)  # where it was so last, on that axis
     _echoes: int = field(default=0, init=False)
 
     @property
@@ -66,20 +71,33 @@ class OwnVoice:
         """
         self.ours.is_wanted = True
         self._at_s += len(pcm) / (2 * HEARD_HZ)
-        if not self.ours.sounds(now_s):
+        if self._is_own:
+            self._owned_s = self._at_s
+        if not self.ours.sounds(now_s, REACH_S):
             self._heard = None
             return self._pass(edges, is_echo=False)
         self._keep(pcm, now_s)
         if not (self._is_voice or edges or probability >= _VOICE):
             return []
-        assert self._heard is not None
-        belief = self.judge.judge(self._heard.astype(np.float32), self._end_s)
+        belief = self.judge.judge(self._last(WINDOW), self._end_s)
         found = self._pass(edges, is_echo=belief > 0)
         self._echoes = self._echoes + 1 if self._is_own and belief >= 1 else 0
         if self._echoes >= _ENDS_LOOKS:
             self._is_own, self._echoes = False, 0
             found += [VoiceEdge(False, self._at_s), EchoHeard()]
         return found
+
+    def hear_words(self) -> list[EchoHeard]:
+        """What to say of words that come now: that they lie in our echo, or nothing, if the caller
+        was heard in the last second or it cannot be told."""
+        if self._heard is None or self._is_own or self._at_s < self._owned_s + SPAN_S:
+            return []
+        ours = self.judge.ours_of(self._last(SPAN), self._end_s)
+        return [] if ours == "none" else [EchoHeard(words=ours == "all")]
+
+    def _last(self, count: int) -> Floats:
+        assert self._heard is not None
+        return self._heard.until(round(self._end_s * RATE_HZ), count)
 
     def _pass(self, edges: Sequence[VoiceEdge], *, is_echo: bool) -> list[VoiceEdge | EchoHeard]:
         found: list[VoiceEdge | EchoHeard] = []
@@ -96,9 +114,8 @@ class OwnVoice:
         return found
 
     def _keep(self, pcm: bytes, now_s: float) -> None:
-        before = np.zeros(HEARD_SAMPLES, np.int16) if self._heard is None else self._heard
         if self._heard is None:
-            self._end_s = now_s
+            self._heard, self._end_s = Sounding(SPAN_S, is_wanted=True), now_s
         length_s = len(pcm) / (2 * HEARD_HZ)
         self._end_s += length_s
         late_s = now_s - self._end_s
@@ -106,4 +123,4 @@ class OwnVoice:
             self._end_s = now_s
         else:
             self._end_s += min(late_s, _DRIFT * length_s)
-        self._heard = np.concatenate((before, to_int16(pcm)))[-HEARD_SAMPLES:]
+        self._heard.add(pcm, HEARD_HZ, self._end_s - length_s, self._end_s)

@@ -1,8 +1,9 @@
-"""Our own audio of the last second, by the moment at which it was to sound. Pure.
+"""Audio of the last seconds, by the moment at which it sounds. Pure.
 
-Whoever hears the caller needs it to know an echo of ours (`vantum.core.acoustic_echo`). It is kept
-as 8 kHz mu-law, 8 KB a second: nothing above that comes back over a telephone, and what mu-law
-loses is far below what any echo loses. When nothing sounds, nothing is kept.
+Whoever hears the caller needs ours to know an echo of it (`vantum.core.acoustic_echo`), and what
+was heard meanwhile. It is kept as 8 kHz mu-law, 8 KB a second: nothing above that comes back over a
+telephone, and what mu-law loses is far below what any echo loses. When nothing of ours sounds,
+nothing is kept.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _SEAM_S: Final = 0.002
 
 @define(eq=False)
 class Sounding:
-    """What we say on one call. Times are seconds on any steady clock.
+    """What we say on one call, or hear. Times are seconds on any steady clock.
 
     Attributes:
         reach_s: how long ago it may have sounded and still be asked for.
@@ -66,10 +67,12 @@ class Sounding:
             if begin < end:
                 self._pieces.append((begin, codes[: end - begin]))
 
-    def sounds(self, now_s: float) -> bool:
-        """Whether any of it may be heard by now."""
+    def sounds(self, now_s: float, for_s: float = float("inf")) -> bool:
+        """Whether any of it may be heard by now, of what sounded in the last `for_s`."""
         self._forget(now_s)
-        return bool(self._pieces) and self._pieces[0][0] < now_s * RATE_HZ
+        if not self._pieces or self._pieces[0][0] >= now_s * RATE_HZ:
+            return False
+        return _end(self._pieces[-1]) > (now_s - for_s) * RATE_HZ
 
     def until(self, end: int, count: int) -> NDArray[np.float32]:
         """The `count` samples before sample `end` of the clock, -32768..32767; silence where there
