@@ -109,7 +109,9 @@ def _percentiles(
 def run_turns(sessions: int, settings: dict[str, Any], server_module: str = SERVER) -> Turns:
     """Have so many sessions take their turns (`benchmarks.load.Load.turns`)."""
     plan = {"answers": [SHORT], "spans": True}
-    with three(plan, server_module=server_module) as (peers, server, load):
+    # A crowd's callers and providers need both cores, or they would be what is measured.
+    apart = sessions == 1
+    with three(plan, server_module=server_module, apart=apart) as (peers, server, load):
         if server_module == SERVER:
             warm(load)
         load.ask(do="connect", sessions=sessions)

@@ -111,9 +111,16 @@ def _memory_kb(pid: int) -> tuple[int, int]:
 
 @contextmanager
 def running(
-    name: str, module: str, arguments: Sequence[str] = (), env: dict[str, str] | None = None
+    name: str,
+    module: str,
+    arguments: Sequence[str] = (),
+    env: dict[str, str] | None = None,
+    cores: frozenset[int] | None = None,
 ) -> Iterator[Process]:
-    """Run a module of this package as a child; it is ended when the block is left."""
+    """Run a module of this package as a child, on these cores; it is ended when the block is left.
+
+    `cores`: None, or none at all: on any.
+    """
     with tempfile.TemporaryFile() as errors:
         popen = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
@@ -123,6 +130,8 @@ def running(
             cwd=ROOT,
             env={**_clean_environment(), **(env or {})},
         )
+        if cores:
+            os.sched_setaffinity(popen.pid, cores)  # it has no threads yet
         try:
             yield Process(name, popen, errors)
         finally:
@@ -151,16 +160,28 @@ def three(
     settings: dict[str, str] | None = None,
     server_module: str = SERVER,
     load_module: str = LOAD,
+    *,
+    apart: bool = False,
 ) -> Iterator[tuple[Process, Process, Process]]:
-    """Peers, server and load client: all on loopback, each in its own process."""
-    with running("the peers", "benchmarks.peers", [json.dumps(plan)]) as peers:
-        environment = json.loads(peers.read_line(120))
-        with running(
-            "the server", server_module, env={**environment, **(settings or {})}
-        ) as server:
+    """Peers, server and load client: all on loopback, each in its own process.
+
+    `apart`: the server has a core that the others keep away from, where there are two. Else the
+    kernel often wakes it on the core on which a peer still works, and it waits there for its turn.
+    """
+    own, others = _shared_out() if apart else (frozenset[int](), frozenset[int]())
+    with running("the peers", "benchmarks.peers", [json.dumps(plan)], cores=others) as peers:
+        environment = {**json.loads(peers.read_line(120)), **(settings or {})}
+        with running("the server", server_module, env=environment, cores=own) as server:
             host, port = _address(server)
-            with running("the load", load_module, [host, port]) as load:
+            with running("the load", load_module, [host, port], cores=others) as load:
                 yield peers, server, load
+
+
+def _shared_out() -> tuple[frozenset[int], frozenset[int]]:
+    """One core of ours, and the others; nothing where there is one only, or no choice."""
+    if sys.platform != "linux" or len(ours := os.sched_getaffinity(0)) < 2:
+        return frozenset(), frozenset()
+    return frozenset({min(ours)}), frozenset(ours - {min(ours)})
 
 
 def _address(server: Process) -> tuple[str, str]:
