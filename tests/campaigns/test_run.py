@@ -6,6 +6,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeAlias
@@ -205,19 +206,18 @@ async def test_a_call_that_its_server_stopped_is_not_a_failure_of_the_number(
 # ---------------------------------------------------------------- a database that fails
 
 
+def disk(desk: Desk, *, is_full: bool) -> Callable[[], object]:
+    """Nothing can be written any more; or again."""
+    connection = desk.database._connection
+    return partial(connection.execute, f"PRAGMA query_only = {'ON' if is_full else 'OFF'}")
+
+
 async def test_a_disk_that_is_full_for_a_while_ends_no_call_and_loses_none(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:
     """For eight minutes: somebody is on the phone, and one is dialled."""
     async with open_desk(tmp_path) as desk:
-        connection = desk.database._connection
-
-        def full() -> None:
-            connection.execute("PRAGMA query_only = ON")
-
-        def well() -> None:
-            connection.execute("PRAGMA query_only = OFF")
-
+        full, well = disk(desk, is_full=True), disk(desk, is_full=False)
         run = await desk.start(desk.plan("[pace]\nmax_concurrent = 2", [ANN, BOB, CAT]))
         assert await running(run, (15, full), (480, well))
         assert await desk.outcomes() == [(n, 1, "talked") for n in (ANN, BOB, CAT)]
@@ -245,15 +245,10 @@ async def test_whoever_stops_it_need_not_wait_for_a_disk(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:
     async with open_desk(tmp_path) as desk:
-        connection = desk.database._connection
-
-        def full() -> None:
-            connection.execute("PRAGMA query_only = ON")
-
         run = await desk.start(desk.plan("[pace]\nmax_concurrent = 2", [ANN, BOB]))
-        assert not await running(run, (15, full), (1, run.stop))
+        assert not await running(run, (15, disk(desk, is_full=True)), (1, run.stop))
         assert desk.now_s() - BEGIN == pytest.approx(10 + 65)  # both had their say
-        connection.execute("PRAGMA query_only = OFF")
+        disk(desk, is_full=False)()
         await run.store.close()
         # The next run asks the records.
         assert await desk.run(desk.plan("", [ANN, BOB]))
@@ -263,7 +258,7 @@ async def test_whoever_stops_it_need_not_wait_for_a_disk(
 # ---------------------------------------------------------------- stopping
 
 
-async def running(run: CampaignRun, *orders: tuple[float, Callable[[], None]]) -> bool:
+async def running(run: CampaignRun, *orders: tuple[float, Callable[[], object]]) -> bool:
     """Run it to its end, and give it each order so many seconds after the one before."""
 
     async def give() -> None:
