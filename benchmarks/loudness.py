@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import itertools
 
-import numpy as np
-
+from vantum.testing.deepgram_loudness import loud_steps
 from vantum.testing.deepgram_script import Heard
 
 _WORDS = ("please", "tell", "me", "more", "about", "it", "now")
 #: The longest word, and the shortest that is one, in seconds.
 _WORD_S, _LEAST_S = 0.3, 0.06
-#: Of 16-bit samples, on average: a quiet room stays far below it, a voice is far above.
-_LOUD = 250
 
 
 class Loud:
@@ -25,23 +22,21 @@ class Loud:
     def __init__(self, rate: int) -> None:
         self._words = itertools.cycle(_WORDS)
         self._longest, self._least = round(_WORD_S * rate), round(_LEAST_S * rate)
-        self._step = rate // 50
+        self._rate = rate
         self._began: int | None = None
         self.partial: Heard | None = None
 
     def hear(self, pcm: bytes, start: int, end: int) -> list[Heard]:
         """See `Source`."""
-        samples = np.abs(np.frombuffer(pcm, "<i2").astype(np.int32))
         found: list[Heard] = []
-        for at in range(0, len(samples), self._step):
-            part = samples[at : at + self._step]
-            if part.mean() >= _LOUD:
-                if self._began is None:
-                    self._began = start + at
-                if start + at + len(part) - self._began >= self._longest:
-                    found += self._word(start + at + len(part))
-            else:
-                found += self._word(start + at)
+        for here, until, is_loud in loud_steps(pcm, start, self._rate):
+            if not is_loud:
+                found += self._word(here)
+                continue
+            if self._began is None:
+                self._began = here
+            if until - self._began >= self._longest:
+                found += self._word(until)
         self.partial = None
         if self._began is not None:
             self.partial = Heard(_WORDS[0], self._began, end, 0.99, clear=False)

@@ -4,11 +4,14 @@ WebSockets and HTTP alike. What the rules are, `core.proxies` says.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from vantum.core.proxies import Proxy, proxy_for
+
+if TYPE_CHECKING:
+    import httpx2
 
 
 def proxy_to(host: str, port: int, *, secure: bool) -> Proxy | None:
@@ -32,8 +35,11 @@ def proxy_to_url(url: str) -> Proxy | None:
     return proxy_to(parts.hostname or "", parts.port or (443 if secure else 80), secure=secure)
 
 
-def http_client_options(url: str) -> dict[str, Any]:
-    """Arguments of `httpx2.AsyncClient`, for requests to a server with this address.
+def http_client_options(
+    url: str, transport: httpx2.AsyncBaseTransport | None = None
+) -> dict[str, Any]:
+    """Arguments of `httpx2.AsyncClient`, for requests to a server with this address; `transport`:
+    what they go through instead of the network.
 
     Left to itself it would read the environment by rules of its own, which do not spare the machine
     itself.
@@ -43,6 +49,8 @@ def http_client_options(url: str) -> dict[str, Any]:
     """
     import httpx2
 
+    if transport is not None:
+        return {"transport": transport}
     proxy = proxy_to_url(url)
     if proxy is None:
         # Its own reading of the environment ends with this; the authorities named there stay.

@@ -1,11 +1,13 @@
 """One WebSocket to Cartesia: what goes where, and TLS."""
 
+import json
 import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
+from trio.testing import memory_stream_pair
 
 from tests.patience import HANG_S, until
 from tests.providers.cartesia_call import KEY, call, check_whole, say
@@ -16,6 +18,7 @@ from vantum.providers.cartesia import protocol
 from vantum.providers.cartesia.client import CartesiaProvider
 from vantum.providers.cartesia.link import Link
 from vantum.testing.cartesia import CartesiaScript, SimulatedCartesia
+from vantum.websocket import accept, connect
 
 
 @pytest.fixture
@@ -41,6 +44,32 @@ async def test_replies_go_to_their_context_and_to_no_other(link: Link) -> None:
     with trio.move_on_after(0) as scope:
         await two.receive()
     assert scope.cancelled_caught
+
+
+async def test_the_first_audio_of_an_answer_does_not_wait_for_what_came_with_it(
+    link: Link,
+) -> None:
+    """What came with it is not understood, and would have ended the link before."""
+    inbox = link.open_context("one")
+    ours, theirs = memory_stream_pair()
+    lost: list[bool] = []
+
+    async def serve() -> None:
+        socket = await accept(theirs, subprotocol=None, max_message_bytes=1000)
+        chunk = {"type": "chunk", "context_id": "one", "data": "MTE=", "done": False}
+        await socket.send(json.dumps(chunk), "no JSON")
+
+    async def take() -> None:
+        assert await inbox.receive() == protocol.Chunk("one", b"11")
+        lost.append(link.lost.is_set())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve)
+        nursery.start_soon(take)
+        socket = await connect(ours, "cartesia.test", "/", max_message_bytes=1000)
+        await link_module._receive_all(link, socket)
+    assert link.lost.is_set()
+    assert lost == [False]
 
 
 async def test_a_full_outbox_ends_the_link(link: Link) -> None:

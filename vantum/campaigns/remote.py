@@ -198,7 +198,7 @@ async def open_remote(
     base = f"http{base[2:]}" if base.startswith("ws") else base
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        network = {"transport": transport} if transport else http_client_options(base)
+        network = http_client_options(base, transport)
         client = httpx2.AsyncClient(base_url=base, headers=headers, timeout=REQUEST_S, **network)
     except (httpx2.InvalidURL, ValueError) as error:
         raise ConfigError(f"--url {url}: is no address: {error}") from None

@@ -213,19 +213,18 @@ class BargeIn:
                 return evolve(self, voice_s=None, eared=True, quiet_s=now_s - sign.late_s)
             case EchoHeard(words=words):
                 known = evolve(self, eared=True, echo_s=now_s, echoing=True, tells=True)
-                return evolve(known._began(floor, 0), echo_next=words)
+                return evolve(known, echo_next=words)._began(floor, 0)
             case SpeechStarted():
                 if self.eared or self.voice_s is not None:
                     return self
                 return self._voice(now_s)._began(floor, 0)
             case Transcript(text=text):
-                known = evolve(self, echo_next=False)
-                if sign.is_final:
-                    known = evolve(known, echoed=self.echo_next and self.echoed is not False)
+                all_echoed = self.echo_next and self.echoed is not False
+                echoed = all_echoed if sign.is_final else self.echoed
+                known = evolve(self, echo_next=False, echoed=echoed)
                 if not text or floor is None:
                     return known
-                known = known._began(floor, len(text.split()))
-                return evolve(known, until=floor.position)
+                return evolve(known._began(floor, len(text.split())), until=floor.position)
             case UtteranceEnded() | SttFlushed():
                 if self.eared or self.voice_s is None:
                     return self

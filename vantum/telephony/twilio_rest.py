@@ -307,11 +307,10 @@ async def open_twilio(
     from twilio.rest import Client
 
     base_url = _http(settings.base_url)
-    network = {"transport": transport} if transport else http_client_options(base_url)
     timeout_s = settings.rest_timeout_ms / 1000
     key, secret = settings.api_key, settings.api_secret.reveal()
     async with httpx2.AsyncClient(
-        **network,
+        **http_client_options(base_url, transport),
         timeout=httpx2.Timeout(None, connect=timeout_s / 2),
         limits=httpx2.Limits(max_connections=_MAX_REQUESTS),
     ) as http:

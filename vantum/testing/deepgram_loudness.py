@@ -21,6 +21,14 @@ _STEP_S: Final = 0.02
 LOUD: Final = 250
 
 
+def loud_steps(pcm: bytes, start: int, rate: int) -> Iterator[tuple[int, int, bool]]:
+    """Each 20 ms of 16-bit audio from sample `start` on: first sample, end, whether it is loud."""
+    samples, step = np.abs(np.frombuffer(pcm, "<i2").astype(np.int32)), round(_STEP_S * rate)
+    for at in range(0, len(samples), step):
+        part = samples[at : at + step]
+        yield start + at, start + at + len(part), bool(part.mean() >= LOUD)
+
+
 class Loudness:
     """The words of the next sentence where the audio is loud: a `Source` for recorded voices.
 
@@ -31,7 +39,6 @@ class Loudness:
     def __init__(self, utterances: Iterator[Utterance], rate: int) -> None:
         self._utterances = utterances
         self._rate = rate
-        self._step = round(_STEP_S * rate)
         self._left: deque[ScriptWord] = deque()
         self._sound: int | None = None  # where the sound began that goes on
         self._word = 0  # and where the word that is being said
@@ -41,13 +48,10 @@ class Loudness:
 
     def hear(self, pcm: bytes, start: int, end: int) -> list[Heard]:
         """See `Source`."""
-        samples = np.abs(np.frombuffer(pcm, "<i2").astype(np.int32))
         found: list[Heard] = []
-        for at in range(0, len(samples), self._step):
-            part = samples[at : at + self._step]
-            here = start + at
-            if part.mean() >= LOUD:
-                found += self._louder(here, here + len(part))
+        for here, until, is_loud in loud_steps(pcm, start, self._rate):
+            if is_loud:
+                found += self._louder(here, until)
             elif self._sound is not None and here - self._quiet >= self._samples(_REST_S):
                 found += self._rest()
         self.partial = self._saying(end)
