@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from vantum.channels import Each, put, take
+from vantum.channels import HOPS, Each, give_way, put, take
 
 
 @pytest.fixture
@@ -29,6 +29,27 @@ async def test_room_and_a_message_let_nobody_else_run(beside: list[str]) -> None
     await put(tx, 2)
     assert [await take(rx), await take(rx)] == [1, 2]
     assert not beside
+
+
+async def test_who_gives_way_lets_a_message_pass_through_many_hands(
+    nursery: trio.Nursery,
+) -> None:
+    """In whatever order Trio lets the tasks run."""
+    first_tx, rx = trio.open_memory_channel[str](1)
+    for _ in range(HOPS - 1):
+        tx, following = trio.open_memory_channel[str](1)
+
+        async def hand_on(
+            rx: trio.MemoryReceiveChannel[str], tx: trio.MemorySendChannel[str]
+        ) -> None:
+            await tx.send(await rx.receive())
+
+        nursery.start_soon(hand_on, rx, tx)
+        rx = following
+    await trio.testing.wait_all_tasks_blocked()
+    await put(first_tx, "sound")
+    await give_way()
+    assert rx.receive_nowait() == "sound"
 
 
 async def test_a_full_channel_is_waited_for(nursery: trio.Nursery) -> None:

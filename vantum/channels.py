@@ -14,6 +14,12 @@ from typing import Generic, Protocol, TypeVar
 import trio
 from attrs import frozen
 
+#: Up to four tasks hand on what a turn waits for, one after the other, between two waits for
+#: somebody outside: from the caller's last word to the model, from the model's text to the
+#: synthesiser, from the synthesiser's first sound to the client. One more turn of the loop than
+#: that, because nobody knows who comes first in one.
+HOPS = 5
+
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 
@@ -56,6 +62,17 @@ async def take(rx: trio.MemoryReceiveChannel[T]) -> T:
     except trio.WouldBlock:
         pass
     return await rx.receive()  # out here: see `put`
+
+
+async def give_way(turns: int = HOPS) -> None:
+    """Let whoever is on a turn's way go first, for so many turns of the event loop.
+
+    What is not waited for (news to a client, the end of a stream that has said what counts) is done
+    while the turn waits for a provider, and not before it is asked. In each turn of the loop every
+    task that can go on goes on for one step, in no certain order.
+    """
+    for _ in range(turns):
+        await trio.lowlevel.checkpoint()
 
 
 @frozen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -144,6 +145,26 @@ async def test_an_answer_is_its_tokens_then_finished(autojump_clock: trio.abc.Cl
     assert messages == [LlmToken("Good"), LlmToken(" morning"), LlmToken("."), LlmFinished()]
     assert model.requests == [REQUEST]
     assert answer.was_left
+
+
+async def test_the_first_text_is_on_its_way_before_the_stream_is_left(
+    nursery: trio.Nursery,
+) -> None:
+    """Reading what came with it and giving the connection back take time, which the synthesiser
+    can use."""
+    answer = says("Hello.", " Bye.")
+    token_tx, token_rx = trio.open_memory_channel[LlmOutput](9)
+    hand_tx, hand_rx = trio.open_memory_channel[LlmOutput](9)
+
+    async def hand_on() -> None:
+        async for message in token_rx:
+            hand_tx.send_nowait(message)
+
+    nursery.start_soon(hand_on)
+    await trio.testing.wait_all_tasks_blocked()
+    nursery.start_soon(partial(generate, ScriptedModel([answer]), REQUEST, token_tx, limits=LIMITS))
+    assert await hand_rx.receive() == LlmToken("Hello.")
+    assert not answer.was_left
 
 
 @given(pieces=st.lists(st.text(st.sampled_from("ab \n"), max_size=3), max_size=8))

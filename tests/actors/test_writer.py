@@ -8,16 +8,30 @@ from typing import Any, cast
 import msgpack
 import pytest
 import trio
-from attrs import define, field
+import trio.testing
+from attrs import define, evolve, field
 
 from vantum.actors.call import Call, Goodbye, Outgoing
 from vantum.actors.writer import Delivery, write
+from vantum.channels import HOPS
 from vantum.config import Settings
-from vantum.core.events import OutputChunk, OutputStarted, StateChanged
+from vantum.core.events import (
+    Ack,
+    OutputCancelled,
+    OutputChunk,
+    OutputStarted,
+    Request,
+    ResponseCompleted,
+    ResponseStarted,
+    StateChanged,
+    TranscriptOut,
+)
 from vantum.wire.codec import NativeCodec
 
 STARTED = OutputStarted("u1", 0, 16_000)
 CHANGED = StateChanged("THINKING", "RESPONDING", 0)
+ANSWERED = Ack(Request("audio.input.end", "1"))
+HEARD = TranscriptOut(Request(), "Hello.", True, 1.0, 0, "en")
 UNIFIED = NativeCodec("unified", "s1", lambda: "id")
 
 
@@ -52,15 +66,17 @@ class Client:
         self.goodbye = code, reason
 
 
+CALL = cast(Call, cast(Any, SimpleNamespace(settings=Settings(), codec=UNIFIED)))
+
+
 async def written(client: Client, *messages: Outgoing) -> Delivery:
     """Have all of these wait for the writer, and then let it send them."""
-    call = cast(Call, cast(Any, SimpleNamespace(settings=Settings(), codec=UNIFIED)))
     out_tx, out_rx = trio.open_memory_channel[Outgoing](len(messages))
     for message in messages:
         out_tx.send_nowait(message)
     out_tx.close()
     delivery = Delivery(client)
-    await write(call, delivery, out_rx)
+    await write(CALL, delivery, out_rx)
     return delivery
 
 
@@ -70,6 +86,55 @@ async def test_what_waits_leaves_in_one_write() -> None:
     assert client.writes == [
         ["conversation.state.changed", "audio.output.start", "audio.output.chunk"]
     ]
+
+
+async def written_when(client: Client, nursery: trio.Nursery, *messages: Outgoing) -> int:
+    """How many turns of the event loop it took until these, handed on one a turn, had left."""
+    out_tx, out_rx = trio.open_memory_channel[Outgoing](len(messages))
+    nursery.start_soon(write, CALL, Delivery(client), out_rx)
+    await trio.testing.wait_all_tasks_blocked()
+    for turn in range(100):
+        if turn < len(messages):
+            out_tx.send_nowait(messages[turn])
+        if client.sent == len(messages):
+            nursery.cancel_scope.cancel()
+            return turn
+        await trio.lowlevel.checkpoint()
+    raise AssertionError("it never left")
+
+
+NEWS = [CHANGED, ANSWERED, ResponseStarted("u1", 0), ResponseCompleted("u1", "Hi."), HEARD]
+
+
+@pytest.mark.parametrize("news", NEWS)
+async def test_news_waits_until_the_turn_waits_for_others(
+    news: Outgoing, nursery: trio.Nursery
+) -> None:
+    client = Client()
+    assert await written_when(client, nursery, news, news) > HOPS
+    assert [len(kinds) for kinds in client.writes] == [2]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        STARTED,
+        chunk(),
+        OutputCancelled("u1", 0, "user_interrupt", interrupted=True),
+        evolve(CHANGED, new="INTERRUPTED"),
+        evolve(HEARD, is_final=False),
+    ],
+)
+async def test_sound_a_cancel_and_all_else_leave_at_once(
+    message: Outgoing, nursery: trio.Nursery
+) -> None:
+    assert await written_when(Client(), nursery, message) <= 3
+
+
+async def test_sound_takes_the_news_before_it_along(nursery: trio.Nursery) -> None:
+    client = Client()
+    await written_when(client, nursery, CHANGED, chunk())
+    assert client.writes == [["conversation.state.changed", "audio.output.chunk"]]
 
 
 async def test_a_chunk_is_the_last_of_its_write() -> None:

@@ -18,7 +18,7 @@ from typing import Protocol
 import trio
 from attrs import define, field, frozen
 
-from vantum.channels import put
+from vantum.channels import give_way, put
 from vantum.core.backoff import LLM_RETRY, Schedule
 from vantum.core.messages import (
     ChatRequest,
@@ -173,10 +173,13 @@ async def _attempt(
                 held += piece
                 if not held or (not progress.spoken and held.isspace()):
                     continue  # by the same deadline
-                progress.spoken = True
+                is_first, progress.spoken = not progress.spoken, True
                 patience.deadline = math.inf
                 since_s = trio.current_time()
                 await put(event_tx, LlmToken(held))
+                if is_first:
+                    # To be spoken, before what came with it is read and the stream is left.
+                    await give_way()
                 progress.text.append(held)
                 held = ""
                 progress.due_s += trio.current_time() - since_s

@@ -14,7 +14,7 @@ from attrs import define, field
 
 from vantum.actors.call import Inbox, Outgoing
 from vantum.actors.gate import Hold
-from vantum.channels import Sender, put, take
+from vantum.channels import Sender, give_way, put, take
 from vantum.core.audio import Framer
 from vantum.core.decisions import FirstAudio, RoleLost
 from vantum.core.dtmf import sounding_s, tone
@@ -179,3 +179,4 @@ async def _send_chunk(
         playing.ours.add(pcm, rate_hz, playout.paced_until_s - duration_s, now_s)
     if first:
         await put(inbox_tx, FirstAudio(playing.turn))
+        await give_way(1)  # to who sends it, before the next one is made

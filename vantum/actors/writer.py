@@ -13,8 +13,16 @@ import trio
 from attrs import define, field
 
 from vantum.actors.call import Call, ClientSocket, Goodbye, Outgoing
-from vantum.channels import Each
-from vantum.core.events import OutputChunk, ServerMessage
+from vantum.channels import HOPS, Each, give_way
+from vantum.core.events import (
+    Ack,
+    OutputChunk,
+    ResponseCompleted,
+    ResponseStarted,
+    ServerMessage,
+    StateChanged,
+    TranscriptOut,
+)
 
 #: The longest that audio is under way behind the clock.
 _HEARD_OUT_S = 1.0
@@ -63,7 +71,7 @@ async def write(
     """Send what comes until a `Goodbye`, then close and return, which ends the session.
 
     What waits leaves in one write, up to the first audio in it: a write wakes the client's machine
-    and costs more than all that was done for the message.
+    and costs more than all that was done for the message. News of a turn gives way to the turn.
 
     `first_sent` is told of each utterance whose first audio is with the socket; what it answers is
     sent behind it.
@@ -75,11 +83,12 @@ async def write(
     socket = delivery.socket
     async for message in Each(out_rx):
         batch = [message]
-        while _may_wait(batch[-1]):
-            try:
-                batch.append(out_rx.receive_nowait())
-            except (trio.WouldBlock, trio.EndOfChannel):
+        _take_along(batch, out_rx)
+        for _ in range(HOPS):
+            if not all(map(_is_news, batch)):
                 break
+            await give_way(1)
+            _take_along(batch, out_rx)
         last = batch[-1]
         if not await _send(call, socket, batch, timeout_s):
             return
@@ -95,8 +104,31 @@ async def write(
         del message, batch, last  # what has left is not kept until more comes
 
 
-def _may_wait(message: Outgoing) -> bool:
-    """Whether the next message may leave in the same write. How much of a chunk has arrived is told
+def _take_along(batch: list[Outgoing], out_rx: trio.MemoryReceiveChannel[Outgoing]) -> None:
+    """Add to a write what waits, as far as it may leave in it."""
+    while _may_follow(batch[-1]):
+        try:
+            batch.append(out_rx.receive_nowait())
+        except (trio.WouldBlock, trio.EndOfChannel):
+            return
+
+
+def _is_news(message: Outgoing) -> bool:
+    """Whether it only tells how far a turn has come. Sending it takes as long as much of the turn
+    does itself, and so it leaves when the turn waits for somebody outside (`give_way`)."""
+    match message:
+        case Ack() | ResponseStarted() | ResponseCompleted():
+            return True
+        case TranscriptOut(is_final=is_final):
+            return is_final
+        case StateChanged(new=new):
+            return new != "INTERRUPTED"
+        case _:
+            return False
+
+
+def _may_follow(message: Outgoing) -> bool:
+    """Whether another message may leave in the same write. How much of a chunk has arrived is told
     by the bytes up to its end, so it is the last of its write."""
     return not isinstance(message, OutputChunk | Goodbye)
 

@@ -19,6 +19,7 @@ from typing import Literal, TypeAlias
 import trio
 from attrs import define, field
 
+from vantum.channels import give_way
 from vantum.config import Secret
 from vantum.core.backoff import retry_after_s
 from vantum.errors import ProviderError
@@ -273,10 +274,8 @@ async def _receive_all(link: Link, socket: WebSocket) -> None:
     try:
         while (message := await socket.receive()) is not None:
             if link.route(protocol.parse(message)):
-                # An answer's first sound does not wait until what came with it is understood. Trio
-                # shuffles whose turn is next: after two, whoever waits for it has had one.
-                await trio.lowlevel.checkpoint()
-                await trio.lowlevel.checkpoint()
+                # An answer's first sound does not wait until what came with it is understood.
+                await give_way()
         code = socket.close_code
         link.drop(_network(f"the connection was lost (close code {code})", status=code))
     except protocol.MalformedMessage as fault:
