@@ -6,8 +6,6 @@ nothing else holds the channels.
 
 from __future__ import annotations
 
-from functools import partial
-
 import trio
 
 from vantum.actors.call import Call, Inbox, Outgoing
@@ -74,11 +72,9 @@ async def respond(
         with thinking:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(
-                    partial(answer, model, request, token_tx, limits=limits, provider=provider)
-                )
-                nursery.start_soon(
                     chunk, response.answer, said, waiting, piece_tx, out_tx, inbox_tx
                 )
+                await answer(model, request, token_tx, limits=limits, provider=provider)
 
     with response.scope:
         async with trio.open_nursery() as nursery:
