@@ -19,6 +19,7 @@ from benchmarks.turns.hearing import DETECTION_S, FRAME_S, Hearing
 from benchmarks.turns.items import AUDIBLE_S, ECHO_DELAY_S, Item
 from vantum.config.turns import TurnSettings
 from vantum.core import conversation as table
+from vantum.core.audio import AudioFormat
 from vantum.core.bargein import BargeIn, Floor
 from vantum.core.barging import asks_sound, holds_answer
 from vantum.core.decisions import (
@@ -47,6 +48,7 @@ _RESUMES_S, _STOPS_S = 0.1, 0.002
 _QUIET_FRAMES = 200
 # The agent's audio leaves in pieces of this length, so far ahead.
 LEAD_S: Final = 0.1
+_LINE: Final = AudioFormat(RATE_HZ)
 # How often an answer that is held back looks whether it still is.
 _HELD_STEP_S = 0.01
 
@@ -140,7 +142,8 @@ class Play:
             if self.own is not None:
                 self._send_on(self.own, now_s)
                 piece = self.hearing.pcm[at : at + FRAME_BYTES]
-                found = self.own.hear(piece, edges, self.hearing.ear.probability, now_s)
+                likely = self.hearing.ear.probability
+                found = self.own.hear(piece, _LINE, edges, likely, now_s)
             for sign in found:
                 self._take(sign, now_s)
         self._until(self.hearing.now_s + 1)
@@ -208,7 +211,7 @@ class Play:
         while self._sent_s < now_s - begins_s + LEAD_S:
             at = 2 * round(self._sent_s * RATE_HZ)
             piece = self.item.agent_pcm[at : at + 2 * round(LEAD_S * RATE_HZ)]
-            own.ours.add(piece, RATE_HZ, begins_s + self._sent_s, now_s)
+            own.ours.add(piece, _LINE, begins_s + self._sent_s, now_s)
             self._sent_s += LEAD_S
 
     def _hush(self, now_s: float) -> None:

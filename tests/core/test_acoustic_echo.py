@@ -7,7 +7,7 @@ import pytest
 
 from tests.echoes import OURS, THEIRS, room, voice
 from vantum.core.acoustic_echo import SPAN, EchoJudge, Ours
-from vantum.core.audio import from_int16
+from vantum.core.audio import AudioFormat, from_int16
 from vantum.core.coherence import WINDOW, Floats
 from vantum.core.sounding import RATE_HZ
 
@@ -25,7 +25,7 @@ def beliefs(heard: Floats, ours: Floats = OURS, judge: EchoJudge | None = None) 
     for end in range(STEP, len(heard), STEP):
         piece = pcm[end - STEP : end]
         now_s = BEGAN_S + end / RATE_HZ
-        judge.ours.add(from_int16(piece), RATE_HZ, now_s - STEP / RATE_HZ, now_s)
+        judge.ours.add(from_int16(piece), AudioFormat(RATE_HZ), now_s - STEP / RATE_HZ, now_s)
         if np.sqrt(np.mean(heard[end - STEP : end] ** 2)) > 60:
             found.append(judge.judge(audio[end : end + WINDOW], now_s))
     return found
@@ -96,7 +96,7 @@ def seconds(heard: Floats, ours: Floats = OURS) -> list[Ours]:
     judge.ours.is_wanted = True
     judge.ours.reach_s = 60.0
     pcm = from_int16(ours.clip(-32_768, 32_767).astype(np.int16))
-    judge.ours.add(pcm, RATE_HZ, BEGAN_S, BEGAN_S)
+    judge.ours.add(pcm, AudioFormat(RATE_HZ), BEGAN_S, BEGAN_S)
     return [
         judge.ours_of(heard[end - SPAN : end], BEGAN_S + end / RATE_HZ)
         for end in range(SPAN, min(len(heard), len(ours)), SPAN // 2)

@@ -9,10 +9,12 @@ from attrs import define, field
 from hypothesis import given
 
 from vantum.core.acoustic_echo import SPAN, EchoJudge, Ours
+from vantum.core.audio import AudioFormat
 from vantum.core.coherence import WINDOW, Floats
 from vantum.core.messages import EchoHeard, VoiceEdge
 from vantum.core.own_voice import OwnVoice
 
+LINE = AudioFormat(16_000)
 PIECE = bytes(2 * 640)  # 40 ms
 BEGINS, ENDS = VoiceEdge(True, 1.0, 0.1), VoiceEdge(False, 2.0, 0.1)
 
@@ -52,10 +54,10 @@ class Call:
         self, *edges: VoiceEdge, says: float = -1.0, probability: float = 0.0, late_s: float = 0.0
     ) -> list[VoiceEdge | EchoHeard]:
         if self.sounds:
-            self.own.ours.add(PIECE, 16_000, self.now_s, self.now_s)
+            self.own.ours.add(PIECE, LINE, self.now_s, self.now_s)
         self.now_s += 0.04
         self.judge.says = says
-        return self.own.hear(PIECE, edges, probability, self.now_s + late_s)
+        return self.own.hear(PIECE, LINE, edges, probability, self.now_s + late_s)
 
 
 def test_while_nothing_sounds_the_ear_is_believed_unasked() -> None:

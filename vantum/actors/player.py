@@ -15,7 +15,7 @@ from attrs import define, field
 from vantum.actors.call import Inbox, Outgoing
 from vantum.actors.gate import Hold
 from vantum.channels import Sender, give_way, put, take
-from vantum.core.audio import Framer
+from vantum.core.audio import AudioFormat, Framer
 from vantum.core.decisions import FirstAudio, RoleLost
 from vantum.core.dtmf import sounding_s, tone
 from vantum.core.events import OutputChunk, OutputCompleted, OutputStarted
@@ -176,7 +176,7 @@ async def _send_chunk(
     now_s = trio.current_time()
     playout.sent(now_s, duration_s)
     if playing.ours is not None:
-        playing.ours.add(pcm, rate_hz, playout.paced_until_s - duration_s, now_s)
+        playing.ours.add(pcm, AudioFormat(rate_hz), playout.paced_until_s - duration_s, now_s)
     if first:
         await put(inbox_tx, FirstAudio(playing.turn))
         await give_way(1)  # to who sends it, before the next one is made

@@ -68,8 +68,15 @@ class Ear:
         """Whether it wants to hear anything."""
         return self.activity is not None
 
-    async def hear(self, pcm: bytes, inbox_tx: trio.MemorySendChannel[Inbox]) -> None:
-        """Listen to 16 kHz PCM; edges go to the conductor. An ear that fails is done without."""
+    async def hear(
+        self,
+        pcm: bytes,
+        audio: bytes,
+        line: AudioFormat,
+        inbox_tx: trio.MemorySendChannel[Inbox],
+    ) -> None:
+        """Listen to 16 kHz PCM, which is `audio` of this `line` converted; edges go to the
+        conductor. An ear that fails is done without."""
         if self.activity is None:
             return
         if self.recent is not None:
@@ -82,7 +89,8 @@ class Ear:
             return
         found: Sequence[VoiceEdge | EchoHeard] = edges
         if self.own is not None:
-            found = self.own.hear(pcm, edges, self.activity.probability, trio.current_time())
+            likely, now_s = self.activity.probability, trio.current_time()
+            found = self.own.hear(audio, line, edges, likely, now_s)
         for each in found:
             await put(inbox_tx, each)
 
@@ -138,6 +146,6 @@ async def resample(
                 listens = item.listen and ear.listens
                 pcm = stretch.wide(audio) if listens or not stretch.as_it_comes else b""
                 if listens and pcm:
-                    await ear.hear(pcm, inbox_tx)
+                    await ear.hear(pcm, audio, item.line, inbox_tx)
                 if part := audio if stretch.as_it_comes else pcm:
                     await put(stt_tx, SttAudio(part))

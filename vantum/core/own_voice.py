@@ -17,12 +17,10 @@ from typing import Final
 from attrs import define, field
 
 from vantum.core.acoustic_echo import REACH_S, SPAN, SPAN_S, EchoJudge
+from vantum.core.audio import AudioFormat
 from vantum.core.coherence import WINDOW, Floats
 from vantum.core.messages import EchoHeard, VoiceEdge
 from vantum.core.sounding import RATE_HZ, Sounding
-
-#: How the caller's audio comes.
-HEARD_HZ: Final = 16_000
 
 #: From this probability on a frame is looked at, though the ear is not sure of a voice yet: the
 #: echo is known then when it is.
@@ -60,23 +58,29 @@ class OwnVoice:
         return self.judge.ours
 
     def hear(
-        self, pcm: bytes, edges: Sequence[VoiceEdge], probability: float, now_s: float
+        self,
+        audio: bytes,
+        line: AudioFormat,
+        edges: Sequence[VoiceEdge],
+        probability: float,
+        now_s: float,
     ) -> list[VoiceEdge | EchoHeard]:
         """What is known of the caller's voice after this audio.
 
         Args:
-            pcm: what came since the last time, 16 kHz.
+            audio: what came since the last time, as his `line` carries it.
             edges: what the ear found in it; `probability`: of a voice at its end.
             now_s: on the clock of `ours`.
         """
         self.ours.is_wanted = True
-        self._at_s += len(pcm) / (2 * HEARD_HZ)
+        length_s = line.duration_s(audio)
+        self._at_s += length_s
         if self._is_own:
             self._owned_s = self._at_s
         if not self.ours.sounds(now_s, REACH_S):
             self._heard = None
             return self._pass(edges, is_echo=False)
-        self._keep(pcm, now_s)
+        self._keep(audio, line, length_s, now_s)
         if not (self._is_voice or edges or probability >= _VOICE):
             return []
         belief = self.judge.judge(self._last(WINDOW), self._end_s)
@@ -113,14 +117,14 @@ class OwnVoice:
             found.append(VoiceEdge(True, max(self._at_s - _LATE_S, 0.0), _LATE_S))
         return found
 
-    def _keep(self, pcm: bytes, now_s: float) -> None:
+    def _keep(self, audio: bytes, line: AudioFormat, length_s: float, now_s: float) -> None:
         if self._heard is None:
-            self._heard, self._end_s = Sounding(SPAN_S, is_wanted=True), now_s
-        length_s = len(pcm) / (2 * HEARD_HZ)
+            # The recogniser's connection keeps it as well, to send it again if it is lost.
+            self._heard, self._end_s = Sounding(SPAN_S, is_wanted=True, is_shared=True), now_s
         self._end_s += length_s
         late_s = now_s - self._end_s
         if not 0 <= late_s <= _GAP_S:
             self._end_s = now_s
         else:
             self._end_s += min(late_s, _DRIFT * length_s)
-        self._heard.add(pcm, HEARD_HZ, self._end_s - length_s, self._end_s)
+        self._heard.add(audio, line, self._end_s - length_s, self._end_s)
