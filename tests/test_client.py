@@ -16,6 +16,7 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, CloseConnection, Message, Request
 
 from tests.patience import HANG_S, connect, nobody_listening
+from tests.proxy import set_proxies, small_proxy
 from vantum.client import ClientError, _address
 from vantum.core import events as e
 from vantum.wire.native import decode, encode
@@ -243,6 +244,53 @@ async def test_what_a_server_says_first(first: bytes | str | None, line: str) ->
 
     async with a_websocket(behave) as url:
         assert (await refused(url)).startswith(line)
+
+
+# ---------------------------------------------------------------- through a proxy
+
+
+async def test_a_remote_server_is_reached_through_the_proxy_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with a_websocket(answering) as url, small_proxy() as proxy:
+        set_proxies(monkeypatch, http=f"http://127.0.0.1:{proxy.port}")
+        remote = url.replace("127.0.0.1", "calls.example")
+        async with connect(remote) as client:
+            await client.start(e.InputOptions())
+        [head] = proxy.heads
+        where = remote.removeprefix("ws://").removesuffix("/ws")
+        assert head.startswith(f"CONNECT {where} HTTP/1.1\r\n".encode())
+        # This machine, and what NO_PROXY excepts, is reached directly.
+        async with connect(url):
+            pass
+        monkeypatch.setenv("NO_PROXY", "calls.example")
+        assert (await refused("calls.example")).startswith("cannot connect to ws://calls.example")
+        assert len(proxy.heads) == 1
+
+
+async def test_a_server_with_tls_is_reached_through_the_proxy_for_tls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with a_websocket(answering) as url, small_proxy() as proxy:
+        set_proxies(monkeypatch, https=f"http://127.0.0.1:{proxy.port}")
+        port = url.rpartition(":")[2].removesuffix("/ws")
+        line = await refused(f"wss://calls.example:{port}", timeout_s=HANG_S)
+        assert line.startswith(f"wss://calls.example:{port}/ws is no Vantum server: TLS with it")
+        assert len(proxy.heads) == 1
+
+
+async def test_a_proxy_that_does_not_let_us_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with small_proxy() as proxy:
+        proxy.wants = b"Basic bWU6Z2VoZWlt"
+        set_proxies(monkeypatch, all=f"http://me:wrong@127.0.0.1:{proxy.port}")
+        assert await refused("calls.example") == (
+            f"cannot connect to ws://calls.example/ws: the proxy 127.0.0.1:{proxy.port} wants "
+            "other credentials than those in its address (407)"
+        )
+        set_proxies(monkeypatch, all=f"socks5://me:wrong@127.0.0.1:{proxy.port}")
+        line = await refused("calls.example")
+        assert line.startswith("cannot connect to ws://calls.example/ws: ")
+        assert "wrong" not in line
 
 
 async def test_garbage_in_mid_call() -> None:

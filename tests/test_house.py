@@ -85,7 +85,7 @@ ALLOWED = {
         "config",
         "errors",
     },
-    "client": {"core", "wire", "errors"},
+    "client": {"core", "wire", "errors", "proxies", "providers"},  # how to dial through a proxy
     "replay": {"client", "core", "errors"},
     "screen": {"replay", "core"},
     "models": {"providers", "screen", "config", "errors"},

@@ -40,7 +40,9 @@ from vantum.core.events import (
     StartInput,
     Welcome,
 )
-from vantum.errors import VantumError
+from vantum.errors import ConfigError, ProviderError, VantumError
+from vantum.providers.dialling import open_tunnel
+from vantum.proxies import proxy_to
 from vantum.wire.client import Envelope, decode_server, encode_client
 from vantum.wire.fields import ProtocolError, Vocabulary
 
@@ -164,6 +166,9 @@ async def connect(
 ) -> AsyncIterator[Client]:
     """Connect and wait for the connection ack.
 
+    Goes through the proxy that the environment names for the address, if it does
+    (`vantum.core.proxies`); never to this machine itself.
+
     Args:
         url: such as "ws://127.0.0.1:3001/ws", or wss for TLS; http and https mean the same, and
             "127.0.0.1:3001" is enough.
@@ -282,22 +287,29 @@ def _address(url: str) -> _Address:
     return _Address(host, port or (443 if secure else 80), secure, resource, shown)
 
 
-async def _open_stream(there: _Address) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
+async def _open_stream(there: _Address) -> trio.abc.Stream:
+    """TCP, by way of a proxy where the environment names one, and TLS without its handshake yet."""
     try:
-        stream = await trio.open_tcp_stream(there.host, there.port)
+        proxy = proxy_to(there.host, there.port, secure=there.secure)
+        if proxy is None:
+            stream: trio.abc.Stream = await trio.open_tcp_stream(there.host, there.port)
+        else:
+            stream = await open_tunnel("vantum", proxy, there.host, there.port)
     except (OSError, ValueError) as error:
         raise ClientError(
             f"cannot connect to {there.shown}: {_words(error)} (is a server running there?)"
         ) from error
+    except ConfigError as error:
+        raise ClientError(f"cannot connect to {there.shown}: {error}") from error
+    except ProviderError as error:
+        raise ClientError(f"cannot connect to {there.shown}: {error.message}") from error
     if there.secure:
         context = ssl.create_default_context()
         return trio.SSLStream(stream, context, server_hostname=there.host, https_compatible=True)
     return stream
 
 
-async def _secure(
-    stream: trio.SocketStream | trio.SSLStream[trio.SocketStream], there: _Address
-) -> None:
+async def _secure(stream: trio.abc.Stream, there: _Address) -> None:
     """Shake hands, if that is TLS: behind the library, a failure could not be told from silence."""
     if isinstance(stream, trio.SSLStream):
         try:
@@ -332,7 +344,7 @@ def _no_server(there: _Address, error: Exception) -> NoReturn:
 
 async def _upgrade(
     nursery: trio.Nursery,
-    stream: trio.SocketStream | trio.SSLStream[trio.SocketStream],
+    stream: trio.abc.Stream,
     there: _Address,
     vocabulary: Vocabulary,
     token: str,
@@ -344,7 +356,7 @@ async def _upgrade(
     try:
         return await wrap_client_stream(
             nursery,
-            stream,
+            stream,  # type: ignore[arg-type]  # any stream will do for it
             there.host_header,
             resource,
             extra_headers=headers,
