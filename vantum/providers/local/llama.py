@@ -15,28 +15,33 @@ from __future__ import annotations
 import math
 import os
 import tempfile
+import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import trio
 from attrs import asdict, frozen
-from outcome import Outcome
+from outcome import Outcome, capture
 
 from vantum.errors import ErrorKind, ProviderError
 
-#: Answers generated at once; more wait in line. Beyond a few, batching gains nothing on a CPU.
-SLOTS = 4
+#: Answers generated at once; more wait in line. Beyond a few, batching gains nothing on a CPU: with
+#: four, the answers of four callers at once began and ended a quarter later than with three.
+SLOTS = 3
 #: Context of one slot in tokens: the system prompt, the turns and the answer.
 SLOT_TOKENS = 2048
-#: Tokens evaluated per pass: a good 30 ms of a 135M model on one core. A long prompt holds up
+#: Tokens evaluated per pass: 20 to 25 ms of a 135M model on one core. A long prompt holds up
 #: other answers no longer than that. Stopping is noticed at the end of a pass, when the next one
 #: has begun already: it is the last. Fewer would stop sooner, but a prompt is read with what the
-#: other slots leave of a pass: two tokens while the three of them write; and llama.cpp refuses to
+#: other slots leave of a pass: two tokens while the two of them write; and llama.cpp refuses to
 #: start with less than one a slot.
-BATCH_TOKENS = 5
+BATCH_TOKENS = 4
+#: Leaving waits so long for the last pass, so that what is asked next finds the slot free that
+#: begins like it; and no longer: while llama.cpp reads somebody else's prompt it says nothing.
+LEAVE_S = 0.05
 
 Message: TypeAlias = dict[str, str]
 
@@ -83,7 +88,7 @@ class Llama:
         params.n_parallel = SLOTS
         params.n_ctx = SLOTS * SLOT_TOKENS
         params.n_batch = params.n_ubatch = BATCH_TOKENS
-        # An 8-bit cache halves its memory (90 MB less for SmolLM2's four slots) at the same speed.
+        # An 8-bit cache halves its memory (68 MB less for SmolLM2's slots) at the same speed.
         params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_Q8_0
         params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_ENABLED
         params.cache_ram_mib = 0  # no second cache of whole conversations beside the slots
@@ -109,8 +114,9 @@ class Llama:
     ) -> AsyncGenerator[AsyncIterator[str], None]:
         """Generate one answer; iterating gives its tokens' text as they come.
 
-        Waits for a free slot, first come, first served. Leaving stops the generation at the next
-        pass and waits for that (tens of milliseconds, shielded): nothing runs on afterwards.
+        Waits for a free slot, first come, first served. Leaving stops the generation at its next
+        pass and waits for that, `LEAVE_S` at most (shielded): behind other answers' prompts it may
+        be seconds until llama.cpp comes to it again. Until then the slot is not free.
         Of the free slots llama.cpp takes the one whose cached prompt begins most like this one.
 
         Raises:
@@ -118,14 +124,11 @@ class Llama:
         """
         generation = _Generation(self._server, _request(messages, sampling))
         await self._slots.acquire_on_behalf_of(generation)
+        generation.start(lambda: self._slots.release_on_behalf_of(generation))
         try:
-            generation.start()
-            try:
-                yield generation
-            finally:
-                await generation.stop()
+            yield generation
         finally:
-            self._slots.release_on_behalf_of(generation)
+            await generation.stop()
 
     def warm(self, messages: list[Message], slots: int) -> None:
         """Read the beginning of a prompt into that many slots: answers start from there. Blocking.
@@ -155,7 +158,8 @@ def _request(messages: list[Message], sampling: Sampling) -> dict[str, Any]:
 class _Generation:
     """A running request: a thread that waits for llama.cpp, and what came out of it so far.
 
-    The thread is no worker: the computing is done by llama.cpp's own threads.
+    The thread is no worker: the computing is done by llama.cpp's own threads. Nor is it one of
+    Trio's, which die with the process: called back in the midst of that, llama.cpp would abort it.
     """
 
     def __init__(self, server: Any, request: dict[str, Any]) -> None:
@@ -168,13 +172,16 @@ class _Generation:
         # hold up the slot, and through it the other sessions.
         self._text_tx, self._text_rx = trio.open_memory_channel[str](math.inf)
         self._error: ProviderError | None = None
+        self._release: Callable[[], object] = lambda: None
 
-    def start(self) -> None:
-        trio.lowlevel.start_thread_soon(self._work, self._worked, name="vantum llama")
+    def start(self, release: Callable[[], object]) -> None:
+        """Begin; `release` is called on the event loop when llama.cpp is done with it."""
+        self._release = release
+        threading.Thread(target=self._run, name="vantum llama").start()
 
     async def stop(self) -> None:
         self._stopped = True
-        with trio.CancelScope(shield=True):
+        with trio.move_on_after(LEAVE_S, shield=True):
             await self._over.wait()
         self._text_rx.close()
 
@@ -191,23 +198,23 @@ class _Generation:
 
     # ------------------------------------------------------- in the waiting thread
 
-    def _work(self) -> None:
-        self._server.handle_chat_completions(self._request, self._chunk_came)
+    def _run(self) -> None:
+        ended = capture(self._server.handle_chat_completions, self._request, self._chunk_came)
+        with suppress(trio.RunFinishedError):
+            self._loop.run_sync_soon(self._finish, ended)
 
     def _chunk_came(self, chunk: dict[str, Any]) -> bool:
         """Called by llama.cpp for every token and every batch of the prompt; True ends it."""
-        if self._stopped:
-            return True
-        self._loop.run_sync_soon(self._deliver, chunk)
-        return False
-
-    def _worked(self, outcome: Outcome[None]) -> None:
-        with suppress(trio.RunFinishedError):
-            self._loop.run_sync_soon(self._finish, outcome)
+        if not self._stopped:
+            with suppress(trio.RunFinishedError):
+                self._loop.run_sync_soon(self._deliver, chunk)
+        return self._stopped
 
     # ------------------------------------------------------- on the event loop
 
     def _deliver(self, chunk: dict[str, Any]) -> None:
+        if self._stopped:
+            return
         if "error" in chunk:
             self._error = _translate(chunk["error"])
         for choice in chunk.get("choices", ()):
@@ -221,6 +228,7 @@ class _Generation:
             self._error = ProviderError("local", "server", f"llama.cpp: {type(error).__name__}")
         self._text_tx.close()
         self._over.set()
+        self._release()
 
 
 def _translate(error: dict[str, Any]) -> ProviderError:
