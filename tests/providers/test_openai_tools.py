@@ -55,6 +55,16 @@ def test_messages_with_calls_and_results() -> None:
     assert result == {"role": "tool", "content": "done", "tool_call_id": "id-1"}
 
 
+def test_halves_of_surrogate_pairs_do_not_stop_a_request() -> None:
+    calls = (ToolCall("a\udce9", "b\udce9", "{}"),)
+    asked = message_body(ChatMessage("assistant", "caf\udce9 \ud83d\ude42 é", calls))
+    told = message_body(ChatMessage("tool", "\ud83d", tool_call_id="a\udce9"))
+    assert asked["content"] == "caf\ufffd 🙂 é"
+    assert asked["tool_calls"][0]["id"] == told["tool_call_id"] == "a\ufffd"
+    assert asked["tool_calls"][0]["function"]["name"] == "b\ufffd"
+    assert told["content"] == "\ufffd"
+
+
 def test_tools_are_offered_if_there_are_any() -> None:
     assert tools_body(ChatRequest(())) == {}
     request = ChatRequest((ChatMessage("user", "Hi."),), tools=(SPEC,), tool_choice="none")

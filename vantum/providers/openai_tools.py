@@ -31,24 +31,33 @@ _MAX_ARGUMENT_CHARS = 1_000_000
 
 def message_body(message: ChatMessage) -> dict[str, Any]:
     """A message of the request."""
+    content = _sendable(message.content)
     if message.role == "tool":
-        content = message.content
-        return {"role": "tool", "content": content, "tool_call_id": message.tool_call_id}
+        call_id = _sendable(message.tool_call_id)
+        return {"role": "tool", "content": content, "tool_call_id": call_id}
     if not message.tool_calls:
-        return {"role": message.role, "content": message.content}
+        return {"role": message.role, "content": content}
     return {
         "role": message.role,
         # Nothing said is null: some servers take an empty text for an empty answer.
-        "content": message.content or None,
+        "content": content or None,
         "tool_calls": [
             {
-                "id": call.id,
+                "id": _sendable(call.id),
                 "type": "function",
-                "function": {"name": call.name, "arguments": call.arguments_json},
+                "function": {"name": _sendable(call.name), "arguments": call.arguments_json},
             }
             for call in message.tool_calls
         ],
     }
+
+
+def _sendable(text: str) -> str:
+    """The same text. JSON can write half of a pair of surrogates, a recogniser's or a model's too,
+    and a server may tear a character into two events: halves that belong together become one."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def tools_body(request: ChatRequest) -> dict[str, Any]:
