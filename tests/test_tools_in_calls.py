@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Callable
 from datetime import datetime
 from itertools import pairwise
@@ -10,15 +11,24 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from attrs import define, field
+from attrs import define, evolve, field
 
 from tests.in_memory import Caller, a_call
-from vantum.config import OpenAISettings, PlayoutSettings, Settings, ToolSettings
+from vantum.config import (
+    OpenAISettings,
+    PlayoutSettings,
+    PromptSettings,
+    Settings,
+    ToolSettings,
+)
 from vantum.core import events as e
+from vantum.core.scripts import Script, Stage
 from vantum.testing import CallTool, CartesiaScript, OpenAIScript, Reply
 from vantum.testing.calls import CallSetup, simulated_call
 from vantum.testing.openai_script import Fault
 from vantum.tools import Effect, Meeting, Tool, ToolContext, ToolError, book_meeting, tool
+
+_SCRIPT = Script((Stage("open"), Stage("close")), "open")
 
 
 def settings(**tools: Any) -> Settings:
@@ -186,6 +196,23 @@ async def test_an_empty_last_round_is_no_failure_if_something_was_said(
         assert roles == ["system", "user", "assistant", "tool", "user"]
 
 
+@pytest.mark.parametrize("text", ["||BREAK||", "…", "🙂", "[[stage:close]]"])
+@pytest.mark.parametrize("name", ["remember", "end_call"])
+async def test_markers_and_signs_beside_a_call_are_no_words(
+    autojump_clock: object, name: str, text: str
+) -> None:
+    called = CallTool(name, {"key": "a", "value": "b"} if name == "remember" else {})
+    script = OpenAIScript((Reply(text, (called,)), "Goodbye."))
+    chosen = evolve(settings(built_in=name), prompts=PromptSettings(script=_SCRIPT))
+    async with a_call(openai=script, settings=chosen) as call:
+        await call.start()
+        await call.speak(0.5)
+        await call.end()
+        await call.until(e.OutputCompleted)
+        assert said(call) == ["Goodbye."]
+        assert not call.messages(e.ErrorReply)
+
+
 async def test_without_tools_none_are_offered(autojump_clock: object) -> None:
     async with a_call(settings=settings()) as call:
         await call.start()
@@ -293,6 +320,46 @@ async def test_an_error_meant_for_the_model(autojump_clock: object) -> None:
 
     told = await talk(asks("book"), "Sorry.", tools=(book,))
     assert told == ['{"error": "fully booked on Tuesday"}']
+
+
+async def test_an_error_meant_for_the_model_out_of_a_nursery(autojump_clock: object) -> None:
+    async def look_up(error: Exception) -> None:
+        raise error
+
+    @tool(effect="pure")
+    async def book(*, breaks: bool) -> None:
+        async with trio.open_nursery() as nursery, trio.open_nursery() as inner:
+            inner.start_soon(look_up, ToolError("fully booked on Tuesday"))
+            if breaks:
+                nursery.start_soon(look_up, ValueError("the password is hunter2"))
+
+    told = await talk(asks("book", breaks=False), "Sorry.", tools=(book,))
+    assert told == ['{"error": "fully booked on Tuesday"}']
+    told = await talk(asks("book", breaks=True), "Sorry.", tools=(book,))
+    assert told == ['{"error": "the tool failed"}']
+
+
+async def test_an_errors_text_is_cut_and_can_be_sent(autojump_clock: object) -> None:
+    @tool(effect="pure")
+    async def book() -> None:
+        raise ToolError("half of it: \udce9 " + "x" * 100_000)
+
+    (told,) = await talk(asks("book"), "Sorry.", tools=(book,))
+    assert told.startswith('{"error": "half of it: ? xxx')
+    assert len(told) < 17_000
+
+
+@pytest.mark.parametrize("effect", ["pure", "irreversible"])
+@pytest.mark.parametrize("error", [SystemExit, CancelledError])
+async def test_a_tool_that_would_end_more_than_itself_has_failed(
+    autojump_clock: object, effect: Effect, error: type[BaseException]
+) -> None:
+    @tool(effect=effect)
+    async def book() -> None:
+        raise error
+
+    (told,) = await talk(asks("book"), "Sorry.", tools=(book,))
+    assert told.startswith('{"error": "the tool failed')
 
 
 @pytest.mark.parametrize(("effect", "doubt"), [("pure", False), ("irreversible", True)])

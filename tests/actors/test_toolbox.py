@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import structlog
 import trio
+import trio.lowlevel
 
 from tests.patience import HANG_S
 from vantum.actors.toolbox import Errand, Outcome, Toolbox
@@ -19,7 +20,7 @@ from vantum.core.events import Prospect
 from vantum.core.messages import ChatRequest, ToolCall
 from vantum.core.tools import Tool, ToolContext, make_tool
 from vantum.errors import ConfigError
-from vantum.tools import check_tools, load_tools, tool
+from vantum.tools import Meeting, book_meeting, check_tools, load_tools, tool
 
 
 def box_of(*tools: Tool, threads: int = 2, **settings: Any) -> Toolbox:
@@ -67,6 +68,20 @@ async def test_blocking_tools_run_in_threads_of_their_own_number() -> None:
             nursery.start_soon(run, number)
     assert told == {f"call {number}" for number in range(6)}
     assert most == 2
+
+
+async def test_a_plain_function_may_hand_on_what_an_async_one_gives() -> None:
+    booked: list[str] = []
+
+    async def book(meeting: Meeting, context: ToolContext) -> str:
+        await trio.lowlevel.checkpoint()
+        booked.append(meeting.topic)
+        return "Room 3"
+
+    box = box_of(book_meeting(lambda *given: book(*given)))
+    wanted = '{"starts_at": "2026-03-31T14:30:00Z", "topic": "demo"}'
+    assert await box.carry_out(errand_of(box, "book_meeting", wanted)) == Outcome("Room 3", ok=True)
+    assert booked == ["demo"]
 
 
 async def test_a_thread_is_left_alone_at_its_deadline() -> None:

@@ -238,6 +238,7 @@ class Answering:
                 self.briefing.prospect(response.options.prospect),
                 response.committed,
                 response.quiet_since,
+                would_say=response.answer.would_say,
             )
             talk = Talk(
                 lambda: response.cut_s is not None,

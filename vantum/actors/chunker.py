@@ -56,6 +56,11 @@ class Answer:
     tokens: bool = False
     has_script: bool = False
 
+    def would_say(self, text: str) -> bool:
+        """Whether anything of this text of the model's is spoken: more than markers and signs."""
+        text = strip_stage_marks(text) if self.has_script else text
+        return any(map(str.isalnum, strip_markers(text, self.options.break_marker)))
+
 
 @define
 class Said:

@@ -7,8 +7,8 @@ to is cut or the call hangs up: half a booking is worse than one that nobody wai
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
-from functools import partial
 from typing import Any, Final
 
 import trio
@@ -189,9 +189,11 @@ class Toolbox:
         while True:
             try:
                 return await self._call(errand)
-            except ToolError as error:
-                return failed(str(error))
-            except Exception as error:
+            except BaseException as error:
+                if _ends_more_than_the_tool(error):
+                    raise
+                if (told := _tool_error(error)) is not None:
+                    return failed(str(told))
                 self.log.warning("a tool failed", tool=tool.name, error=_where(error))
                 if tool.effect != "idempotent" or attempt >= self.settings.retries:
                     return failed(f"the tool failed{_in_doubt(tool)}")
@@ -207,9 +209,12 @@ class Toolbox:
         else:
             # A thread cannot be stopped: past its deadline it is left alone, and keeps its place
             # among `threads` until it returns.
-            result = await trio.to_thread.run_sync(
-                partial(tool.function, **arguments), limiter=self.threads, abandon_on_cancel=True
+            (result,) = await trio.to_thread.run_sync(
+                lambda: (tool.function(**arguments),), limiter=self.threads, abandon_on_cancel=True
             )
+        # A plain function may hand on what an async one gives, as a `lambda` does.
+        if inspect.isawaitable(result):
+            result = await result
         try:
             return Outcome(result_text(result), ok=True)
         except (TypeError, ValueError, RecursionError) as error:
@@ -222,6 +227,23 @@ def _in_doubt(tool: Tool, *, done: bool = False) -> str:
     if tool.effect == "pure":
         return ""
     return "; it was carried out" if done else "; it may or may not have been carried out"
+
+
+def _ends_more_than_the_tool(error: BaseException) -> bool:
+    """Whether it is meant for us: all else that a tool raises, be it a `SystemExit`, is a failure
+    of its own."""
+    kinds = (trio.Cancelled, KeyboardInterrupt, GeneratorExit)
+    if isinstance(error, BaseExceptionGroup):
+        return error.subgroup(kinds) is not None
+    return isinstance(error, kinds)
+
+
+def _tool_error(error: BaseException) -> ToolError | None:
+    """The tool's own word for the model, also if it comes out of nurseries of the tool's; None if
+    anything else went wrong."""
+    while isinstance(error, BaseExceptionGroup) and error.split(ToolError)[1] is None:
+        error = error.exceptions[0]
+    return error if isinstance(error, ToolError) else None
 
 
 def _where(error: BaseException) -> str:

@@ -85,6 +85,7 @@ class Errands:
         quiet_since: since when the caller hears nothing, on trio's clock (the past, however far,
             if this answer has said nothing yet); None while something is being said.
         line: what tools can do besides giving a result; None: nothing.
+        would_say: whether anything of a text of the model's is spoken.
 
     `rounds` has what was asked, oldest first. `hang_up`: the reason for which the call is to end
     with this answer. `busy_until_s`: when tools came to an end last, on trio's clock; infinity
@@ -97,6 +98,7 @@ class Errands:
     committed: trio.Event
     quiet_since: Callable[[int], float | None]
     line: AnswerLine | None = None
+    would_say: Callable[[str], bool] = bool
     rounds: list[ToolRound] = field(factory=list)
     hang_up: str | None = None
     busy_until_s: float = 0.0
@@ -251,7 +253,7 @@ class Errands:
 
     def _is_enough(self, this: ToolRound, errands: list[Errand | Outcome]) -> bool:
         """Whether what was said with the calls is all there is to say."""
-        said = any(r.text.strip() for r in self.rounds)
+        said = any(self.would_say(r.text) for r in self.rounds)
         said = said or (self.line is not None and self.line.has_pressed)
         unasked = all(isinstance(e, Errand) and not e.tool.needs_reply for e in errands)
         return said and unasked and all(outcome.ok for outcome in this.results.values())

@@ -349,14 +349,18 @@ def result_text(value: Any) -> str:
         text = value
     else:
         text = json.dumps(value, ensure_ascii=False, default=_plain)
-    # Half of a pair of surrogates cannot be sent.
-    text = text.encode(errors="replace").decode()
-    return text if len(text) <= MAX_RESULT_CHARS else f"{text[:MAX_RESULT_CHARS]} … (cut off)"
+    return _fitting(text)
 
 
 def error_text(message: str) -> str:
     """What the model is told of a failure."""
-    return json.dumps({"error": message}, ensure_ascii=False)
+    return json.dumps({"error": _fitting(message)}, ensure_ascii=False)
+
+
+def _fitting(text: str) -> str:
+    """As much of it as is told, without half of a pair of surrogates, which cannot be sent."""
+    text = text.encode(errors="replace").decode()
+    return text if len(text) <= MAX_RESULT_CHARS else f"{text[:MAX_RESULT_CHARS]} … (cut off)"
 
 
 def _plain(value: Any) -> Any:
