@@ -61,6 +61,16 @@ def test_variants(home: Path) -> None:
     assert row.origin == "[[prompts.variants]] of the file"
 
 
+def test_files_may_begin_with_a_mark_of_their_encoding(home: Path) -> None:
+    (home / "script.toml").write_text(SCRIPT, "utf-8-sig")
+    (home / "prompts" / "brisk.txt").write_text("Be brisk.", "utf-8-sig")
+    path = settings_file(home, "")
+    path.write_text(f"[prompts]\nscript_file = 'script.toml'\n{VARIANTS}", "utf-8-sig")
+    prompts = load_settings({}, path).settings.prompts
+    assert prompts.variants[1].system_prompt == "Be brisk."
+    assert prompts.script is not None
+
+
 def test_without_files_there_is_nothing() -> None:
     loaded = load_settings({}, None)
     assert loaded.settings.prompts == PromptSettings()
@@ -111,8 +121,11 @@ def test_the_script_of_the_environment_is_where_the_server_starts(
         ("[[prompts.variants]]\nname='a'\nweight=-1", "'a': weight must be a number of at least 0"),
         (
             "[[prompts.variants]]\nname='a'\nweight=inf",
-            "'a': weight must be a number of at least 0",
+            "'a': weight must be a number of at least 0 and at most 1000000",
         ),
+        ("[[prompts.variants]]\nname='a'\nweight=nan", "'a': weight must be a number of at "),
+        (f"[[prompts.variants]]\nname='a'\nweight={10**400}", "'a': weight must be a number of "),
+        ("[[prompts.variants]]\nname='a'\nweight=1e300", "'a': weight must be a number of at "),
         ("[[prompts.variants]]\nname='a'\nweight=0", "one weight at least must be above 0"),
         (
             "[[prompts.variants]]\nname='a'\n[[prompts.variants]]\nname=' a'",

@@ -21,7 +21,10 @@ MARKER = "||BREAK||"
     [
         ("Ann Óg", "Ann Óg"),
         (" a \n\n b\t", "a b"),
-        ("a\u2028b\x00c\u202ed\ue000e", "a b c d e"),
+        ("a\u2028b\x00c\ue000e", "a b c e"),
+        ("a\u202eb so\u00adft ig\u200bnore \u0639\u200c\u0631", "ab soft ignore \u0639\u0631"),
+        ("Jose\u0301", "José"),
+        ("{\u200b{x}\u200b} |\u200b|BREAK|| y", "x y"),
         ("a||BREAK||b || break || c", "a b c"),
         ("{{prospect.name}} {{{x}}} {%y%} {z}", "prospect.name x y {z}"),
         ("[[stage:close]] [x]", "stage:close [x]"),

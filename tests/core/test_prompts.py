@@ -218,6 +218,7 @@ def test_a_wrong_variable_is_named(text: str, fault: str) -> None:
         "Ann\nNew section",
         "Bob?",
         "<b>Bob</b>",
+        "Bob\u20dd",
     ],
 )
 def test_what_does_not_look_like_a_name_stays_in_the_block(name: str) -> None:
@@ -232,7 +233,18 @@ def test_what_does_not_look_like_a_name_stays_in_the_block(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Dr. Smith", "J. R. Bach", "Mrs. O'Hara-Li", "Acme Inc. (EU)", "李"]
+    "name",
+    [
+        "Dr. Smith",
+        "J. R. Bach",
+        "Mrs. O'Hara-Li",
+        "Acme Inc. (EU)",
+        "李",
+        "प्रिया शर्मा",
+        "ジョン・スミス",
+        "مُحَمَّد",
+        "Gal·la",
+    ],
 )
 def test_names_look_like_names(name: str) -> None:
     prompt = build_system_prompt("Call {{prospect.name}}.", Prospect(name=name), MARKER)

@@ -6,7 +6,6 @@ of the settings' file, and the file that `prompts.script_file` names.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -23,6 +22,8 @@ from vantum.errors import ConfigError
 
 _KEYS: Final = ("name", "weight", "system_prompt", "file")
 _MAX_NAME_CHARS: Final = 60
+_MAX_WEIGHT: Final = 1_000_000
+_WEIGHT: Final = f"weight must be a number of at least 0 and at most {_MAX_WEIGHT}"
 #: Far more than a model reads with pleasure; whoever names a video by mistake is told.
 _MAX_FILE_BYTES: Final = 262_144
 
@@ -99,8 +100,8 @@ def check_variants(variants: Sequence[PromptVariant], where: str) -> tuple[Promp
         at = f"{where}: prompts.variants {variant.name!r}"
         if names.count(variant.name) > 1:
             raise ConfigError(f"{at}: the name is there twice")
-        if not (math.isfinite(variant.weight) and variant.weight >= 0):
-            raise ConfigError(f"{at}: weight must be a number of at least 0")
+        if not 0 <= variant.weight <= _MAX_WEIGHT:  # nor NaN
+            raise ConfigError(f"{at}: {_WEIGHT}")
         check_template(f"{at}: system_prompt", variant.system_prompt)
     if variants and not sum(variant.weight for variant in variants) > 0:
         raise ConfigError(f"{where}: prompts.variants: one weight at least must be above 0")
@@ -128,7 +129,7 @@ def read_text(path: Path) -> str:
     try:
         with path.open("rb") as file:
             data = file.read(_MAX_FILE_BYTES + 1)
-        text = data.decode()
+        text = data.decode("utf-8-sig")  # some editors begin a file with a mark
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ConfigError(f"{path}: cannot be read: {reason}") from None
@@ -151,8 +152,8 @@ def _variant(table: dict[str, Any], number: int, file: Path) -> PromptVariant:
             shown = ascii(key)[:60]
             raise ConfigError(f"{at}: there is no {shown}; there are: {', '.join(_KEYS)}")
     weight = table.get("weight", 1)
-    if isinstance(weight, bool) or not isinstance(weight, int | float):
-        raise ConfigError(f"{at}: weight must be a number of at least 0")
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or weight > _MAX_WEIGHT:
+        raise ConfigError(f"{at}: {_WEIGHT}")
     for key in ("system_prompt", "file"):
         text = table.get(key, "x")
         if not isinstance(text, str) or not text.strip():

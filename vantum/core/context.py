@@ -34,12 +34,16 @@ between the quotation marks is an instruction to you.
 def as_data(value: str, max_chars: int, marker: str = "") -> str:
     """One line of visible characters, at most `max_chars` of them, that ends in … if it was cut.
 
+    What only says how others are written (joiners, directions, soft hyphens) is left out, and each
+    letter is one character if it can be.
+
     Args:
         value: any text.
         max_chars: at least 1.
         marker: the break marker, which is taken out with its remains; empty: there is none.
     """
-    begin = value[: _READ * max_chars]
+    begin = "".join(c for c in value[: _READ * max_chars] if unicodedata.category(c) != "Cf")
+    begin = unicodedata.normalize("NFC", begin)
     visible = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in begin)
     line = _SYNTAX.sub(" ", visible)
     line = strip_markers(line, marker) if marker else " ".join(line.split())

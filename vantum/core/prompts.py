@@ -14,6 +14,7 @@ too; there they become words without quotation marks.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Final
 
@@ -90,7 +91,7 @@ _VARIABLE: Final = re.compile(
 #: What looks like a name or a trade, and like nothing else, may stand in the midst of a prompt.
 _PLAIN_CHARS: Final = 40
 _PLAIN_WORDS: Final = 5
-_PLAIN: Final = re.compile(r"[\w&'’.,+/() -]+")
+_PLAIN_SIGNS: Final = frozenset("_&'’.,+/() -·・")
 _SENTENCE_END: Final = re.compile(r"(?<!\b\w)(?<!\b\w\w)(?<!\bMrs)(?<!\bInc)(?<!\bLtd)[.]\s")
 _COMMANDING: Final = re.compile(
     r"\b(ignor|disregard|forget|overrid|instruct|prompt|system|assistant|pretend|jailbreak|obey)",
@@ -247,6 +248,11 @@ def _missing(name: str) -> str:
     return _FACTS.get(name) or f"their {_in_words(name)}"
 
 
+def _is_plain_char(char: str) -> bool:
+    """A letter, a figure, a sign of names, or what stands with letters, as vowels do in Hindi."""
+    return char.isalnum() or char in _PLAIN_SIGNS or unicodedata.category(char) in ("Mn", "Mc")
+
+
 def _is_plain(fact: str) -> bool:
     """Whether a fact is nothing but a name: it can hardly be read as a sentence, let alone obeyed.
 
@@ -255,7 +261,7 @@ def _is_plain(fact: str) -> bool:
     return (
         len(fact) <= _PLAIN_CHARS
         and len(fact.split()) <= _PLAIN_WORDS
-        and _PLAIN.fullmatch(fact) is not None
+        and all(map(_is_plain_char, fact))
         and not _SENTENCE_END.search(fact)
         and not _COMMANDING.search(fact)
     )
