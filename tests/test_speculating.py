@@ -11,9 +11,11 @@ import structlog.testing
 import trio
 
 from tests.in_memory import LOUD, Caller, LoudnessEar, a_call
-from vantum.config import LlmSettings, Settings, SpeculationSettings
+from vantum.config import LlmSettings, Settings, SpeculationSettings, ToolSettings
 from vantum.core import events as e
+from vantum.core.history import message_tokens
 from vantum.core.latency import TurnLatency
+from vantum.core.messages import ChatMessage
 from vantum.core.speculation import Speculation, normalised
 from vantum.testing import CallTool, CartesiaScript, DeepgramScript, OpenAIScript, Reply
 from vantum.testing.calls import CallSetup, simulated_call
@@ -453,6 +455,40 @@ async def test_only_a_pure_tool_runs_ahead(autojump_clock: object, effect: Any) 
     ((begun_s, _),) = begun
     assert (begun_s < thinking_s - 0.3) == (effect == "pure")
     assert effect == "pure" or begun_s == thinking_s
+
+
+async def test_waste_has_all_that_was_asked_and_written(autojump_clock: object) -> None:
+    """Tools are part of each prompt, and their results ask for another one."""
+
+    def answer(messages: Any) -> str | Reply:
+        asks = messages[-1]["role"] != "tool"
+        return Reply("", (CallTool("note", {"what": "blue"}),)) if asks else TEXT
+
+    async def wasted(model: OpenAIScript, *tools: Tool) -> tuple[int, int]:
+        """Tokens that were wasted, and those of the messages that the model was sent."""
+        async with a_call(
+            openai=model,
+            deepgram=GOES_ON,
+            settings=attrs.evolve(chosen(), tools=ToolSettings(built_in="")),
+            activity=LoudnessEar(),
+            tools=tools,
+        ) as caller:
+            await caller.start(turn_detection="auto")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(goes_on, caller)
+                await until(lambda: state(caller).dropped == 1)
+                nursery.cancel_scope.cancel()
+            sent = [m for chat in caller.openai.chats for m in chat.body["messages"]]
+            texts = (ChatMessage(m["role"], m["content"] or "") for m in sent)
+            return state(caller).wasted_tokens, sum(map(message_tokens, texts))
+
+    slow = attrs.evolve(MODEL, first_token_s=5.0)
+    wasted_tokens, sent_tokens = await wasted(slow)
+    assert sent_tokens == wasted_tokens
+    asking = attrs.evolve(MODEL, answers=answer, first_token_s=0.1)
+    wasted_tokens, sent_tokens = await wasted(asking, notebook("pure", []))
+    assert sent_tokens > 800, "two prompts"
+    assert wasted_tokens > sent_tokens + 100, "and in both what there is of tools"
 
 
 @pytest.mark.parametrize("effect", ["idempotent", "irreversible"])

@@ -60,7 +60,7 @@ async def respond(
     # come together. What waits longer waits in the provider's own buffer, as small as it came.
     speech_tx, speech_rx = trio.open_memory_channel[Speech](2)
     thinking = trio.CancelScope()
-    model = Timed(call.model, response.marks)
+    model = Timed(call.model, response.marks, response.draft)
 
     async def think() -> None:
         limits, provider = _limits(call.settings.llm), call.provider_names["llm"]

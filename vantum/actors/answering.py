@@ -44,15 +44,15 @@ from vantum.core.latency import Marks
 from vantum.core.messages import ChatMessage, ChatRequest
 from vantum.core.playout import Ledger, Playout
 from vantum.core.sounding import Sounding
+from vantum.core.speculation import Draft
 from vantum.ports import LanguageModel
 
 
 @frozen
 class Ahead:
-    """An answer that is being made in secret, and what the model was asked for it."""
+    """An answer that is being made in secret."""
 
     response: Response
-    request: ChatRequest
     gate: Gate
 
 
@@ -152,13 +152,13 @@ class Answering:
         self.settle()
         gate = Gate(self.out_tx, self.call.wall_ms)
         response = self._new_response(number, options, Marks(), gate.committed)
-        response.speaks_ahead = speaks
+        response.speaks_ahead, response.draft = speaks, Draft()
         context = self._context(self.history.imagined(text), options)
         request = ChatRequest(context, self.call.session_id)
         self._equip(response)
         inbox_tx = Antechamber(self.inbox_tx, gate.committed)
         self.nursery.start_soon(self._respond, self.call, response, request, gate, inbox_tx)
-        return Ahead(response, request, gate)
+        return Ahead(response, gate)
 
     def _context(self, history: History, options: InputOptions) -> tuple[ChatMessage, ...]:
         briefing = self.briefing

@@ -17,6 +17,7 @@ from vantum.core.decisions import RoleLost
 from vantum.core.events import InputOptions
 from vantum.core.latency import Marks
 from vantum.core.messages import ChatRequest
+from vantum.core.speculation import Draft
 
 
 def _certain() -> trio.Event:
@@ -34,7 +35,7 @@ class Response:
     with his turn. `committed`: set when it is certain that there is a turn to answer; what has an
     effect waits for it. `errands`: the tools it asks for, if there are any. `ends_call`: it goes on
     with a goodbye that was cut. `begun_s`: when the caller began to wait for it; `fillers`: what he
-    is told meanwhile.
+    is told meanwhile. `draft`: what it has cost, if it is made in secret and may be dropped.
     """
 
     answer: Answer
@@ -51,6 +52,7 @@ class Response:
     errands: Errands | None = None
     ends_call: bool = False
     speaks_ahead: bool = False
+    draft: Draft | None = None
     begun_s: float = float("inf")
     fillers: Fillers = field(factory=lambda: Fillers(()))
 

@@ -12,7 +12,6 @@ from attrs import define, field
 from vantum.actors.answering import Ahead, Answering
 from vantum.core.decisions import Conversation, Event, Turn
 from vantum.core.events import InputOptions
-from vantum.core.history import message_tokens
 from vantum.core.messages import Transcript
 from vantum.core.speculation import Discard, Speculation, Start
 
@@ -69,15 +68,15 @@ class Speculating:
     def _drop(self) -> None:
         ahead, self._ahead = self._ahead, None
         assert ahead is not None
+        assert ahead.response.draft is not None
         ahead.response.scope.cancel()
-        count, received = self.answering.call.count_tokens, ahead.response.marks.received
-        tokens = received + sum(message_tokens(m, count) for m in ahead.request.messages)
-        self.state = self.state.was_dropped(tokens, trio.current_time())
+        sent, written = ahead.response.draft.tokens(self.answering.call.count_tokens)
+        self.state = self.state.was_dropped(sent + written, trio.current_time())
         self.answering.call.log.info(
             "answer ahead of time dropped",
             turn=ahead.response.playing.turn,
-            tokens=tokens,
-            written=received,
+            tokens=sent + written,
+            written=written,
             dropped=self.state.dropped,
             kept=self.state.kept,
         )

@@ -32,10 +32,18 @@ from attrs import evolve, frozen
 
 from vantum.core.context import summary_block
 from vantum.core.dtmf import join_notes
-from vantum.core.messages import ChatMessage, ToolCall, ToolSpec
+from vantum.core.messages import ChatMessage, ChatRequest, ToolCall, ToolSpec
 from vantum.core.tokens import MESSAGE_TOKENS, CountTokens, estimate_tokens
 
-__all__ = ["Digest", "Entry", "History", "estimate_tokens", "message_tokens", "tool_tokens"]
+__all__ = [
+    "Digest",
+    "Entry",
+    "History",
+    "estimate_tokens",
+    "message_tokens",
+    "request_tokens",
+    "tool_tokens",
+]
 
 #: The window moves on until it is so much below its limits …
 _QUARTER: Final = 4
@@ -59,6 +67,12 @@ def tool_tokens(tool: ToolSpec, count: CountTokens = estimate_tokens) -> int:
     """
     schema = json.dumps(dict(tool.parameters), ensure_ascii=False)
     return count(tool.name) + count(tool.description) + count(schema) + MESSAGE_TOKENS
+
+
+def request_tokens(request: ChatRequest, count: CountTokens = estimate_tokens) -> int:
+    """About how many tokens the model reads for a request."""
+    messages = sum(message_tokens(message, count) for message in request.messages)
+    return messages + sum(tool_tokens(tool, count) for tool in request.tools)
 
 
 @frozen

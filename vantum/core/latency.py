@@ -110,16 +110,15 @@ class Marks:
     """The marks of one turn, as its actors leave them. Of a point's marks the first one stands.
 
     `tokens` and `audios`: when each token came until the first piece was cut, and each stretch of
-    audio until the first chunk was full; what is behind is found by counting. `received`: tokens
-    that came altogether. `rounds`: from when to when the model waited for tools, until the first
-    piece was cut; `paused_s`: since when it does, or has nothing more to say. `held`: the first
-    sound was ready before the caller was silent.
+    audio until the first chunk was full; what is behind is found by counting. `rounds`: from when
+    to when the model waited for tools, until the first piece was cut; `paused_s`: since when it
+    does, or has nothing more to say. `held`: the first sound was ready before the caller was
+    silent.
     """
 
     at_s: dict[Point, float] = field(factory=dict)
     tokens: list[float] = field(factory=list)
     audios: list[float] = field(factory=list)
-    received: int = 0
     rounds: list[tuple[float, float]] = field(factory=list)
     paused_s: float | None = None
     held: bool = False
@@ -149,7 +148,6 @@ class Marks:
 
     def token(self, now_s: float) -> None:
         """The model gave text."""
-        self.received += 1
         if "piece" not in self.at_s:
             self.mark("token", now_s)
             self.tokens.append(now_s)

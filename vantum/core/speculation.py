@@ -17,9 +17,12 @@ from __future__ import annotations
 import unicodedata
 from typing import Final, Literal, TypeAlias
 
-from attrs import evolve, frozen
+from attrs import define, evolve, field, frozen
 
 from vantum.core.decisions import Conversation
+from vantum.core.history import request_tokens
+from vantum.core.messages import ChatRequest
+from vantum.core.tokens import CountTokens
 from vantum.core.turn_taking import is_auto
 
 Mode: TypeAlias = Literal["off", "model", "speech"]
@@ -88,9 +91,23 @@ class Discard:
 Verdict: TypeAlias = Start | Discard | None
 
 
+@define
+class Draft:
+    """What a secret answer has cost so far: the requests to the model, as there are several if it
+    asks for tools, and all that it wrote."""
+
+    requests: list[ChatRequest] = field(factory=list)
+    written: list[str] = field(factory=list)
+
+    def tokens(self, count: CountTokens) -> tuple[int, int]:
+        """Tokens that were sent, and that were written."""
+        sent = sum(request_tokens(request, count) for request in self.requests)
+        return sent, count("".join(self.written))
+
+
 @frozen
 class Waste:
-    """Tokens of an answer that was dropped: its prompt and what had been written."""
+    """Tokens of an answer that was dropped: its prompts and what had been written."""
 
     at_s: float
     tokens: int

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit, urlunsplit
 from attrs import Factory, define, frozen
 
 from vantum.config import LlmSettings
-from vantum.core.history import message_tokens, tool_tokens
+from vantum.core.history import request_tokens
 from vantum.core.messages import ChatRequest
 from vantum.core.spent import ModelUsage
 from vantum.core.tokens import estimate_tokens
@@ -195,9 +195,7 @@ def _usage(body: dict[Any, Any]) -> ModelUsage | None:
 
 def estimated_usage(request: ChatRequest, written: str) -> ModelUsage:
     """What a request has used, about, whose end was not waited for: of its answer what came."""
-    sent = sum(message_tokens(message) for message in request.messages)
-    sent += sum(tool_tokens(tool) for tool in request.tools)
-    return ModelUsage(sent, estimate_tokens(written))
+    return ModelUsage(request_tokens(request), estimate_tokens(written))
 
 
 def _finish_reason(choice: dict[Any, Any]) -> str | None:
