@@ -104,6 +104,7 @@ ALLOWED = {
         "session",
         "server",
         "websocket",  # the simulated Twilio opens media streams
+        "tools",  # whether a call's can be offered together
     },
 }
 #: What a pure room must not touch.

@@ -16,10 +16,10 @@ from tests.patience import HANG_S
 from vantum.config import Settings, TurnSettings
 from vantum.core.events import InputOptions, Prospect
 from vantum.core.messages import ChatRequest, ModelOutput, ToolCall
-from vantum.errors import ProviderError
+from vantum.errors import ConfigError, ProviderError
 from vantum.ports import Health
 from vantum.testing import OpenAIScript, simulated_openai
-from vantum.testing.calls import simulate, turn_by_turn
+from vantum.testing.calls import CallSetup, run_call, simulate, turn_by_turn
 from vantum.testing.calls.direct import DirectModel
 from vantum.testing.openai_wire import split_tokens
 from vantum.testing.text import CallOver, Reply, text_conversation
@@ -127,6 +127,20 @@ def test_tools_are_used_and_told_of() -> None:
     [use] = reply.tools
     assert (use.name, use.result) == ("opening_hours", "nine to five on Monday")
     assert "Monday" in use.arguments_json
+
+
+def test_two_tools_of_one_name_are_refused() -> None:
+    """As a server refuses them."""
+    tools = (opening_hours, opening_hours)
+
+    async def body() -> None:
+        async with text_conversation(model=Asking("{}"), tools=tools):
+            raise AssertionError
+
+    with pytest.raises(ConfigError, match="2 tools have the name opening_hours"):
+        simulate(body)
+    with pytest.raises(ConfigError, match="2 tools have the name opening_hours"):
+        run_call([], CallSetup(tools=tools))
 
 
 def test_the_agent_may_hang_up() -> None:

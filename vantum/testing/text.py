@@ -52,6 +52,7 @@ from vantum.server import Server, new_uuid7, wall_ms
 from vantum.session import run_session
 from vantum.testing.calls.line import Line, MemorySocket, Network
 from vantum.testing.calls.phone import CallOver, Phone
+from vantum.tools import check_tools
 
 __all__ = ["CallOver", "Reply", "TextConversation", "ToolUse", "text_conversation"]
 
@@ -298,7 +299,11 @@ async def text_conversation(
         tools: besides the built-in ones.
         show: is told of each piece of an answer as soon as it is complete.
         patience_s: an answer that takes longer raises `trio.TooSlowError`.
+
+    Raises:
+        ConfigError: the tools cannot be offered together.
     """
+    check_tools(tools)
     settings = settings or Settings()
     settings = evolve(settings, session=evolve(settings.session, idle_timeout_ms=_IDLE_MS))
     line = Line.over(Network(), random.Random(0))  # noqa: S311 (an ideal line needs none)

@@ -41,6 +41,7 @@ from vantum.testing.deepgram import DeepgramScript, SimulatedDeepgram
 from vantum.testing.deepgram_faults import Fault
 from vantum.testing.openai import OpenAIScript, SimulatedOpenAI
 from vantum.testing.openai_wire import Messages
+from vantum.tools import check_tools
 from vantum.wire.native import Vocabulary
 
 #: 2026-01-01T00:00:00Z: when every simulated call begins, unless it is told otherwise.
@@ -197,8 +198,12 @@ async def simulated_call(setup: CallSetup | None = None) -> AsyncIterator[Simula
     """A call that has been connected and has not begun yet: see `Caller.start`.
 
     Leaving the block hangs up and waits for the session to end.
+
+    Raises:
+        ConfigError: the setup's tools cannot be offered together.
     """
     setup = setup or CallSetup()
+    check_tools(setup.tools)
     async with trio.open_nursery() as nursery:
         call = new_call(setup, nursery)
         began_s, ids = call.log.began_s, itertools.count(1)
