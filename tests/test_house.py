@@ -42,7 +42,7 @@ ALLOWED = {
     "channels": set(),
     "proxies": {"core"},
     "websocket": {"backlog", "core"},
-    "http": {"server"},  # for its type only
+    "http": {"backlog", "server"},  # the server for its type only
     "admission": {"config"},
     "server": {
         "admission",

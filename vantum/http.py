@@ -8,6 +8,7 @@ single connections instead of a socket to listen on.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import parse_qs, urlsplit
 
@@ -24,6 +25,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from vantum.backlog import unread
+
 if TYPE_CHECKING:
     from vantum.server import Server
 
@@ -35,54 +38,21 @@ _CODES = {404: "no_such_path", 405: "wrong_method"}
 
 #: For what is still to be done when nothing more comes of a connection.
 _FAREWELL_S = 1.0
+_GONE = (trio.BrokenResourceError, trio.ClosedResourceError)
 
-
-@define
-class _FirstRequest:
-    """Where a connection's first request ends.
-
-    We answer one request a connection. Hypercorn would take a second one that is there before the
-    first is answered for a breach of the protocol, and hang up instead of answering either.
-
-    `_parser`: None as soon as this is no plain HTTP/1 and everything is passed on.
-    """
-
-    _parser: h11.Connection | None = field(
-        factory=lambda: h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
-    )
-    _is_whole: bool = False
-
-    def part(self, data: bytes) -> bytes:
-        """What of the next bytes belongs to it."""
-        parser = self._parser
-        if parser is None or self._is_whole:
-            return b"" if self._is_whole else data
-        try:
-            parser.receive_data(data)
-            while (event := parser.next_event()) is not h11.NEED_DATA:
-                if isinstance(event, h11.Request) and _is_no_plain_request(event):
-                    self._parser = None
-                    break
-                if isinstance(event, h11.EndOfMessage):
-                    self._is_whole = True
-                    return data[: len(data) - len(parser.trailing_data[0])]
-        except h11.RemoteProtocolError:
-            self._parser = None  # Hypercorn says so
-        return data
+#: A peer that goes on sending is read for so long, and so much, behind our last word: what a client
+#: sends before it looks at an answer, and no more than a session may cost in that time anyway.
+_LEAVE_S = 2.0
+_LEAVE_BYTES = 16 * 1024 * 1024
+_READ_BYTES = 16_384
 
 
 @define
 class ReplayStream(trio.abc.HalfCloseableStream):
-    """A TCP stream from which some bytes were read already: they are read again first.
-
-    `over`: nothing more will come of it, because the peer has gone or it was closed. `only`: what
-    comes behind this request is dropped.
-    """
+    """A TCP stream from which some bytes were read already: they are read again first."""
 
     stream: trio.SocketStream
     seen: bytes
-    over: trio.Event = field(factory=trio.Event)
-    only: _FirstRequest | None = None
 
     @property
     def socket(self) -> trio.socket.SocketType:
@@ -91,24 +61,11 @@ class ReplayStream(trio.abc.HalfCloseableStream):
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """First what was seen, then what comes."""
-        while data := await self._next(max_bytes):
-            if part := data if self.only is None else self.only.part(data):
-                return part
-        return b""
-
-    async def _next(self, max_bytes: int | None) -> bytes:
         if self.seen:
             size = len(self.seen) if max_bytes is None else max_bytes
             data, self.seen = self.seen[:size], self.seen[size:]
             return data
-        try:
-            data = bytes(await self.stream.receive_some(max_bytes))
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self.over.set()
-            raise
-        if not data:
-            self.over.set()
-        return data
+        return bytes(await self.stream.receive_some(max_bytes))
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Pass on."""
@@ -124,8 +81,113 @@ class ReplayStream(trio.abc.HalfCloseableStream):
 
     async def aclose(self) -> None:
         """Pass on."""
-        self.over.set()
         await self.stream.aclose()
+
+    async def leave(self) -> None:
+        """Nothing more comes from us; read on, and drop what is read, until the peer is done too.
+
+        A socket that is closed with unread bytes in it, or gets more, resets the connection, and
+        what was said last may be lost on its way (RFC 9112, section 9.6; RFC 6455, section 7.1.1).
+        A peer that goes on for long is not read to its end.
+        """
+        left = _LEAVE_BYTES
+        with trio.move_on_after(_LEAVE_S), suppress(OSError, *_GONE):
+            await self.stream.send_eof()
+            while left > 0 and (data := await self.stream.receive_some(_READ_BYTES)):
+                left -= len(data)
+
+
+@define
+class _OneRequest(trio.abc.HalfCloseableStream):
+    """A connection as Hypercorn gets it: with one request, and without its end.
+
+    We answer one request a connection. Hypercorn would take a second one that is there before the
+    first is answered for a breach of the protocol, and hang up instead of answering either. So what
+    comes behind the first is dropped.
+
+    `over`: nothing more will come, because the peer has gone or Hypercorn has done. `is_whole`: all
+    of the request was read. `_parser`: None as soon as this is no plain HTTP/1 and everything is
+    passed on.
+    """
+
+    stream: ReplayStream
+    over: trio.Event = field(factory=trio.Event, init=False)
+    is_whole: bool = field(default=False, init=False)
+    _is_closed: bool = field(default=False, init=False)
+    _waiting: trio.CancelScope = field(factory=trio.CancelScope, init=False)
+    _parser: h11.Connection | None = field(
+        factory=lambda: h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES),
+        init=False,
+    )
+
+    @property
+    def socket(self) -> trio.socket.SocketType:
+        """The socket below, for the peer's address."""
+        return self.stream.socket
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """What belongs to the request."""
+        while data := await self._next(max_bytes):
+            if part := self._part(data):
+                return part
+        return b""
+
+    async def _next(self, max_bytes: int | None) -> bytes:
+        data = b""
+        try:
+            with trio.CancelScope() as self._waiting:
+                self._check_open()
+                data = await self.stream.receive_some(max_bytes)
+        except _GONE:
+            self.over.set()
+            raise
+        self._check_open()
+        if not data:
+            self.over.set()
+        return data
+
+    def _part(self, data: bytes) -> bytes:
+        """What of the next bytes belongs to the request."""
+        parser = self._parser
+        if parser is None or self.is_whole:
+            return b"" if self.is_whole else data
+        try:
+            parser.receive_data(data)
+            while (event := parser.next_event()) is not h11.NEED_DATA:
+                if isinstance(event, h11.Request) and _is_no_plain_request(event):
+                    self._parser = None
+                    break
+                if isinstance(event, h11.EndOfMessage):
+                    self.is_whole = True
+                    return data[: len(data) - len(parser.trailing_data[0])]
+        except h11.RemoteProtocolError:
+            self._parser = None  # Hypercorn says so
+        return data
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Pass on."""
+        self._check_open()
+        await self.stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Pass on."""
+        await self.stream.wait_send_all_might_not_block()
+
+    async def send_eof(self) -> None:
+        """Pass on."""
+        self._check_open()
+        await self.stream.send_eof()
+
+    async def aclose(self) -> None:
+        """Hypercorn has done: who reads for it stops. The connection stays."""
+        self._is_closed = True
+        self.over.set()
+        self._waiting.cancel()
+        await trio.lowlevel.checkpoint()
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise trio.ClosedResourceError
 
 
 def _is_no_plain_request(request: h11.Request) -> bool:
@@ -194,7 +256,7 @@ def header(request: h11.Request, name: bytes) -> str:
 
 def wants_websocket(request: h11.Request) -> bool:
     """Whether the request asks to become a WebSocket."""
-    return header(request, b"upgrade").lower() == "websocket"
+    return request.method == b"GET" and header(request, b"upgrade").lower() == "websocket"
 
 
 async def _health(request: Request) -> Response:
@@ -251,16 +313,19 @@ def http_config(handshake_timeout_s: float) -> Config:
 
 
 async def serve_http(app: Starlette, config: Config, stream: ReplayStream) -> None:
-    """Serve one connection until it is closed or idle for too long."""
+    """Serve one connection until it is answered or idle for too long; the caller closes it."""
     # TCPServer only uses the stream's methods and `.socket`, which ours has.
-    stream.only, connection = _FirstRequest(), cast(Any, stream)
+    one = _OneRequest(stream)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_leave_with_peer, stream, nursery.cancel_scope)
+        nursery.start_soon(_leave_with_peer, one, nursery.cancel_scope)
+        connection = cast(Any, one)
         await TCPServer(ASGIWrapper(cast(Any, app)), config, WorkerContext(None), {}, connection)
         nursery.cancel_scope.cancel()
+    if not one.is_whole or unread(stream) != 0:
+        await stream.leave()
 
 
-async def _leave_with_peer(stream: ReplayStream, serving: trio.CancelScope) -> None:
+async def _leave_with_peer(stream: _OneRequest, serving: trio.CancelScope) -> None:
     """Hypercorn would wait out its keep-alive time for a peer that has gone without a request."""
     await stream.over.wait()
     await trio.sleep(_FAREWELL_S)

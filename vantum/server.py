@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, Final, TypeAlias
 
 import h11
@@ -40,7 +41,7 @@ from vantum.http import (
 from vantum.observe.logs import get_log
 from vantum.providers.registry import Providers
 from vantum.session import run_session
-from vantum.websocket import BadHandshake, WebSocket, accept, keep_alive
+from vantum.websocket import BadHandshake, WebSocket, accept, keep_alive, refuse
 from vantum.wire.codec import ClientCodec, NativeCodec
 from vantum.wire.native import Vocabulary, choose_vocabulary, encode
 from vantum.wire.registry import VOICECHAT_SUBPROTOCOL
@@ -117,8 +118,6 @@ class Server:
                 await self._connection(stream, app, config)
             except* (OSError, trio.BrokenResourceError, trio.ClosedResourceError) as group:
                 _log.info("connection lost", error=repr(first_error(group)))
-            except* BadHandshake as group:
-                _log.info("bad WebSocket peer", error=repr(first_error(group)))
             except* Exception:
                 _log.exception("a connection failed")
 
@@ -184,14 +183,22 @@ class Server:
         if neighbours and request is not None and await neighbours.pass_on(request, replay):
             return
         if request is not None and wants_websocket(request):
-            path, query = request_address(request)
-            if path == "/ws":
-                await self._websocket(request, query, replay)
-                return
-            if (door := self.doors.get(path)) is not None:
-                await door(self, replay)
-                return
+            await self._upgrade(request, replay)
+            await replay.leave()
+            return
         await serve_http(app, config, replay)
+
+    async def _upgrade(self, request: h11.Request, stream: ReplayStream) -> None:
+        path, query = request_address(request)
+        try:
+            if path == "/ws":
+                await self._websocket(request, query, stream)
+            elif (door := self.doors.get(path)) is not None:
+                await door(self, stream)
+            else:
+                await refuse(stream, HTTPStatus.NOT_FOUND, "There is no WebSocket here.\n")
+        except BadHandshake as error:
+            _log.info("bad WebSocket peer", error=repr(error))
 
     async def _websocket(
         self, request: h11.Request, query: dict[str, list[str]], stream: ReplayStream

@@ -10,6 +10,6 @@ ends of ours always do. One task receives; any may send.
 """
 
 from vantum.websocket.connection import WebSocket, keep_alive
-from vantum.websocket.handshakes import BadHandshake, accept, connect
+from vantum.websocket.handshakes import BadHandshake, accept, connect, refuse
 
-__all__ = ["BadHandshake", "WebSocket", "accept", "connect", "keep_alive"]
+__all__ = ["BadHandshake", "WebSocket", "accept", "connect", "keep_alive", "refuse"]

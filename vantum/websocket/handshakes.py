@@ -7,6 +7,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
 
 import h11
 import trio
@@ -101,6 +102,15 @@ async def accept(
     socket = WebSocket(stream, protocol, RateLimit(frames_per_s) if frames_per_s else None)
     socket.put_unread(rest)
     return socket
+
+
+async def refuse(stream: trio.abc.Stream, status: HTTPStatus, text: str) -> None:
+    """Answer who wants to shake hands where there is nobody; the caller closes.
+
+    Raises:
+        trio.BrokenResourceError: the connection broke.
+    """
+    await stream.send_all(ServerProtocol(logger=_QUIET).reject(status, text).serialize())
 
 
 async def connect(

@@ -266,6 +266,7 @@ async def _ask(path: Path) -> Health | None:
 async def _refuse(stream: ReplayStream, why: str) -> None:
     body = json.dumps({"error": why}).encode()
     await stream.send_all(_UNAVAILABLE % (len(body), body))
+    await stream.leave()
 
 
 def _listen(address: Address) -> trio.SocketListener:

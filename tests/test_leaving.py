@@ -1,0 +1,91 @@
+"""What the server says last arrives, whatever the peer is still sending."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+import trio
+from trio.testing import memory_stream_pair
+
+from tests.test_server import a_server
+from tests.test_server_edges import UPGRADE
+from vantum.http import ReplayStream
+
+#: More than the server reads at once, and more than the kernel would take unread.
+MUCH = bytes(2_000_000)
+MASK = bytes(4)
+WEBSOCKET = b"GET /ws HTTP/1.1\r\n" + UPGRADE
+
+
+async def all_said(url: str, sent: bytes) -> bytes:
+    """What comes until the server ends the connection; raises if it resets it."""
+    host, port = url.removeprefix("ws://").removesuffix("/ws").split(":")
+    said = bytearray()
+    async with await trio.open_tcp_stream(host, int(port)) as stream, trio.open_nursery() as nursery:
+        nursery.start_soon(stream.send_all, sent)
+        async for part in stream:
+            said += part
+    return bytes(said)
+
+
+@pytest.mark.parametrize(
+    ("frames", "goodbye"),
+    [
+        (b"\xc2\x80" + MASK + MUCH, b"\x03\xeareserved bits must be 0"),
+        (b"\x82\xff" + len(MUCH).to_bytes(8, "big") + MASK + MUCH, b"\x03\xf1frame with 2000000"),
+        (b"\x88\x82" + MASK + b"\x03\xe8" + MUCH, b"\x03\xe8"),
+        ((b"\x82\x80" + MASK) * 100_000, b"\x11Mtoo many messages"),
+    ],
+    ids=["broken", "large", "closed", "flood"],
+)
+async def test_the_goodbye_of_a_websocket_arrives(frames: bytes, goodbye: bytes) -> None:
+    async with a_server() as running:
+        said = await all_said(running.url, WEBSOCKET + frames)
+        assert goodbye in said[-80:]
+        await running.no_sessions()
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"POST /health HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n", b"405"),
+        (b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n", b"200"),
+        (b"\x16\x03\x01\r\n", b"400"),
+        (WEBSOCKET.replace(b"Version: 13", b"Version: 12"), b"400"),
+        (b"GET /nowhere HTTP/1.1\r\n" + UPGRADE, b"404"),
+    ],
+    ids=["body", "surplus", "no http", "old websocket", "websocket elsewhere"],
+)
+async def test_the_answer_to_a_request_arrives(
+    head: bytes, status: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with a_server() as running:
+        said = await all_said(running.url, head + MUCH)
+    assert said.startswith(b"HTTP/1.1 " + status)
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
+async def test_a_peer_that_says_nothing_is_left_soon(autojump_clock: trio.abc.Clock) -> None:
+    ours, theirs = memory_stream_pair()
+    await ReplayStream(cast(trio.SocketStream, ours), b"").leave()
+    assert 1 < trio.current_time() < 5
+    assert await theirs.receive_some() == b"", "it hears that we have done"
+
+
+async def test_a_peer_that_says_all_there_is_is_left_in_the_middle() -> None:
+    ours, theirs = memory_stream_pair()
+    sent = 0
+
+    async def send_for_ever() -> None:
+        nonlocal sent
+        while True:
+            await theirs.send_all(bytes(16_384))
+            sent += 16_384
+            await trio.sleep(0)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send_for_ever)
+        await ReplayStream(cast(trio.SocketStream, ours), b"").leave()
+        nursery.cancel_scope.cancel()
+    assert 1_000_000 < sent < 100_000_000
