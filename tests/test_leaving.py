@@ -22,7 +22,10 @@ async def all_said(url: str, sent: bytes) -> bytes:
     """What comes until the server ends the connection; raises if it resets it."""
     host, port = url.removeprefix("ws://").removesuffix("/ws").split(":")
     said = bytearray()
-    async with await trio.open_tcp_stream(host, int(port)) as stream, trio.open_nursery() as nursery:
+    async with (
+        await trio.open_tcp_stream(host, int(port)) as stream,
+        trio.open_nursery() as nursery,
+    ):
         nursery.start_soon(stream.send_all, sent)
         async for part in stream:
             said += part

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from tests.patience import connect
 from tests.test_server import a_server
-from vantum.admission import most_frames_per_s
+from vantum.admission import is_admitted, most_frames_per_s
 from vantum.config import Secret, ServerSettings, Settings
 from vantum.core import events as e
 from vantum.server import Server
@@ -130,6 +130,12 @@ async def test_tokens_and_what_is_none(authorization: bytes, target: bytes, is_k
             while b"sessionId" not in said:
                 said += await stream.receive_some()
         assert (b"connection.lifecycle.ack" in said) is is_known
+
+
+def test_a_setting_without_a_token_in_it_lets_nobody_in() -> None:
+    assert is_admitted(Secret(""), "", {})
+    assert not is_admitted(Secret(","), "", {})
+    assert not is_admitted(Secret(","), "Bearer ,", {"token": [""]})
 
 
 @frozen

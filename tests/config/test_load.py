@@ -102,6 +102,16 @@ def test_keys_as_the_original_writes_them(file: Path) -> None:
             {"DEEPGRAM_API_KEY": "dg-\n-secret"},
             "DEEPGRAM_API_KEY: must be one line of printable ASCII characters",
         ),
+        ({"PORT": "3_001"}, "PORT=3_001: must be a whole number from 0 to 65535"),
+        ({"LLM_TOP_P": "0_1"}, "LLM_TOP_P=0_1: must be a number from 0 to 1"),
+        (
+            {"AUTH_TOKENS": " , "},
+            "AUTH_TOKENS: must be one line of printable ASCII characters, with a token",
+        ),
+        (
+            {"API_TOKENS": ","},
+            "API_TOKENS: must be one line of printable ASCII characters, with a token",
+        ),
     ],
 )
 def test_a_wrong_variable(env: dict[str, str], line: str) -> None:
@@ -284,6 +294,27 @@ def test_variables_that_look_like_ours(env: dict[str, str], warned: list[str]) -
     for warning, word in zip(warnings, warned, strict=True):
         assert word in warning
         assert "hunter2" not in warning
+
+
+def test_a_name_has_no_blanks_around_it() -> None:
+    """Such as the end of the line in a file that a variable was read from."""
+    env = {
+        "LLM_MODEL": " gpt-5.1\n",
+        "HOST": "::1 ",
+        "CARTESIA_VOICE_ID": "\tx",
+        "AUTH_TOKENS": "a, \n",
+    }
+    settings = load_settings(env, None).settings
+    assert settings.llm.model == "gpt-5.1"
+    assert settings.server.host == "::1"
+    assert settings.cartesia.voice_id == "x"
+    assert settings.server.auth_tokens == Secret("a,")
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    file = tmp_path / "vantum.toml"
+    file.write_text("[server]\nport = 7\n", "utf-8-sig")
+    assert load_settings({}, file).settings.server.port == 7
 
 
 def test_what_is_printed_holds_no_secret() -> None:

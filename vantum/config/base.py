@@ -52,11 +52,11 @@ def setting(
         env: environment variable, if it can be set there.
         low, high: allowed range, inclusive.
         choices: allowed strings.
-        form: a further check by name: "url" (http, https, ws or wss), "nonempty", "marker"
-            (what `vantum.core.markers` can find), "header" (what a header can hold), "spoken" (has
-            a letter or digit), "number" (a phone number, E.164), "rates" (what
-            `vantum.core.cost.parse_rates` reads), or one of those that `vantum.config.values` has
-            readers for.
+        form: a further check by name: "url" (http, https, ws or wss), "nonempty", "tokens"
+            (comma-separated, at least one), "marker" (what `vantum.core.markers` can find),
+            "header" (what a header can hold), "spoken" (has a letter or digit), "number" (a phone
+            number, E.164), "rates" (what `vantum.core.cost.parse_rates` reads), or one of those
+            that `vantum.config.values` has readers for.
     """
     return field(
         default=default,

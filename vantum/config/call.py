@@ -79,12 +79,14 @@ class ServerSettings:
         "Comma-separated tokens, one of which a client must bring "
         "(`Authorization: Bearer …` or `?token=…`); empty: no authentication.",
         env="AUTH_TOKENS",
+        form="tokens",
     )
     api_tokens: Secret = setting(
         Secret(""),
         "Comma-separated tokens, one of which a request to the HTTP API (`/v1`) must bring "
         "(`Authorization: Bearer …`); empty: the API answers 403.",
         env="API_TOKENS",
+        form="tokens",
     )
 
 

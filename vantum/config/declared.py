@@ -77,7 +77,8 @@ class Declared:
             case "bool":
                 return "true or false"
             case "secret" | "str" if self.kind == "secret" or self.form == "header":
-                return "one line of printable ASCII characters"
+                also = ", with a token" if self.form == "tokens" else ""
+                return f"one line of printable ASCII characters{also}"
             case "str" if self.form == "url":
                 return (
                     "an address that begins with http://, https://, ws:// or wss://, "

@@ -62,8 +62,8 @@ def parse(row: Declared, value: object) -> object:
             parsed = _finite(value)
         case "secret", Secret():
             parsed = value
-        case "secret", str() if _plain(value.strip()):
-            parsed = Secret(value.strip())
+        case "secret", str() if _plain(text := value.strip()) and _has_token(row, text):
+            parsed = Secret(text)
         case "str", str() if _is_text(value):
             parsed = _text(row, value)
         case _:
@@ -98,7 +98,7 @@ def _from_text(row: Declared, text: str) -> object:
     if row.kind == "bool":
         word = text.lower()
         return word in _TRUE if word in _TRUE | _FALSE else None
-    if not text.isascii():  # Python reads the digits of all scripts
+    if not text.isascii() or "_" in text:  # Python reads the digits of all scripts, and 1_000
         return None
     try:
         return int(text) if row.kind == "int" else _finite(float(text))
@@ -124,7 +124,7 @@ def _text(row: Declared, value: str) -> str | None:
             text = value.strip()
             return text if text == row.default or _is_address(text) else None
         case "nonempty":
-            return value if value.strip() else None
+            return value.strip() or None
         case "header":
             return value.strip() if _plain(value.strip()) else None
         case "marker":
@@ -175,6 +175,11 @@ _READ_BY: Final[dict[str, Callable[[str], object]]] = {
     "pattern": re.compile,
     "phone_tools": parse_phone_tools,
 }
+
+
+def _has_token(row: Declared, text: str) -> bool:
+    """Nothing but commas would be read as no tokens at all, and let everybody in."""
+    return row.form != "tokens" or not text or bool(text.strip(" ,"))
 
 
 def _is_address(value: str) -> bool:
