@@ -6,6 +6,7 @@ from typing import cast
 
 import pytest
 import trio
+import trio.lowlevel
 from trio.testing import memory_stream_pair
 
 from tests.test_server import a_server
@@ -85,7 +86,7 @@ async def test_a_peer_that_says_all_there_is_is_left_in_the_middle() -> None:
         while True:
             await theirs.send_all(bytes(16_384))
             sent += 16_384
-            await trio.sleep(0)
+            await trio.lowlevel.checkpoint()
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(send_for_ever)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any, cast
 
 import attrs
@@ -19,6 +20,7 @@ from tests.test_server import a_server
 from vantum.admission import is_admitted, most_frames_per_s
 from vantum.config import Secret, ServerSettings, Settings
 from vantum.core import events as e
+from vantum.running import listening_url, open_listeners
 from vantum.server import Server
 from vantum.testing.calls.call import CallSetup, new_call, providers_of
 from vantum.websocket import WebSocket
@@ -34,6 +36,29 @@ async def answer(url: str, request: bytes) -> bytes:
     async with await trio.open_tcp_stream(host, int(port)) as stream:
         await stream.send_all(request)
         return bytes(await stream.receive_some())
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1", "::", "localhost"])
+async def test_the_printed_address_leads_to_the_server(host: str) -> None:
+    if ":" in host and not has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    listeners = await open_listeners(host, 0)
+    host, _, port = (
+        listening_url(listeners).removeprefix("ws://").removesuffix("/ws").rpartition(":")
+    )
+    try:
+        await (await trio.open_tcp_stream(host.strip("[]"), int(port))).aclose()
+    finally:
+        for listener in listeners:
+            await listener.aclose()
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
 
 
 @pytest.mark.parametrize("target", [b"//[", b"http://[::1/ws", b"//[/ws?events=voicechat"])

@@ -93,8 +93,8 @@ async def _signals() -> AsyncIterator[AsyncIterator[int]]:
 def listening_url(listeners: Sequence[trio.SocketListener]) -> str:
     """Where a client on this machine connects."""
     host, port, *_ = listeners[0].socket.getsockname()
-    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
-        host = "127.0.0.1"
+    # Trio's sockets of one family take no connections of the other.
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
     return f"ws://[{host}]:{port}/ws" if ":" in host else f"ws://{host}:{port}/ws"
 
 
