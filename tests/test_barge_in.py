@@ -292,6 +292,37 @@ async def test_an_answer_that_waited_for_a_cough_goes_on_with_its_ledger(
         assert turn.parts_ms["wire"] < 50
 
 
+@pytest.mark.parametrize("says_so", [False, True])
+async def test_who_sends_only_while_he_speaks_is_answered_and_interrupts(
+    autojump_clock: object, says_so: bool
+) -> None:
+    """What does not come is silence: else his voice never ended, and the next one never began."""
+    first = Utterance(_words("Hello there."), 0.3)
+    second = Utterance(_words("Wait, I have a question."), 9.0)
+    heard = DeepgramScript((first, second), repeat=False, lead_s=0.2)
+    async with a_call(
+        openai=model(), deepgram=heard, activity=LoudnessEar(), cartesia=FAST
+    ) as caller:
+        await caller.start(turn_detection="auto")
+        await caller.speak(0.2)
+        await caller.speak(0.6, LOUD)
+        ended_s = trio.current_time()
+        if says_so:
+            await caller.end()
+        await caller.until_state("RESPONDING")
+        assert trio.current_time() - ended_s < (0.5 if says_so else 3.5)
+        await trio.sleep_until(ended_s + 6)
+        voiced_s = trio.current_time()
+        await caller.speak(2.4, LOUD)
+        (cancelled_s,) = caller.when(e.OutputCancelled)
+        assert cancelled_s - voiced_s <= 0.25
+        await trio.sleep(6)
+        assert said(caller)[2:] == [
+            ("user", "Wait, I have a question.", False),
+            ("assistant", LATER, False),
+        ]
+
+
 async def test_a_late_report_corrects_what_the_model_is_told(autojump_clock: object) -> None:
     async with a_call(
         openai=model(),

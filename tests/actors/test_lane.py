@@ -55,6 +55,15 @@ async def test_in_order_and_waiting(autojump_clock: object) -> None:
     assert got == items
 
 
+async def test_who_waits_no_longer_than_a_moment_gets_nothing(autojump_clock: object) -> None:
+    lane, began_s = AudioLane(1.0), trio.current_time()
+    assert await lane.get_batch(began_s + 0.5) == []
+    assert trio.current_time() - began_s == pytest.approx(0.5)
+    lane.put(frame(1))
+    assert await lane.get_batch(began_s + 9) == [frame(1)]
+    assert trio.current_time() - began_s == pytest.approx(0.7), "as soon as it is worth it"
+
+
 async def test_audio_that_trickles_in_does_not_put_off_what_waits(autojump_clock: object) -> None:
     lane = AudioLane(1.0)
     began_s = trio.current_time()

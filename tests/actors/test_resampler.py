@@ -145,3 +145,28 @@ async def test_what_was_heard_is_kept_for_a_turn_detector_alone(
         assert caller.conductor is not None
         recent = caller.conductor.orders.ear.recent
         assert (0 if recent is None else len(recent.last(60.0))) == kept
+
+
+@define
+class Stubborn(Notes):
+    """An ear that hears a voice for ever."""
+
+    speaking: bool = True
+
+
+@pytest.mark.parametrize(("ear", "told"), [(Stubborn(), 3), (Notes(), 0)])
+async def test_audio_that_stops_in_a_voice_is_silence_to_the_ear(
+    ear: Notes, told: int, autojump_clock: object
+) -> None:
+    """To the ear alone, and once a second: a recogniser keeps time by what it gets."""
+    lane = AudioLane(3600)
+    stt_tx, stt_rx = trio.open_memory_channel[SttInput](8)
+    inbox_tx, _ = trio.open_memory_channel[Inbox](0)
+    pcm = noise(0.5, 16_000)
+    lane.put(AudioFrame(pcm, AudioFormat(16_000), listen=True))
+    with trio.move_on_after(3.9):
+        await resample(lane, stt_tx, wide, Ear(ear), inbox_tx)
+    assert bytes(ear.heard) == pcm + bytes(16_000 * told)
+    assert stt_rx.receive_nowait() == SttAudio(pcm)
+    with pytest.raises(trio.WouldBlock):
+        stt_rx.receive_nowait()

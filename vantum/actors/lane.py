@@ -118,9 +118,10 @@ class AudioLane:
         self._items.extendleft(reversed(kept))
         return dropped_s
 
-    async def get_batch(self) -> list[LaneItem]:
-        """All that is there, at least one item, once it is worth it; neighbours are joined."""
-        with trio.CancelScope(deadline=self._due_at_s) as self._patience:
+    async def get_batch(self, until_s: float = float("inf")) -> list[LaneItem]:
+        """All that is there, at least one item, once it is worth it; neighbours are joined. Nothing
+        if nothing has come by `until_s`, on trio's clock."""
+        with trio.CancelScope(deadline=min(self._due_at_s, until_s)) as self._patience:
             await self._due.wait()
         batch: list[LaneItem] = []
         while self._items:

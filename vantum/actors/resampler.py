@@ -29,6 +29,12 @@ from vantum.ports import STT_RATE_HZ, VoiceActivity
 #: all of it. Half a second takes less than a millisecond.
 _SLICE_S = 0.5
 
+#: A voice whose audio has not come for so long has fallen silent: some clients send nothing while
+#: their user says nothing. A network that stalls does so for less, mostly. The ear is given so much
+#: silence then, enough for it to be sure.
+_GAP_S = 1.0
+_SILENCE = bytes(STT_RATE_HZ)
+
 #: What the turn detector may want to hear again.
 _RECENT_S = 8.0
 
@@ -67,6 +73,16 @@ class Ear:
     def listens(self) -> bool:
         """Whether it wants to hear anything."""
         return self.activity is not None
+
+    def misses_at(self, heard_s: float) -> float:
+        """When it has to be told that nothing comes any more, if nothing has come since `heard_s`;
+        infinity: never, since it hears no voice."""
+        speaking = self.activity is not None and self.activity.speaking
+        return heard_s + _GAP_S if speaking else float("inf")
+
+    async def miss(self, inbox_tx: trio.MemorySendChannel[Inbox]) -> None:
+        """Nothing comes any more: it is silence."""
+        await self.hear(_SILENCE, _SILENCE, AudioFormat(STT_RATE_HZ), inbox_tx)
 
     async def hear(
         self,
@@ -128,8 +144,13 @@ async def resample(
     Inline and not in a thread: 20 ms of audio take far less than a hop to a thread.
     """
     stretch: _Stretch | None = None
+    missed_s = float("-inf")
     while True:
-        for item in await lane.get_batch():
+        batch = await lane.get_batch(ear.misses_at(max(lane.fed_s, missed_s)))
+        if not batch:
+            missed_s = trio.current_time()
+            await ear.miss(inbox_tx)
+        for item in batch:
             line = item.line if isinstance(item, AudioFrame) else None
             if stretch is not None and line != stretch.line:
                 if rest := stretch.rest():
