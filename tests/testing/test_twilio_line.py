@@ -286,6 +286,20 @@ async def test_jitter(autojump_clock: Clock, overtaking: bool) -> None:
     assert max(late) > 0.05
 
 
+async def test_a_long_way_makes_audio_late_and_not_slow(autojump_clock: Clock) -> None:
+    frames: list[tuple[float, str, Any]] = [(0.02, "media", LOUD)] * 50
+    peer = Peer([(1.0, "media", LOUD), *frames, (0, "mark", "heard")])
+    line = Line(network=Network(delay_ms=150))
+    call, _ = await streamed(peer, SHORT, line)
+    ear = call.leg.earpiece
+    began_s, ended_s = ear.voice_after(0.0)
+    assert ended_s - began_s == pytest.approx(51 * 0.02), "as long as it was"
+    assert ear.voice_between(began_s, ended_s) == pytest.approx(51 * 0.02), "without a gap"
+    ((back_s, _),) = peer.marks()
+    # There, until the last frame was heard, and back.
+    assert back_s == pytest.approx(1.0 + 51 * 0.02 + 2 * 0.15, abs=0.001)
+
+
 async def test_a_stall_holds_both_ways_up(autojump_clock: Clock) -> None:
     peer = Peer([(1.2, "media", LOUD), (0, "mark", "late")])
     line = Line(network=Network(stalls=(Stall(1.0, 1.0),)))

@@ -16,7 +16,7 @@ import heapq
 import itertools
 import json
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import trio
@@ -68,6 +68,7 @@ class MediaStream:
     _chunk: int = 0
     _marks: list[tuple[float, str]] = field(factory=list)
     _news: trio.lowlevel.ParkingLot = field(factory=trio.lowlevel.ParkingLot)
+    _sender: _Sender | None = None  # the line to the server, if anything happens on it
 
     # ------------------------------------------------------------ to the server
 
@@ -157,21 +158,42 @@ class MediaStream:
 
     async def listen(self, line: Line | None = None, rng: random.Random | None = None) -> None:
         """Take what comes until the connection is closed. `line`: what delays it."""
+        if line is None or rng is None or line.network.is_ideal:
+            while (data := await self.socket.receive()) is not None:
+                await self._take_any(data)
+        else:
+            # No more of them than the server has sent: it waits for nobody.
+            late_tx, late_rx = trio.open_memory_channel[tuple[float, str | bytes]](float("inf"))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._delay, line, rng, late_tx)
+                async for at_s, data in late_rx:
+                    await trio.sleep_until(at_s)
+                    await self._take_any(data)
+        self.over.set()
+
+    async def _delay(
+        self,
+        line: Line,
+        rng: random.Random,
+        late_tx: trio.MemorySendChannel[tuple[float, str | bytes]],
+    ) -> None:
+        """Say of each message as it comes when it has come through the line."""
         began_s, last_s = trio.current_time(), 0.0
-        while (data := await self.socket.receive()) is not None:
-            if line is not None and rng is not None and not line.network.is_ideal:
+        with late_tx:
+            while (data := await self.socket.receive()) is not None:
                 at_s = line.network.arrival_s(trio.current_time() - began_s, rng)
                 last_s = max(last_s, at_s)
-                await trio.sleep_until(began_s + last_s)
-            if isinstance(data, bytes):
-                self.problems.append((31950, f"Malformed message: a binary frame {data[:100]!r}"))
-                continue
-            try:
-                await self._take(data)
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                # Twilio warns, and the stream goes on.
-                self.problems.append((31951, f"Invalid message: {error!r} in {data[:100]!r}"))
-        self.over.set()
+                late_tx.send_nowait((began_s + last_s, data))
+
+    async def _take_any(self, data: str | bytes) -> None:
+        if isinstance(data, bytes):
+            self.problems.append((31950, f"Malformed message: a binary frame {data[:100]!r}"))
+            return
+        try:
+            await self._take(data)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            # Twilio warns, and the stream goes on.
+            self.problems.append((31951, f"Invalid message: {error!r} in {data[:100]!r}"))
 
     async def _take(self, data: str) -> None:
         body = json.loads(data)
@@ -211,8 +233,11 @@ class MediaStream:
                 await self._news.park()
 
     async def _give_back(self, names: list[str]) -> None:
-        if names:
-            await self.raw(*(self.message("mark", mark={"name": name}) for name in names))
+        messages = [self.message("mark", mark={"name": name}) for name in names]
+        if self._sender is not None:
+            self._sender.marks(messages)
+        elif messages:
+            await self.raw(*messages)
 
     def hold_up(self, seconds: float) -> None:
         """The line runs behind: what waits to be heard, and its marks, come so much later."""
@@ -257,6 +282,7 @@ class MediaStream:
         When cancelled (the call is over, or goes on elsewhere), says stop and goodbye.
         """
         sender = _Sender(self, line, rng)
+        self._sender = None if line.network.is_ideal else sender
         await self.connected()
         await self.start()
         leg.sinks.append(sender.frame)
@@ -310,6 +336,11 @@ class _Sender:
     def key(self, digit: str) -> None:
         """A key."""
         self._put(self.stream.key_message(digit))
+
+    def marks(self, messages: Sequence[str]) -> None:
+        """Marks that come back."""
+        for message in messages:
+            self._put(message)
 
     def _put(self, message: str) -> None:
         at_s = trio.current_time()
