@@ -84,7 +84,7 @@ def test_without_a_sign_there_is_nothing_to_decide() -> None:
 def test_a_pause_of_unknown_meaning_lasts_the_silence() -> None:
     at_s, verdict = end_of(spoken(OPEN))
     assert at_s == pytest.approx(2.7)
-    assert verdict == Verdict(True, "silence", None, at_s - 2, 0.7, 0.5)
+    assert verdict == Verdict(True, "silence", None, at_s - 2, 0.7)
 
 
 def test_complete_words_shorten_the_wait_and_incomplete_ones_lengthen_it() -> None:
@@ -113,7 +113,8 @@ def test_whoever_is_sure_enough_waits_no_shorter() -> None:
 
 def test_while_a_voice_is_heard_the_turn_goes_on() -> None:
     policy = after(PLAIN, (0, BEGAN), (1, said(WHOLE)))
-    assert policy.decide(2) == Verdict(False, "voice", probability=0.8)
+    assert policy.decide(2) == Verdict(False, "voice")
+    assert policy.probability == 0.8
     assert policy.decide(6.9).reason == "voice"
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from attrs import evolve
-
 from vantum.core.bargein import WordsTaken
 from vantum.core.barging import hear
 from vantum.core.decisions import (
@@ -15,6 +13,7 @@ from vantum.core.decisions import (
     Step,
     Turn,
 )
+from vantum.core.evolving import evolve
 from vantum.core.moves import go_on, take_words
 from vantum.core.turn_taking import turn_taken
 

@@ -22,10 +22,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from vantum.core.backchannels import BACKCHANNELS, is_backchannel, tokens
 from vantum.core.echo import foreign
+from vantum.core.evolving import evolve
 from vantum.core.messages import (
     EchoHeard,
     SpeechStarted,
@@ -221,7 +222,8 @@ class BargeIn:
             case Transcript(text=text):
                 all_echoed = self.echo_next and self.echoed is not False
                 echoed = all_echoed if sign.is_final else self.echoed
-                known = evolve(self, echo_next=False, echoed=echoed)
+                is_news = (self.echo_next, self.echoed) != (False, echoed)
+                known = evolve(self, echo_next=False, echoed=echoed) if is_news else self
                 if not text or floor is None:
                     return known
                 return evolve(known._began(floor, len(text.split())), until=floor.position)
@@ -247,8 +249,7 @@ class BargeIn:
     def _began(self, floor: Floor | None, words_ago: int) -> BargeIn:
         if floor is None or self.onset is not None:
             return self
-        onset = max(floor.position - words_ago, 0)
-        return evolve(self, onset=onset, asked=floor.wants_answer)
+        return evolve(self, onset=max(floor.position - words_ago, 0), asked=floor.wants_answer)
 
     def answer_started(self) -> BargeIn:
         """An answer is in the making: a voice that is heard already is no interruption of it."""

@@ -12,8 +12,6 @@ heard that may be about to say such words, an answer that is ready is held back.
 
 from __future__ import annotations
 
-from attrs import evolve
-
 from vantum.core.backchannels import tokens
 from vantum.core.bargein import AnswerAudible, Floor, Sign, WordsTaken
 from vantum.core.decisions import (
@@ -29,6 +27,7 @@ from vantum.core.decisions import (
 )
 from vantum.core.endpointing import AnswerBegan
 from vantum.core.events import Interrupt, Request
+from vantum.core.evolving import evolve
 from vantum.core.messages import Transcript, VoiceEdge
 from vantum.core.moves import (
     GOODBYE_SAID,
@@ -55,7 +54,8 @@ def hear(c: Conversation, sign: Sign, now_s: float) -> Conversation:
     if isinstance(sign, VoiceEdge) and sign.speaking and policy.only_echo:
         # A recogniser goes on with the same text: what it holds already is not his.
         policy = evolve(policy, echo_words=len(tokens(_text(c))))
-    return evolve(c, bargein=policy.take(sign, floor, now_s))
+    known = policy.take(sign, floor, now_s)
+    return c if known is c.bargein else evolve(c, bargein=known)
 
 
 def asks_sound(c: Conversation, event: Event) -> bool:

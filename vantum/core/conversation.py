@@ -14,8 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from attrs import evolve
-
 from vantum.core.announcing import announce
 from vantum.core.bargein import Floor
 from vantum.core.barging import (
@@ -65,6 +63,7 @@ from vantum.core.events import (
     StartInput,
     StateName,
 )
+from vantum.core.evolving import evolve
 from vantum.core.flushing import put_off
 from vantum.core.messages import (
     EchoHeard,

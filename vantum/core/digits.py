@@ -8,11 +8,10 @@ long as it ever waits. `#` says that there is no further one.
 
 from __future__ import annotations
 
-from attrs import evolve
-
 from vantum.core.barging import barge, interrupt
 from vantum.core.decisions import Command, Conversation, Step
 from vantum.core.events import InputDigits, Interrupt
+from vantum.core.evolving import evolve
 from vantum.core.messages import Transcript, UtteranceEnded
 from vantum.core.turn_taking import is_auto, judge, notice
 

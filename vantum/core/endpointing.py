@@ -28,9 +28,10 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from vantum.core.completeness import completeness, pool
+from vantum.core.evolving import evolve
 from vantum.core.messages import (
     SpeechStarted,
     SttFlush,
@@ -101,7 +102,6 @@ class Verdict:
         reason: why it is, or why it is not.
         check: the pause that the detector should be asked about now; answer with `CheckAsked`.
         waited_s: since the last sign of speech, of which `wait_s` were wanted; for the log.
-        probability: that the turn is complete, as far as was known.
     """
 
     ended: bool
@@ -109,7 +109,6 @@ class Verdict:
     check: int | None = None
     waited_s: float = 0.0
     wait_s: float = 0.0
-    probability: float | None = None
 
 
 @frozen
@@ -315,7 +314,7 @@ class Endpointing:
         end_s, reason, wait_s = self._end()
         waited_s = now_s - self.quiet_s if self.voice_s is None else 0.0
         if now_s >= end_s:
-            return Verdict(True, reason, None, waited_s, wait_s, self.probability)
+            return Verdict(True, reason, None, waited_s, wait_s)
         check_s = self._check_at()
         return Verdict(
             False,
@@ -323,7 +322,6 @@ class Endpointing:
             self.pause if check_s is not None and now_s >= check_s else None,
             waited_s,
             wait_s,
-            self.probability,
         )
 
     def _end(self) -> tuple[float, EndReason, float]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from attrs import evolve
-
 from vantum.core.decisions import Conversation, Flush, Step
+from vantum.core.evolving import evolve
 from vantum.core.messages import SttBehind
 
 

@@ -17,9 +17,10 @@ from __future__ import annotations
 import unicodedata
 from typing import Final, Literal, TypeAlias
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 
 from vantum.core.decisions import Conversation
+from vantum.core.evolving import evolve
 from vantum.core.history import request_tokens
 from vantum.core.messages import ChatRequest
 from vantum.core.tokens import CountTokens

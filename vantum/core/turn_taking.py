@@ -7,8 +7,6 @@ words first, and if the caller went on meanwhile, the turn goes on with him.
 
 from __future__ import annotations
 
-from attrs import evolve
-
 from vantum.core.decisions import (
     AskDetector,
     CloseRequested,
@@ -19,6 +17,7 @@ from vantum.core.decisions import (
     Turn,
 )
 from vantum.core.endpointing import CheckAsked, Sign, TurnTaken
+from vantum.core.evolving import evolve
 from vantum.core.moves import go_on
 
 
