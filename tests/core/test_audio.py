@@ -255,6 +255,19 @@ def test_a_file_of_unknown_length_is_read_to_its_end() -> None:
     assert audio.read_wav(head + b"data\xff\xff\xff\xff" + bytes(10)).pcm == bytes(10)
 
 
+@pytest.mark.parametrize("riff_bytes", [0, 36])
+def test_a_file_whose_lengths_were_never_filled_in_is_read_to_its_end(riff_bytes: int) -> None:
+    head = riff(chunk(b"fmt ", fmt(1, 1, 8000, 16)), chunk(b"data", b""))
+    head = head[:4] + struct.pack("<I", riff_bytes) + head[8:]
+    assert audio.read_wav(head + bytes(10)).pcm == bytes(10)
+    assert audio.read_wav(head).pcm == b""
+
+
+def test_a_file_that_says_to_hold_nothing_holds_nothing() -> None:
+    body = (chunk(b"fmt ", fmt(1, 1, 8000, 16)), chunk(b"data", b""), chunk(b"LIST", b"after"))
+    assert audio.read_wav(riff(*body)).pcm == b""
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [

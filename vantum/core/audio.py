@@ -284,8 +284,8 @@ def read_wav(data: bytes) -> Wav:
     """The sound in a WAV file, several channels mixed to one.
 
     Takes 16-, 24- and 32-bit PCM and 32-bit float at any rate, as plain or extensible format.
-    A file that was cut off (or written to a pipe, its length unknown) gives the whole frames that
-    are there.
+    A file that was cut off (or written to a pipe, or never finished: its length unknown) gives the
+    whole frames that are there.
 
     Raises:
         ValueError: it is no WAV file, or one of another kind; says what is allowed.
@@ -319,8 +319,11 @@ def write_wav(pcm: bytes, sample_rate_hz: int) -> bytes:
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Name and body of every RIFF chunk; the last body may be shorter than its header says."""
     at = 12
+    end = 8 + int.from_bytes(data[4:8], "little")
     while at + 8 <= len(data):
         name, size = struct.unpack_from("<4sI", data, at)
+        if name == b"data" and size == 0 and end <= at + 8:
+            size = len(data)  # whoever wrote it never came back to fill in the lengths
         yield name, data[at + 8 : at + 8 + size]
         at += 8 + size + size % 2  # chunks begin at even offsets
 
