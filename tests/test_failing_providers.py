@@ -13,7 +13,7 @@ import hypothesis.strategies as st
 import trio
 import trio.testing
 from attrs import frozen
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 
 from tests.in_memory import Caller, a_call
 from tests.providers.cartesia_call import check_words_heard
@@ -111,7 +111,9 @@ def check_turn(caller: Caller, turn: int, expected: Outcome, failures: int) -> s
     return done.text
 
 
-@settings(max_examples=12, deadline=None, phases=(Phase.generate,))
+@settings(max_examples=12, deadline=None, phases=(Phase.explicit, Phase.generate))
+# It reached its longest answer in the midst of a marker.
+@example(faults=[Fault("length", after_tokens=9)], voices=[], retries=0)
 @given(
     faults=st.lists(model_faults, min_size=1, max_size=9),
     voices=st.lists(voice_faults, max_size=TURNS),
@@ -124,6 +126,7 @@ def test_whatever_fails_each_turn_is_answered_once(
         request_timeout_ms=1000,
         token_timeout_ms=1000,
         max_retries=retries,
+        filler_after_ms=60_000,  # retries may take as long as a filler waits
         fallback_tier1=TIERS[0],
         fallback_tier2=TIERS[1],
         fallback_tier3=TIERS[2],

@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from vantum.core.chunking import Chunker, ChunkingOptions, strip_markers
+from vantum.core.markers import without_unfinished
 
 MARKER = "||BREAK||"
 DEFAULT = ChunkingOptions()
@@ -90,6 +91,15 @@ def test_a_marker_needs_no_spaces() -> None:
 def test_an_unfinished_marker_at_the_end_is_not_spoken(cut: int) -> None:
     assert pieces("All good " + MARKER[:cut]) == ["All good"]
     assert in_tokens(list("All good." + MARKER[:cut])) == ["All good."]
+
+
+@pytest.mark.parametrize("cut", range(1, len(MARKER)))
+def test_an_unfinished_marker_at_the_end_is_left_out_of_what_was_written(cut: int) -> None:
+    assert without_unfinished("One. ||BREAK|| Two. " + MARKER[:cut], MARKER) == (
+        "One. ||BREAK|| Two."
+    )
+    for whole in ("One. ||BREAK|| Two.", "One. ||BREAK||", "One.\n", ""):
+        assert without_unfinished(whole, MARKER) == whole
 
 
 @pytest.mark.parametrize("tail", ["|| BRE", "|| BREAK", "|| break", "||bre", "|b", "|| BREAK |"])

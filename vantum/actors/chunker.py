@@ -15,6 +15,7 @@ from vantum.actors.call import Inbox, Outgoing
 from vantum.actors.link import lost
 from vantum.channels import Sender, put
 from vantum.core.chunking import Chunker, ChunkingOptions, strip_markers
+from vantum.core.markers import without_unfinished
 from vantum.core.decisions import AnswerFailed, RoleLost
 from vantum.core.dtmf import as_note, join_notes
 from vantum.core.events import ResponseCompleted, ResponseStarted, ResponseToken
@@ -184,12 +185,14 @@ class _Writing:
 
     def complete(self) -> None:
         said = self.said
-        said.written = "" if said.has_keys else "".join(self.raw)
+        # The model takes what it wrote as its example: half a marker would be one of speaking it.
+        marker = self.answer.options.break_marker
+        said.written = "" if said.has_keys else without_unfinished("".join(self.raw), marker)
         # An answer that tools divided, or tones, or fillers is told as it was spoken.
         said.text = (
             join_notes(" ".join(said.pieces))
             if said.round_ends or said.has_keys or said.fillers
-            else strip_markers(self._spoken(), self.answer.options.break_marker)
+            else strip_markers(self._spoken(), marker)
         )
 
     def _spoken(self) -> str:

@@ -206,3 +206,11 @@ def strip_markers(text: str, marker: str) -> str:
     """
     given = MarkerScanner(marker).feed(text, final=True)
     return " ".join("".join(run if run.strip() else " " for run in given).split())
+
+
+def without_unfinished(text: str, marker: str) -> str:
+    """`text` without a marker that was begun at its end and is not whole: there it was cut off."""
+    if text.endswith(marker):
+        return text
+    begun = next((n for n in range(len(marker) - 1, 0, -1) if text.endswith(marker[:n])), 0)
+    return text[: len(text) - begun].rstrip() if begun else text
