@@ -145,6 +145,24 @@ def test_an_early_end_without_audio_is_not_the_end_of_the_piece() -> None:
     assert made.take(Unknown("x"), positions) == []
 
 
+def test_an_early_end_before_a_known_word_is_not_the_end_of_the_piece() -> None:
+    made, outputs = answer("One two three."), []
+    positions, texts = submit(made)
+    parts = replies(texts, 1600)
+    for reply in parts[: len(parts) // 2]:
+        outputs += made.take(reply, positions)
+    assert outputs
+    assert made.take(Done("c"), positions) == []
+    assert made.has_work
+
+
+def test_flushes_that_are_counted_from_zero_do_not_end_the_answer() -> None:
+    made = answer("One.", "Two.", "Three.")
+    positions, _ = submit(made)
+    made.take(FlushDone("c", 0), positions)
+    assert made.current <= 1
+
+
 def test_replies_for_what_is_over_are_dropped() -> None:
     made = answer("One.")
     positions, texts = submit(made)

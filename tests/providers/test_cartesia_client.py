@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 from attrs import evolve
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.patience import HANG_S, nobody_listening, until
@@ -250,7 +250,7 @@ def test_no_audio_of_a_cancelled_answer_in_the_next(
     cuts=st.lists(st.integers(0, 25), max_size=3),
     chunk_s=st.sampled_from([0.02, 0.05, 0.1, 0.13, 0.4]),
     timestamps=st.sampled_from(["before", "after", "restart"]),
-    kind=st.sampled_from(["disconnect", "malformed", "error"]),
+    kind=st.sampled_from(["disconnect", "malformed", "error", "done_early"]),
     listen_s=st.sampled_from([0.0, 0.0, 0.11]),
     line=st.sampled_from(LINES),
 )
@@ -262,6 +262,9 @@ def test_every_word_is_heard_once_whatever_breaks(
     listen_s: float,
     line: AudioFormat,
 ) -> None:
+    # A context that says that it is over, with no timestamp beyond its audio, has said all.
+    assume(kind != "done_early" or timestamps != "after")
+
     async def main() -> None:
         script = CartesiaScript(
             first_audio_s=0.09,

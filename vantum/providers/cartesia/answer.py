@@ -54,6 +54,9 @@ MAX_CHARS_UNDER_WAY = 280
 #: A resumed take waits so long for its first timestamp before its audio is used without one.
 _HOLD_S = 0.5
 
+#: A last word whose audio ends so much too early was cut.
+_CUT_S = 0.05
+
 #: Longest pause that is filled in after a break.
 _MAX_PAUSE_S = 0.5
 
@@ -181,16 +184,28 @@ class Answer:
             case FlushDone(flush_id=flush_id):
                 return self._complete_before(self._position(flush_id, positions) + 1)
             case Done():
-                # A piece that got audio was complete, or its context would not have ended.
                 heard = self.has_work and self.current in positions and self._take.received > 0
-                return self._complete_before(self.current + 1) if heard else []
+                return self._end() if heard else []
             case Failure() | Unknown():
                 return []
+
+    def _end(self) -> list[TtsOutput]:
+        """The context of the current piece is over, and has given audio of it.
+
+        The piece was complete, or its context would not have ended: unless by the words that it
+        told of some are missing, or the last one's audio is.
+        """
+        outputs = self._release_held() if self._take.origin is None else []
+        if words := self._words:
+            rest = rest_of(self.pieces[self.current].text, [text for text, _, _ in words])
+            if speakable(rest) or words[-1][2] > self.delivered + self.samples(_CUT_S):
+                return outputs
+        return outputs + self._complete_before(self.current + 1)
 
     def _position(self, flush_id: int | None, positions: Sequence[int]) -> int:
         if flush_id is None or not positions:
             return self.current
-        return positions[max(0, min(flush_id, len(positions)) - 1)]
+        return positions[max(1, min(flush_id, len(positions))) - 1]
 
     def _complete_before(self, position: int) -> list[TtsOutput]:
         outputs: list[TtsOutput] = []

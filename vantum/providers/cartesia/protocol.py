@@ -22,6 +22,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 import re
 import sys
 from typing import Any, TypeAlias
@@ -305,11 +306,14 @@ def _words(raw: dict[str, Any]) -> tuple[tuple[str, float, float], ...]:
     if not all(isinstance(one, list) for one in lists):
         raise MalformedMessage("word_timestamps has no lists")
     try:
-        return tuple(
+        words = tuple(
             (str(text), float(start), float(end)) for text, start, end in zip(*lists, strict=True)
         )
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise MalformedMessage("word_timestamps do not match") from None
+    if not all(math.isfinite(start) and math.isfinite(end) for _, start, end in words):
+        raise MalformedMessage("word_timestamps do not match: not finite")
+    return words
 
 
 # ---------------------------------------------------------------- errors
