@@ -15,11 +15,11 @@ from vantum.actors.call import Inbox, Outgoing
 from vantum.actors.link import lost
 from vantum.channels import Sender, put
 from vantum.core.chunking import Chunker, ChunkingOptions, strip_markers
-from vantum.core.markers import without_unfinished
 from vantum.core.decisions import AnswerFailed, RoleLost
 from vantum.core.dtmf import as_note, join_notes
 from vantum.core.events import ResponseCompleted, ResponseStarted, ResponseToken
 from vantum.core.latency import Marks
+from vantum.core.markers import without_unfinished
 from vantum.core.messages import (
     EndOfPieces,
     Keys,
