@@ -22,8 +22,8 @@ from attrs import Factory, define
 
 from vantum.core.audio import AudioFormat, to_int16
 from vantum.core.messages import SpeechStarted, SttEvent, Transcript, UtteranceEnded, Word
+from vantum.core.ring import Ring
 from vantum.providers.deepgram.protocol import Results, ResultWord, UtteranceEnd, VoiceStarted
-from vantum.providers.deepgram.ring import Ring
 
 #: Covered audio that a new connection hears again before the first uncovered sample.
 RUN_UP_S = 0.5
