@@ -52,8 +52,6 @@ async def respond(
     `speaking` is held while the session's synthesiser is in use: an answer that was cancelled may
     need a moment to take its leave from the provider.
     """
-    # Tokens are small and come in bursts: the model is never slowed down by the chunker.
-    token_tx, token_rx = trio.open_memory_channel[LlmOutput](64)
     # Text ahead of synthesis: a few pieces, so that the next one is there when one is done.
     piece_tx, piece_rx = trio.open_memory_channel[Piece](4)
     # Synthesised audio ahead of the player: a piece's text, its words and the first of its audio
@@ -63,6 +61,8 @@ async def respond(
     model = Timed(call.model, response.marks, response.draft)
 
     async def think() -> None:
+        # Tokens are small and come in bursts: the model is never slowed down by the chunker.
+        token_tx, token_rx = trio.open_memory_channel[LlmOutput](64)
         limits, provider = _limits(call.settings.llm), call.provider_names["llm"]
         said, errands = response.said, response.errands
         answer = generate if errands is None else errands.generate

@@ -117,10 +117,12 @@ async def play(
                 await send(*framer.feed(resampler.feed(pcm)))
             case SpeechAudio(pcm=pcm):
                 made_s, stretches = made_s + len(pcm) / (2 * playing.from_hz), stretches + 1
-                # A chunk's worth at once: what waits to leave is there once, and the first of it
-                # does not wait for the rest to be resampled.
-                for at in range(0, len(pcm), step):
-                    await send(*framer.feed(resampler.feed(pcm[at : at + step])))
+                # A chunk's worth at once: what waits to leave is there once, what has left is not,
+                # and the first of it does not wait for the rest to be resampled.
+                parts = [pcm[at : at + step] for at in range(0, len(pcm), step)]
+                del message, pcm
+                while parts:
+                    await send(*framer.feed(resampler.feed(parts.pop(0))))
             case SpeechWords(piece_index=index, words=words):
                 for word in words:
                     playout.word(word.text, word.start_s, word.end_s, index)
