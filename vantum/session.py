@@ -7,6 +7,7 @@ import trio
 from vantum.actors.call import Call, ClientSocket, Inbox, Outgoing
 from vantum.actors.conductor import Conductor, Orders
 from vantum.actors.lane import AudioLane, listening_batch_s
+from vantum.actors.link import Wanted
 from vantum.actors.reader import read
 from vantum.actors.resampler import Ear, resample
 from vantum.actors.stt import Listen, recognise
@@ -34,9 +35,7 @@ async def run_session(
     out_tx, out_rx = trio.open_memory_channel[Outgoing](8)
     # Audio for the recogniser: two frames; what waits longer waits in the lane, which may drop it.
     stt_tx, stt_rx = trio.open_memory_channel[SttInput](2)
-    # Orders: to listen is begun at once, whatever runs; an open synthesiser needs no further one.
-    recogniser_tx, recogniser_rx = trio.open_memory_channel[Listen](float("inf"))
-    synthesiser_tx, synthesiser_rx = trio.open_memory_channel[None](1)
+    recogniser, synthesiser = Wanted[Listen](), Wanted[None]()
     at_once_s, ear = listening_batch_s(has_ear=call.activity is not None), Ear.of(call)
     lane = AudioLane(call.settings.session.input_buffer_ms / 1000, at_once_s)
     delivery = Delivery(socket)
@@ -48,12 +47,12 @@ async def run_session(
             nursery.cancel_scope.cancel()
 
         await out_tx.send(Welcome())
-        orders = Orders(recogniser_tx, synthesiser_tx, lane, ear, delivery.arrived)
+        orders = Orders(recogniser, synthesiser, lane, ear, delivery.arrived)
         conductor = Conductor.of(call, nursery, respond, inbox_tx, inbox_rx, out_tx, out_rx, orders)
         nursery.start_soon(until_closed)
         nursery.start_soon(resample, lane, stt_tx, call.recognisers.takes, ear, inbox_tx)
-        nursery.start_soon(recognise, call, recogniser_rx, stt_rx, inbox_tx)
-        nursery.start_soon(own_synthesiser, call, synthesiser_rx, inbox_tx)
+        nursery.start_soon(recognise, call, recogniser, stt_rx, inbox_tx)
+        nursery.start_soon(own_synthesiser, call, synthesiser, inbox_tx)
         nursery.start_soon(conductor.run)
         task_status.started(conductor)
         await read(call, socket, lane, inbox_tx, out_tx)

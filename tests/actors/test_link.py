@@ -8,9 +8,10 @@ from itertools import pairwise
 
 import pytest
 import trio
+import trio.testing
 
 from vantum.actors.call import Inbox
-from vantum.actors.link import keep_open
+from vantum.actors.link import Wanted, keep_open
 from vantum.core.decisions import RoleLost, RoleReady
 from vantum.errors import ProviderError
 
@@ -76,3 +77,40 @@ async def test_a_connection_that_ends_without_a_reason_is_lost_too(
     assert said[0] == "ready"
     assert "without a reason" in said[1]
     assert said[2] == "ready"
+
+
+async def obeyed(wanted: Wanted[str], found: list[str], each_s: float) -> None:
+    while True:
+        order = await wanted.next()
+        found.append(f"{order} begun")
+        with wanted.until_next():
+            await trio.sleep(each_s)
+            found.append(f"{order} done")
+
+
+async def test_the_newest_order_counts(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    wanted, found = Wanted[str](), list[str]()
+    nursery.start_soon(obeyed, wanted, found, 1.0)
+    await trio.sleep(1)
+    wanted.order("English")
+    wanted.order("French")  # the first was not begun
+    await trio.sleep(0.5)
+    wanted.order("German")
+    await trio.sleep(5)
+    assert found == ["French begun", "German begun", "German done"]
+    wanted.order("English")  # nothing is obeyed at the moment
+    await trio.sleep(5)
+    assert found[3:] == ["English begun", "English done"]
+
+
+async def test_an_order_that_waits_already_is_the_next(autojump_clock: object) -> None:
+    wanted = Wanted[str]()
+    wanted.order("English")
+    assert await wanted.next() == "English"
+    wanted.order("French")
+    with wanted.until_next() as obeying:
+        await trio.sleep(1)
+    assert obeying.cancelled_caught
+    assert await wanted.next() == "French"

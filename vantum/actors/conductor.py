@@ -6,7 +6,6 @@ It decides nothing itself: what follows from what is in `vantum.core.conversatio
 from __future__ import annotations
 
 from collections import deque
-from contextlib import suppress
 
 import trio
 from attrs import define, evolve, frozen
@@ -16,6 +15,7 @@ from vantum.actors.briefing import Briefing
 from vantum.actors.call import Call, Goodbye, Inbox, Outgoing, Past
 from vantum.actors.lane import AudioLane
 from vantum.actors.latencies import Latencies
+from vantum.actors.link import Wanted
 from vantum.actors.player import Arrived
 from vantum.actors.resampler import Ear
 from vantum.actors.response import Respond
@@ -75,8 +75,8 @@ class Orders:
     """By what the conductor has others do: links that open, the lane that carries marks to the
     recogniser, the ear that remembers what it heard; and by whom it knows what has arrived."""
 
-    recogniser_tx: trio.MemorySendChannel[Listen]
-    synthesiser_tx: trio.MemorySendChannel[None]
+    recogniser: Wanted[Listen]
+    synthesiser: Wanted[None]
     lane: AudioLane
     ear: Ear
     arrived: Arrived
@@ -305,11 +305,9 @@ class Conductor:
                 if begun is not None and new == "LISTENING":
                     await put(self.out_tx, begun)
             case OpenRecogniser(language=language):
-                self.orders.recogniser_tx.send_nowait(Listen(language, self._options.line))
+                self.orders.recogniser.order(Listen(language, self._options.line))
             case OpenSynthesiser():
-                # One order that waits is as good as many.
-                with suppress(trio.WouldBlock):
-                    self.orders.synthesiser_tx.send_nowait(None)
+                self.orders.synthesiser.order(None)
             case FlushRecogniser(reason=reason, waited_s=waited_s):
                 self.call.log.info("turn judged over", reason=reason, waited_s=round(waited_s, 3))
                 return TurnEnding(self.orders.lane.flush())

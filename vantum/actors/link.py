@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
 
 import trio
-from attrs import evolve
+from attrs import define, evolve, field
 
 from vantum.actors.call import Inbox
 from vantum.channels import put
@@ -19,8 +20,40 @@ from vantum.observe.logs import get_log
 _REOPEN = Schedule((1.0, 2.0, 5.0, 10.0))
 
 Run = Callable[..., Awaitable[None]]
+T = TypeVar("T")
 
 _log = get_log("call")
+
+
+@define(eq=False)
+class Wanted(Generic[T]):
+    """What a link is to be open for: the newest order counts. One orders, one obeys.
+
+    Not a channel: that would take a second task, beside the link's, to wait at its end.
+    """
+
+    _waiting: list[T] = field(factory=list, init=False)
+    _came: trio.Event = field(factory=trio.Event, init=False)
+    _obeying: trio.CancelScope = field(factory=trio.CancelScope, init=False)
+
+    def order(self, order: T) -> None:
+        """Order; what was ordered before and not begun is forgotten."""
+        self._waiting[:] = [order]
+        self._came.set()
+        self._obeying.cancel()
+
+    async def next(self) -> T:
+        """The newest order, once."""
+        await self._came.wait()
+        self._came = trio.Event()
+        return self._waiting.pop()
+
+    def until_next(self) -> trio.CancelScope:
+        """A scope that a further order cancels, be it one that waits already."""
+        self._obeying = trio.CancelScope()
+        if self._waiting:
+            self._obeying.cancel()
+        return self._obeying
 
 
 def lost(role: Role, error: ProviderError) -> RoleLost:

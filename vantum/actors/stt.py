@@ -8,7 +8,7 @@ import trio
 from attrs import frozen
 
 from vantum.actors.call import Call, Inbox
-from vantum.actors.link import keep_open
+from vantum.actors.link import Wanted, keep_open
 from vantum.core.audio import AudioFormat
 from vantum.core.messages import SttInput
 
@@ -23,7 +23,7 @@ class Listen:
 
 async def recognise(
     call: Call,
-    order_rx: trio.MemoryReceiveChannel[Listen],
+    wanted: Wanted[Listen],
     stt_rx: trio.MemoryReceiveChannel[SttInput],
     inbox_tx: trio.MemorySendChannel[Inbox],
 ) -> None:
@@ -33,22 +33,13 @@ async def recognise(
     first, and counted.
     """
     timeout_s = call.settings.stt.ready_timeout_ms / 1000
-    order = await order_rx.receive()
     while True:
+        order = await wanted.next()
         run = partial(_run, call, order, stt_rx, inbox_tx)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(
-                partial(
-                    keep_open,
-                    "stt",
-                    run,
-                    inbox_tx,
-                    ready_timeout_s=timeout_s,
-                    language=order.language,
-                )
+        with wanted.until_next():
+            await keep_open(
+                "stt", run, inbox_tx, ready_timeout_s=timeout_s, language=order.language
             )
-            order = await order_rx.receive()
-            nursery.cancel_scope.cancel()
 
 
 async def _run(

@@ -8,7 +8,7 @@ import trio
 from attrs import define, field
 
 from vantum.actors.call import Call, Inbox
-from vantum.actors.link import keep_open, lost
+from vantum.actors.link import Wanted, keep_open, lost
 from vantum.channels import Each, put, take
 from vantum.core.audio import AudioFormat
 from vantum.core.latency import Marks
@@ -31,16 +31,17 @@ from vantum.ports import TextToSpeech
 
 async def own_synthesiser(
     call: Call,
-    order_rx: trio.MemoryReceiveChannel[None],
+    wanted: Wanted[None],
     inbox_tx: trio.MemorySendChannel[Inbox],
 ) -> None:
     """Open the session's synthesiser when it is ordered and keep it open.
 
-    An order that comes while it is open is one too many and is passed over.
+    An order that comes while it is open waits until it no longer is.
     """
     timeout_s = call.settings.tts.ready_timeout_ms / 1000
     run = partial(_run, call.synthesiser)
-    async for _ in order_rx:
+    while True:
+        await wanted.next()
         await keep_open("tts", run, inbox_tx, ready_timeout_s=timeout_s)
 
 
