@@ -79,7 +79,8 @@ def best_lag(heard: Floats, ours: Floats) -> int:
 
     0..len(ours) - WINDOW: where the generalised cross-correlation is largest, each frequency
     weighted with little more than its phase (Knapp and Carter, "The generalized correlation method
-    for estimation of time delay", 1976). `heard` is `WINDOW` samples, `ours` as many or more.
+    for estimation of time delay", 1976). `heard` is `WINDOW` samples, `ours` as many or more. If
+    its like is faint beside the rest of `ours`, another place may be found in its stead.
     """
     places = _agreement(heard * SHAPE, ours)
     return len(places) - 1 - int(np.argmax(places))
