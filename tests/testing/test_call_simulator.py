@@ -13,7 +13,7 @@ import trio
 import trio.testing
 
 from vantum.config.providers import LocalSettings
-from vantum.core.events import OutputCancelled, OutputChunk
+from vantum.core.events import OutputCancelled, OutputChunk, OutputStarted
 from vantum.providers.local.activity import LocalActivityProvider
 from vantum.testing import CallTool, CartesiaScript, OpenAIScript, Reply
 from vantum.testing.calls import (
@@ -46,12 +46,15 @@ from vantum.testing.calls import (
     speech,
     turn_by_turn,
 )
+from vantum.testing.calls.earpiece import Earpiece
 from vantum.testing.calls.line import MemorySocket
 from vantum.testing.calls.voice import ROOM
+from vantum.testing.cartesia_script import speech as voiced
 from vantum.testing.deepgram import Disconnects
 from vantum.testing.openai_wire import Messages
 from vantum.testing.word_errors import word_error_rate
 from vantum.tools import tool
+from vantum.wire.client import Envelope
 
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 
@@ -99,6 +102,17 @@ def test_history_is_what_both_sides_heard() -> None:
     ]
     assert call.heard() == [text for role, text in who_said_what(call) if role == "assistant"]
     assert call.asked[-1][-1] == {"role": "user", "content": "What does it cost?"}
+
+
+def test_an_answer_that_is_begun_meanwhile_is_not_what_is_heard() -> None:
+    asked: dict[str, list[str]] = {"said": ["One moment."], "begun": []}
+    ear = Earpiece(lambda: asked)
+    pcm = voiced("One", 16_000).pcm
+    for message in (OutputStarted("1", 0, 16_000), OutputChunk("1", pcm, 16_000)):
+        ear.take(0.0, Envelope("", "", "", {}, None, message))
+    asked["begun"].append("Something else.")
+    ear.learn_words(ear.utterances[0])
+    assert [word.text for word in ear.utterances[0].words] == ["One", "moment."]
 
 
 def test_an_interruption_is_cut_where_the_caller_heard_it() -> None:

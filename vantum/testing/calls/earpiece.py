@@ -173,7 +173,8 @@ class Earpiece:
         if not heard:
             return None
         taken = {key for others in self._contexts.values() for key in others}
-        for key in (key for key in reversed(asked) if key not in taken):
+        # One that was only opened, for an answer that is begun ahead, sounds like anything.
+        for key in (key for key in reversed(asked) if asked[key] and key not in taken):
             spoken = speech(asked[key], RATE_HZ).pcm
             if heard[: len(spoken)] == spoken[: len(heard)]:
                 return key
