@@ -15,6 +15,7 @@ from attrs import define, evolve, field
 
 from tests.in_memory import Caller, a_call
 from vantum.config import (
+    LlmSettings,
     OpenAISettings,
     PlayoutSettings,
     PromptSettings,
@@ -137,6 +138,22 @@ async def test_pure_tools_run_at_once_and_the_others_in_order(
     began_s = [at_s - desk.begun[0][0] for at_s, _ in desk.begun]
     assert began_s == pytest.approx([0, 0, 0, 1.0], abs=0.01)
     assert sorted(what for what, _ in desk.done[:3]) == ["a", "b", "c"]
+
+
+async def test_the_window_holds_within_an_answer_too(autojump_clock: object) -> None:
+    desk = Desk()
+    script = OpenAIScript(("One.", asks("book", what="a"), asks("book", what="b"), "Done."))
+    chosen = evolve(settings(), llm=LlmSettings(max_messages=4, summary="off"))
+    async with a_call(openai=script, settings=chosen, tools=(desk.tool("pure"),)) as call:
+        await call.start()
+        await call.turn()
+        await call.turn()
+        roles = [[m["role"] for m in chat.body["messages"]] for chat in call.openai.chats[1:]]
+        assert roles == [
+            ["system", "user", "assistant", "user"],
+            ["system", "user", "assistant", "tool"],
+            ["system", "user", *["assistant", "tool"] * 2],
+        ]
 
 
 async def test_rounds_are_bounded(autojump_clock: object) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vantum.core.history import Entry, History, message_tokens, tool_tokens
-from vantum.core.messages import ChatMessage, ToolCall, ToolSpec
+from vantum.core.messages import ChatMessage, ChatRequest, ToolCall, ToolSpec
 
 SYSTEM = "Be kind."
 
@@ -239,6 +239,39 @@ def test_tools_enter_with_their_results() -> None:
         *use_of("look", "book"),
         ChatMessage("assistant", "Let me see. It is booked."),
     )
+
+
+@pytest.mark.parametrize(
+    ("limits", "left"),
+    [
+        ({"max_messages": 0}, 7),
+        ({"max_messages": 9}, 7),
+        ({"max_messages": 8}, 3),  # a quarter at once, and it begins with the user
+        ({"max_messages": 1}, 1),
+        ({"max_messages": 0, "max_context_tokens": 400}, 7),
+        ({"max_messages": 0, "max_context_tokens": 170}, 3),
+        ({"max_messages": 0, "max_context_tokens": 1}, 1),
+    ],
+)
+def test_what_grows_within_an_answer_lets_old_messages_go(
+    limits: dict[str, Any], left: int
+) -> None:
+    history = History(**limits)
+    for n in range(3):
+        history.add_user(f"{n} " + "x" * 80)
+        history.add_assistant("y" * 80)
+    history.add_user("Book it.")
+    all_of_it = History(max_messages=0)
+    for entry in history.entries:
+        all_of_it._add(entry, entry.text)
+    look = ToolSpec("look", "Look a thing up.", {"type": "object", "properties": {}})
+    request = ChatRequest(all_of_it.context(SYSTEM, "The call is at intro.", (look,)), "s", (look,))
+    grown = evolve(request, messages=request.messages + use_of("look"), tool_choice="none")
+    fitted = history.fitted(grown)
+    assert fitted.messages[:1] == grown.messages[:1], "the prompt stays"
+    assert fitted.messages[1:] == grown.messages[len(grown.messages) - left - 3 :]
+    assert evolve(fitted, messages=grown.messages) == grown
+    assert history.fitted(fitted) == fitted
 
 
 def test_calls_stand_with_what_was_said_before_them() -> None:

@@ -239,6 +239,7 @@ class Answering:
                 response.committed,
                 response.quiet_since,
                 would_say=response.answer.would_say,
+                fitted=self.history.fitted,
             )
             talk = Talk(
                 lambda: response.cut_s is not None,

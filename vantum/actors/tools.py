@@ -73,6 +73,10 @@ class ToolRound:
         return _RUNNING if call_id in self.begun else _NOT_BEGUN
 
 
+def _as_it_is(request: ChatRequest) -> ChatRequest:
+    return request
+
+
 @define(eq=False)
 class Errands:
     """What one answer asks of the toolbox.
@@ -86,6 +90,7 @@ class Errands:
             if this answer has said nothing yet); None while something is being said.
         line: what tools can do besides giving a result; None: nothing.
         would_say: whether anything of a text of the model's is spoken.
+        fitted: a request with what must fall out of it, now that it is longer, left out.
 
     `rounds` has what was asked, oldest first. `hang_up`: the reason for which the call is to end
     with this answer. `busy_until_s`: when tools came to an end last, on trio's clock; infinity
@@ -99,6 +104,7 @@ class Errands:
     quiet_since: Callable[[int], float | None]
     line: AnswerLine | None = None
     would_say: Callable[[str], bool] = bool
+    fitted: Callable[[ChatRequest], ChatRequest] = _as_it_is
     rounds: list[ToolRound] = field(factory=list)
     hang_up: str | None = None
     busy_until_s: float = 0.0
@@ -207,11 +213,12 @@ class Errands:
         self.busy_until_s = trio.current_time()
         if self._is_enough(this, errands):
             return None
-        return evolve(
+        following = evolve(
             request,
             messages=request.messages + this.messages,
             tool_choice="none" if len(self.rounds) >= self._max_rounds else "auto",
         )
+        return self.fitted(following)
 
     async def _run_round(self, this: ToolRound, errands: list[Errand | Outcome]) -> None:
         for call, errand in zip(this.calls, errands, strict=True):

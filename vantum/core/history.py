@@ -323,6 +323,22 @@ class History:
             self._slide()  # it may be longer than the one before it
         return (*system, *self._messages[self._begin :], *late)
 
+    def fitted(self, request: ChatRequest) -> ChatRequest:
+        """A request that has grown since `context` made it, by what tools have answered: without
+        what must fall out for that."""
+        said = [m for m in request.messages if m.role != "system"]
+        around = evolve(request, messages=tuple(m for m in request.messages if m.role == "system"))
+        window = History(
+            max_messages=self._max_messages, max_context_tokens=self._max_tokens, count=self._count
+        )
+        for message in said:
+            window._put(message)
+        window._last_user = max((n for n, m in enumerate(said) if m.role == "user"), default=0)
+        window._counted = (request_tokens(around, self._count), "", "", ())
+        window._slide()
+        gone = {id(message) for message in said[: window._begin]}
+        return evolve(request, messages=tuple(m for m in request.messages if id(m) not in gone))
+
     def _framed(
         self, system_prompt: str, note: str, tools: tuple[ToolSpec, ...]
     ) -> tuple[tuple[ChatMessage, ...], tuple[ChatMessage, ...]]:
