@@ -128,6 +128,29 @@ def test_a_client_survives_any_bytes(data: bytes, vocabulary: Vocabulary) -> Non
         decode_server(data, vocabulary)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("utteranceId", "u" * 501),
+        ("utteranceId", 7),
+        ("audio", "text"),
+        ("audio", None),
+        ("sampleRate", True),
+        ("sampleRate", 16_000.5),
+    ],
+)
+@pytest.mark.parametrize("vocabulary", VOCABULARIES)
+def test_audio_is_checked_as_the_rest_is(vocabulary: Vocabulary, field: str, value: object) -> None:
+    payload = {"utteranceId": "u", "audio": b"\0\0", "sampleRate": 16_000}
+    name = BY_KEY["output_chunk"].name(vocabulary) or ""
+    read = decode_server(pack(name, "1", "s", payload), vocabulary).message
+    assert read == ev.OutputChunk("u", b"\0\0", 16_000)
+    whole = decode_server(pack(name, "1", "s", payload | {"sampleRate": 16_000.0}), vocabulary)
+    assert whole.message == read
+    with pytest.raises(ProtocolError, match=f"payload.{field} is"):
+        decode_server(pack(name, "1", "s", payload | {field: value}), vocabulary)
+
+
 def test_every_row_of_the_registry_is_spoken() -> None:
     """No row without code behind it, in either direction."""
     spoken = set()

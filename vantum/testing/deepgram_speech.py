@@ -34,12 +34,14 @@ class Listener:
     """One connection's recognition: audio and control messages in, Deepgram's messages out.
 
     Times go by the audio received. `query`: the connection's, with the last value of each name.
+    `tells_silence`: interim results come without words, too, as Deepgram's do.
     """
 
     script: DeepgramScript
     query: dict[str, str]
     utterances: Iterator[Utterance]
     request_id: str
+    tells_silence: bool = True
     received: int = 0
     _source: Source = Factory(Nothing)
     _rate: int = 16_000
@@ -120,7 +122,8 @@ class Listener:
         ):
             self._reported = received
             shown = [*self._words, *([partial] if partial and partial.clear else [])]
-            messages.append(self._results(shown, received, is_final=False))
+            if shown or self.tells_silence:
+                messages.append(self._results(shown, received, is_final=False))
         if self._last_word_end is not None:
             messages += self._utterance_end(partial)
         return messages

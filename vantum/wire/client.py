@@ -46,7 +46,7 @@ from vantum.core.events import (
     TranscriptOut,
     Welcome,
 )
-from vantum.wire.fields import ProtocolError, Vocabulary, read_fields, shown
+from vantum.wire.fields import DEFAULT_MAX_CHARS, ProtocolError, Vocabulary, read_fields, shown
 from vantum.wire.native import pack, read_frame
 from vantum.wire.registry import ACCEPTED, BY_KEY, ERRORS, LAST_PART, SENT, VOCABULARIES
 
@@ -177,8 +177,10 @@ def decode_server(data: bytes | str, vocabulary: Vocabulary) -> Envelope:
     case = _CASES[vocabulary].get(event_type)
     message: ServerMessage | None = None
     if event is not None and not (event.direction == "both" and "success" in payload):
-        values = read_fields(_FIELDS[vocabulary][event_type], payload, request)
-        message = _server_message(event.key, Request(None, event_id), values)
+        message = _plain_chunk(payload) if event.key == "output_chunk" else None
+        if message is None:
+            values = read_fields(_FIELDS[vocabulary][event_type], payload, request)
+            message = _server_message(event.key, Request(None, event_id), values)
     elif event_type in ACCEPTED[vocabulary] and payload.get("success") is True:
         message = Ack(request)
     elif case is not None or event_type.endswith(LAST_PART[1:]) or event_type == "error":
@@ -188,6 +190,15 @@ def decode_server(data: bytes | str, vocabulary: Vocabulary) -> Envelope:
             raise ProtocolError("malformed", fault, request)
         message = ErrorReply(Request(request_type, event_id), case or "unknown_event", text)
     return Envelope(event_type, event_id, frame["sessionId"], payload, request_type, message)
+
+
+def _plain_chunk(payload: dict[Any, Any]) -> OutputChunk | None:
+    """Audio as a server mostly sends it, which needs no further look; None: it is to be checked."""
+    name, audio = payload.get("utteranceId"), payload.get("audio")
+    rate_hz = payload.get("sampleRate")
+    if type(name) is str and type(audio) is bytes and type(rate_hz) is int:
+        return OutputChunk(name, audio, rate_hz) if len(name) <= DEFAULT_MAX_CHARS else None
+    return None
 
 
 def _server_message(key: str, request: Request, values: dict[str, Any]) -> ServerMessage | None:

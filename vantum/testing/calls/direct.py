@@ -15,6 +15,7 @@ from typing import Any, Final
 import trio
 from attrs import define, field
 
+from vantum.channels import Each, put, take
 from vantum.core.audio import AudioFormat
 from vantum.core.messages import (
     ChatRequest,
@@ -93,14 +94,15 @@ class DirectRecogniser(_Provider):
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """See `vantum.ports.SpeechToText`."""
-        listener = Listener(self.script, _QUERY, self.script.utterances(), "direct")
+        said = self.script.utterances()
+        listener = Listener(self.script, _QUERY, said, "direct", tells_silence=False)
         # What was heard is on its way for the script's latency.
         late_tx, late_rx = trio.open_memory_channel[tuple[float, list[SttEvent]]](math.inf)
         latency_s = self.script.latency_ms / 1000
         task_status.started()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_deliver, late_rx, event_tx)
-            async for message in input_rx:
+            async for message in Each(input_rx):
                 events: list[SttEvent] = []
                 if isinstance(message, SttAudio):
                     for body in listener.audio(message.audio):
@@ -118,10 +120,10 @@ async def _deliver(
     late_rx: trio.MemoryReceiveChannel[tuple[float, list[SttEvent]]],
     event_tx: trio.MemorySendChannel[SttEvent],
 ) -> None:
-    async for due_s, events in late_rx:
+    async for due_s, events in Each(late_rx):
         await trio.sleep_until(due_s)
         for event in events:
-            await event_tx.send(event)
+            await put(event_tx, event)
 
 
 def _events(body: Body) -> list[SttEvent]:
@@ -247,12 +249,12 @@ class DirectVoice(_Provider):
         """See `vantum.ports.TextToSpeech`."""
         texts = self.transcripts.setdefault(f"answer-{len(self.transcripts) + 1}", [])
         begins_s = 0.0
-        while not isinstance(piece := await piece_rx.receive(), EndOfPieces):
+        while not isinstance(piece := await take(piece_rx), EndOfPieces):
             if piece.text.strip():
                 texts.append(piece.text)
                 begins_s = await self._speak(piece, begins_s, speech_tx)
-            await speech_tx.send(PieceSpoken(piece.index))
-        await speech_tx.send(SpeechFinished())
+            await put(speech_tx, PieceSpoken(piece.index))
+        await put(speech_tx, SpeechFinished())
 
     async def _speak(
         self, piece: SpeechPiece, begins_s: float, speech_tx: trio.MemorySendChannel[TtsOutput]
@@ -265,10 +267,10 @@ class DirectVoice(_Provider):
             SpokenWord(w.text, begins_s + w.start / _RATE_HZ, begins_s + w.end / _RATE_HZ)
             for w in spoken.words
         )
-        await speech_tx.send(SpeechWords(piece.index, words))
+        await put(speech_tx, SpeechWords(piece.index, words))
         began_s, size = trio.current_time(), 2 * int(script.chunk_s * _RATE_HZ)
         for at in range(0, len(spoken.pcm), size):
             if script.rate:
                 await trio.sleep_until(began_s + at / (2 * _RATE_HZ) / script.rate)
-            await speech_tx.send(SpeechAudio(piece.index, spoken.pcm[at : at + size]))
+            await put(speech_tx, SpeechAudio(piece.index, spoken.pcm[at : at + size]))
         return begins_s + len(spoken.pcm) / (2 * _RATE_HZ)
