@@ -286,6 +286,39 @@ async def test_long_silence_asks_and_then_ends_politely(autojump_clock: object) 
     assert caller.failure is None
 
 
+@pytest.mark.parametrize("comes_back", [True, False])
+async def test_who_comes_back_for_the_goodbye_is_answered(
+    autojump_clock: object, comes_back: bool
+) -> None:
+    """And a cough does not keep the call: the goodbye goes on, and the call ends behind it."""
+    goodbye = "I am going to let you go then. Have a very nice day and goodbye."
+    turns = TurnSettings(reprompt_after_ms=8000, reprompts="", goodbye=goodbye)
+    words = ("Wait, here I am.",) if comes_back else (" ",)
+    heard = DeepgramScript(words, repeat=False, lead_s=9.0, pause_s=60.0)
+    async with a_call(
+        settings=Settings(turns=turns), openai=THREE, deepgram=heard, activity=LoudnessEar()
+    ) as caller:
+        await caller.start(turn_detection="auto")
+        await caller.speak(9.0)
+        await caller.speak(1.2 if comes_back else 0.3, LOUD)
+        with trio.move_on_after(12):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(caller.speak, 12.0)
+                await caller.over.wait()
+                nursery.cancel_scope.cancel()
+        assert len(caller.messages(e.Interrupted)) == 1
+        if not comes_back:
+            assert caller.socket.closed_with == (1000, "nobody answered")
+            assert record(caller) == [("assistant", goodbye, False)]
+            return
+        assert not caller.over.is_set()
+        said, answered, _ = record(caller)
+        assert said[2]
+        assert goodbye.startswith(said[1])
+        assert answered == ("user", "Wait, here I am.", False)
+    assert caller.failure is None
+
+
 async def test_manual_mode_waits_for_the_end(autojump_clock: object) -> None:
     heard = DeepgramScript(("who is this",), repeat=False)
     async with a_call(openai=THREE, deepgram=heard) as caller:

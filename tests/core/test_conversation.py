@@ -567,7 +567,7 @@ def test_long_silence_asks_and_then_says_goodbye() -> None:
     call.feed(d.ResponseDone(0))
     call.now_s += 10
     assert said_unasked(call.feed(d.Tick(hearing=True))) == ["Goodbye."]
-    said = call.feed(d.ResponseDone(1))
+    said = call.feed(d.ResponseDone(1, hangs_up=True))
     assert said[-1] == d.EndSession(1000, "nobody answered")
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests.core.test_barging import begun
-from tests.core.test_conversation import Call, ending, final, interim, of
+from tests.core.test_conversation import Call, ending, final, interim, listening_with, of
 from vantum.core import decisions as d
 from vantum.core import events as e
 from vantum.core.bargein import Floor
-from vantum.core.messages import SttFlushed
+from vantum.core.messages import SttFlushed, VoiceEdge
 
 TEXT = "It was a pleasure to talk to you today and now I wish you goodbye"
 GOODBYE = d.ResponseDone(0, hangs_up=True)
@@ -71,3 +71,55 @@ def test_a_listening_noise_or_an_echo_is_no_reason_to_stay(words: str) -> None:
     said += call.feed(final(words), SttFlushed(1001))
     assert not begun(said)
     assert of(said, d.EndSession) == END
+
+
+# ---------------------------------------------------------------- into a long silence
+
+NOBODY = [d.EndSession(1000, "nobody answered")]
+HEARD_OUT = d.ResponseDone(1, hangs_up=True)
+
+
+def given_up() -> Call:
+    """The goodbye behind a question that nobody has answered can be heard."""
+    call, _ = listening_with(d.Silence(10, ("Still there?",), "I wish you a good day. Goodbye."))
+    call.now_s += 10
+    call.feed(d.Tick(hearing=True), d.ResponseDone(0))
+    call.now_s += 10
+    (turn,) = begun(call.feed(d.Tick(hearing=True)))
+    assert turn.leaves
+    words = tuple(turn.say.split())
+    call.feed(d.FirstAudio(1), Floor(words, 2, whole=True))
+    return call
+
+
+def test_who_comes_back_for_the_goodbye_is_answered() -> None:
+    call = given_up()
+    said = call.feed(VoiceEdge(True, 0.0)) + call.wait(0.2)
+    assert of(said, d.CancelResponse) == [d.CancelResponse(1, "user_interrupt", interrupted=True)]
+    call.feed(d.ResponseDone(1), final("Sorry, here I am."), VoiceEdge(False, 0.0))
+    said = call.wait(2.0)
+    (turn,) = begun(call.feed(SttFlushed(1001)))
+    assert turn.text == "Sorry, here I am."
+    assert not of(call.feed(d.ResponseDone(2)), d.EndSession)
+    call.now_s += 10
+    (asked,) = begun(call.feed(d.Tick(hearing=True)))
+    assert asked.say == "Still there?", "the count starts again"
+
+
+def test_nobody_comes_back_and_the_call_ends() -> None:
+    assert of(given_up().feed(HEARD_OUT), d.EndSession) == NOBODY
+
+
+def test_a_sound_in_the_goodbye_that_was_nothing_ends_the_call_as_well() -> None:
+    call = given_up()
+    call.feed(interim("the"), HEARD_OUT)
+    assert call.c.state != "ENDED"
+    assert of(call.feed(interim("")), d.EndSession) == NOBODY
+
+
+def test_a_goodbye_that_was_not_heard_is_tried_once() -> None:
+    """It failed, or was cut and nothing came behind that: the next silence ends the call."""
+    call = given_up()
+    assert not of(call.feed(d.ResponseDone(1)), d.EndSession)
+    call.now_s += 10
+    assert of(call.feed(d.Tick(hearing=True)), d.EndSession) == NOBODY

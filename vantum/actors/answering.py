@@ -127,9 +127,15 @@ class Answering:
                 hangs_up = cut is not None and cut.responses[-1].hangs_up
                 return ResponseDone(turn.number, hangs_up=hangs_up)
             model = Recital(cut.rest) if cut.is_whole else Continuation(cut.rest, model)
-            self._begin(turn, options, model, cut.rest, cut.begun, is_own=cut.is_whole)
-            if self.response is not None:
-                self.response.ends_call = cut.responses[-1].hangs_up
+            self._begin(
+                turn,
+                options,
+                model,
+                cut.rest,
+                cut.begun,
+                is_own=cut.is_whole,
+                ends_call=cut.responses[-1].hangs_up,
+            )
             return None
         self.settle()
         if turn.text:
@@ -144,7 +150,9 @@ class Answering:
             return None
         if turn.say:
             model = Recital(turn.say)
-        self._begin(turn, options, model, turn.say, (), is_own=bool(turn.say))
+        self._begin(
+            turn, options, model, turn.say, (), is_own=bool(turn.say), ends_call=turn.leaves
+        )
         return None
 
     def begin_ahead(self, number: int, text: str, options: InputOptions, *, speaks: bool) -> Ahead:
@@ -174,12 +182,14 @@ class Answering:
         begun: tuple[ChatMessage, ...],
         *,
         is_own: bool,
+        ends_call: bool,
     ) -> None:
         """`own_text`: what `model` will say first; `begun`: what it must know of this answer."""
         call, marks = self.call, self.latencies.start(turn)
         self.response = response = self._new_response(turn.number, options, marks)
         self.ledger.begin(response.playing.playout)
         response.is_own, response.begun_s = is_own, trio.current_time()
+        response.ends_call = ends_call
         response.own_text = strip_markers(own_text, call.settings.streaming.break_marker)
         request = ChatRequest(self._context(self.history, options) + begun, call.session_id)
         call = attrs.evolve(call, model=model)

@@ -33,9 +33,10 @@ class Response:
     `is_own`: no model was asked; a text of our own is spoken. `own_text`: what was known of it from
     the start. `cut_s`: when it was cancelled, on trio's clock; `joins`: because the user went on
     with his turn. `committed`: set when it is certain that there is a turn to answer; what has an
-    effect waits for it. `errands`: the tools it asks for, if there are any. `ends_call`: it goes on
-    with a goodbye that was cut. `begun_s`: when the caller began to wait for it; `fillers`: what he
-    is told meanwhile. `draft`: what it has cost, if it is made in secret and may be dropped.
+    effect waits for it. `errands`: the tools it asks for, if there are any. `ends_call`: it is a
+    goodbye of ours, or goes on with one that was cut. `begun_s`: when the caller began to wait for
+    it; `fillers`: what he is told meanwhile. `draft`: what it has cost, if it is made in secret and
+    may be dropped.
     """
 
     answer: Answer

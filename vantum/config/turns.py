@@ -152,7 +152,8 @@ class TurnSettings:
     )
     goodbye: str = setting(
         "I'll let you go then. Goodbye!",
-        "Said after the last of them went unanswered; then the call ends.",
+        "Said after the last of them went unanswered; then the call ends, unless the user says "
+        "something to that.",
         env="TURN_GOODBYE",
     )
 

@@ -30,11 +30,11 @@ from vantum.core.events import Interrupt, Request
 from vantum.core.evolving import evolve
 from vantum.core.messages import Transcript, VoiceEdge
 from vantum.core.moves import (
-    GOODBYE_SAID,
     commit,
     go_on,
     is_heard_out,
     move,
+    parting,
     service_error,
     take_words,
 )
@@ -262,7 +262,7 @@ def response_done(c: Conversation, e: ResponseDone, now_s: float) -> Step:
     if ends is not None:
         c = evolve(c, closing=c.closing or ends)
     elif e.hangs_up and is_heard_out(c):
-        c = evolve(c, closing=c.closing or GOODBYE_SAID)
+        c = evolve(c, closing=c.closing or parting(c))
     elif e.hangs_up:
         # Who has said anything during the goodbye is answered, if it was something.
         c = evolve(c, leaving=True)

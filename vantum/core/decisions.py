@@ -274,7 +274,8 @@ class Turn:
     `say`: not the model's answer to it but ours; unasked, if there is no `text`. `resumes`:
     neither's: the answer that was cut last goes on. `joins`: the text goes on with that of the turn
     before, whose answer was dropped; it may be empty. `ends`: what is said are the last words,
-    behind which the call ends. `firm`: nothing that the caller says interrupts it.
+    behind which the call ends. `firm`: nothing that the caller says interrupts it. `leaves`: it is
+    a goodbye, behind which the call ends if the caller has nothing to say to it.
     """
 
     number: int
@@ -285,6 +286,7 @@ class Turn:
     joins: bool = False
     ends: CloseRequested | None = None
     firm: bool = False
+    leaves: bool = False
 
 
 @frozen
@@ -336,7 +338,8 @@ class Conversation:
     `told_of`: the turn of whose model's failure the client knows.
     `language`: what the recogniser that was ordered last is for.
     `endpointing`: what is known of the turn being spoken, in `auto`. `quiet_since_s`: since when
-    neither side speaks; `prompted`: how often the user was asked since he last said something.
+    neither side speaks; `prompted`: how often the user was asked since he last said something, the
+    goodbye counted.
     `bargein`: what is known of sounds of the user's while the agent has the floor, and `floor` what
     it was saying when he was heard last; `audible_s`: when its first audio left. `joins`: what he
     says goes on with the turn whose answer was dropped. `follows_cut`: the turn behind an answer

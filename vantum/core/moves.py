@@ -29,6 +29,7 @@ from vantum.core.evolving import evolve
 from vantum.errors import Role
 
 GOODBYE_SAID: Final = CloseRequested(1000, "the agent ended the call")
+NOBODY_ANSWERED: Final = CloseRequested(1000, "nobody answered")
 
 
 def move(c: Conversation, new: StateName, commands: list[Command]) -> Conversation:
@@ -103,11 +104,21 @@ def is_heard_out(c: Conversation) -> bool:
     return c.turn is None and not (c.queue or c.words or c.interim or c.flushes)
 
 
+def has_given_up(c: Conversation) -> bool:
+    """Whether goodbye was said into a long silence, and the user has said nothing since."""
+    return c.prompted > len(c.silence.texts)
+
+
+def parting(c: Conversation) -> CloseRequested:
+    """Why the call ends behind a goodbye."""
+    return NOBODY_ANSWERED if has_given_up(c) else GOODBYE_SAID
+
+
 def leave(c: Conversation, commands: list[Command]) -> Conversation:
     """The agent has said goodbye: the call ends, unless somebody is answered after all."""
     if c.turn is not None:
         return evolve(c, leaving=False)
-    return end_call(c, GOODBYE_SAID, commands) if is_heard_out(c) else c
+    return end_call(c, parting(c), commands) if is_heard_out(c) else c
 
 
 def drop_queue(c: Conversation) -> Conversation:

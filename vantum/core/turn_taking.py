@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from vantum.core.decisions import (
     AskDetector,
-    CloseRequested,
     Command,
     Conversation,
     FlushRecogniser,
@@ -18,7 +17,7 @@ from vantum.core.decisions import (
 )
 from vantum.core.endpointing import CheckAsked, Sign, TurnTaken
 from vantum.core.evolving import evolve
-from vantum.core.moves import go_on
+from vantum.core.moves import NOBODY_ANSWERED, go_on, has_given_up
 
 
 def is_auto(c: Conversation) -> bool:
@@ -64,9 +63,16 @@ def _waits_for_policy(c: Conversation) -> bool:
 # ---------------------------------------------------------------- saying something unasked
 
 
-def say(c: Conversation, text: str, commands: list[Command], *, firm: bool = False) -> Conversation:
+def say(
+    c: Conversation,
+    text: str,
+    commands: list[Command],
+    *,
+    firm: bool = False,
+    leaves: bool = False,
+) -> Conversation:
     """Speak a text of our own, ahead of whoever waits."""
-    turn = Turn(c.next_turn, "", c.start_request, say=text, firm=firm)
+    turn = Turn(c.next_turn, "", c.start_request, say=text, firm=firm, leaves=leaves)
     return go_on(evolve(c, next_turn=c.next_turn + 1, queue=(turn, *c.queue)), commands)
 
 
@@ -91,12 +97,9 @@ def mind_silence(c: Conversation, e: Tick, now_s: float, commands: list[Command]
     if c.prompted < len(c.silence.texts):
         text = c.silence.texts[c.prompted]
         return say(evolve(c, prompted=c.prompted + 1), text, commands)
-    closing = CloseRequested(1000, "nobody answered")
-    grace_at_s = now_s + c.limits.grace_s
-    if not c.silence.goodbye:
-        return go_on(evolve(c, closing=closing, grace_at_s=grace_at_s), commands)
-    c = say(c, c.silence.goodbye, commands)
-    return evolve(c, closing=closing, grace_at_s=grace_at_s)
+    if has_given_up(c) or not c.silence.goodbye:
+        return go_on(evolve(c, closing=NOBODY_ANSWERED), commands)
+    return say(evolve(c, prompted=c.prompted + 1), c.silence.goodbye, commands, leaves=True)
 
 
 def policy_wakes_at(c: Conversation) -> float:
