@@ -240,6 +240,38 @@ def test_another_model_gets_everything_and_the_settings() -> None:
     assert (plan.sampling.frequency_penalty, plan.sampling.presence_penalty) == (0.1, 0.2)
 
 
+def going_on(*turns: str, system: str = BUILT_IN) -> ChatRequest:
+    """As `ask`; the last turn is what was said of an answer that was cut by a noise."""
+    request = ask(*turns, system=system)
+    return ChatRequest((*request.messages, ChatMessage("system", "Go on behind its last word.")))
+
+
+@pytest.mark.parametrize("filler", ["", "One moment, please. "])
+def test_an_answer_that_was_cut_goes_on_as_it_began(filler: str) -> None:
+    heard = ("We grow tomatoes.", STATEMENTS[0].answer, "All year round.")
+    whole = plan_answer(ask(*heard), LlmSettings(), small=True)
+    plan = plan_answer(going_on(*heard, filler + whole.opening), LlmSettings(), small=True)
+    assert plan.messages == whole.messages, "the example is the same one"
+    assert not plan.opening, "it was said"
+    rest = STATEMENTS[1].answer.removeprefix(whole.opening)
+    assert plan.guard.feed(rest) + plan.guard.finish() == rest
+
+
+def test_what_has_said_enough_says_no_more() -> None:
+    plan = plan_answer(going_on("Who is this?", "This is Alex. Hi."), LlmSettings(), small=True)
+    assert plan.guard.done
+    assert plan.guard.feed(" And one more thing.") == ""
+
+
+@pytest.mark.parametrize("small", [True, False])
+def test_an_answer_to_the_users_own_prompt_goes_on_behind_its_last_word(small: bool) -> None:
+    request = going_on("Who?", "It is the pizza", system="You sell pizza.")
+    plan = plan_answer(request, LlmSettings(), small=small)
+    assert plan.messages[-1] == {"role": "assistant", "content": "It is the pizza"}
+    assert plan.guard.feed(" man. Hello! ") == "man. Hello!"
+    assert plan.guard.done is small, "a small one says two sentences in all"
+
+
 def test_a_call_may_begin_without_the_prospect() -> None:
     assert plan_answer(ask(), LlmSettings(), small=True).opening.startswith("Hi, this is Alex")
     assert plan_answer(ChatRequest(()), LlmSettings(), small=False).messages == []
@@ -323,6 +355,15 @@ async def test_it_answers_as_a_sales_representative(provider: LocalLlmProvider) 
     said = await answer(provider, ask("Hello?", "Hi, this is Alex.", "I'm not interested, thanks."))
     assert said.count(".") + said.count("!") + said.count("?") <= 2
     assert provider.health().ok
+
+
+@pytest.mark.local
+async def test_it_goes_on_where_it_was_cut(provider: LocalLlmProvider) -> None:
+    whole = await answer(provider, ask("We grow tomatoes."))
+    opening = plan_answer(ask("We grow tomatoes."), LlmSettings(), small=True).opening
+    rest = await answer(provider, going_on("We grow tomatoes.", opening))
+    assert f"{opening} {rest.strip()}" == whole
+    assert not await answer(provider, going_on("We grow tomatoes.", whole))
 
 
 @pytest.mark.local

@@ -117,6 +117,8 @@ def _load(settings: LocalSettings, threads: int) -> Llama:
 async def _watched(plan: Plan, tokens: AsyncIterator[str]) -> AsyncGenerator[str, None]:
     if plan.opening:
         yield plan.opening
+    elif plan.guard.done:
+        return
     async for token in tokens:
         if text := plan.guard.feed(token):
             yield text

@@ -7,6 +7,9 @@ it falls into the apologies of a help desk. Those first words are spoken while i
 
 A prompt of the user's own (LLM_SYSTEM_PROMPT) is honoured as it is, without our examples, which
 would talk it into our role. Pure.
+
+An answer that was cut by a noise and goes on is one whose last message is the model's own: what was
+said of it is the beginning, and what comes now is only what follows.
 """
 
 from __future__ import annotations
@@ -47,6 +50,7 @@ _DROP: Final = 8
 
 #: How the built-in prompt begins, whatever its marker.
 _BUILT_IN: Final = build_system_prompt("", Prospect(), "||BREAK||").split("\n\n")[0]
+_NO_EXAMPLE: Final = Example("", "")
 _FACT: Final = re.compile(r'^- (Name|Company|Industry): (".*")$', re.MULTILINE)
 _FACTS: Final = {
     "Name": "The prospect's name is {}.",
@@ -84,8 +88,18 @@ def plan_answer(request: ChatRequest, settings: LlmSettings, *, small: bool) -> 
     messages = [_message("system", system)] if system else []
     messages += [_message(turn.role, turn.content) for turn in kept]
     known = " ".join([system, *(turn.content for turn in turns)])
-    guard = Guard(sentences=SENTENCES if small else tokens, strict=small, known=known)
+    _, begun = _begun(turns)
+    guard = Guard(
+        sentences=SENTENCES if small else tokens, strict=small, known=known, opening=begun
+    )
     return Plan(messages, sampling, guard)
+
+
+def _begun(turns: list[ChatMessage]) -> tuple[list[ChatMessage], str]:
+    """The turns before the answer, and what was said of it already."""
+    if turns and turns[-1].role == "assistant":
+        return turns[:-1], turns[-1].content
+    return turns, ""
 
 
 def _parted(
@@ -95,14 +109,15 @@ def _parted(
 
     Chat templates have a place for one system message, at the beginning. A later one is a note that
     may change from turn to turn: at the beginning it would cost the slot all that it has read, so
-    it joins the message before it, or is left out: SmolLM2 would take it for what was said.
+    it joins the message before it, or is left out: SmolLM2 would take it for what was said. Behind
+    an answer of the model's own there is no place: that is what it goes on with.
     """
     system = messages[0].content if messages and messages[0].role == "system" else ""
     turns: list[ChatMessage] = []
     for message in messages[1:] if system else messages:
         if message.role != "system":
             turns.append(message)
-        elif with_notes and turns:
+        elif with_notes and turns and turns[-1].role == "user":
             last = turns[-1]
             turns[-1] = ChatMessage(last.role, f"{last.content}\n\n({message.content})")
     return system, turns
@@ -115,15 +130,21 @@ def _without_script(system: str) -> str:
 
 
 def _sales(system: str, turns: list[ChatMessage], settings: LlmSettings) -> Plan:
+    turns, begun = _begun(turns)
     heard = next((turn.content for turn in reversed(turns) if turn.role == "user"), "Hello?")
     example = nearest(heard, [turn.content for turn in turns if turn.role == "assistant"])
     opening = opening_of(example)
+    if begun:  # as it did, perhaps behind something that we said while it was waited for
+        _, found, after = begun.partition(opening)
+        example = example if found else _NO_EXAMPLE
+        begun = found + after or begun
     before = turns[:-1] if turns and turns[-1].role == "user" else turns
     prompt = SYSTEM + facts_in(system)
     messages = [_message("system", prompt)]
     messages += [_message(turn.role, turn.content[-240:]) for turn in before[-_HISTORY:]]
-    messages += [_message("user", example.said), _message("assistant", example.answer)]
-    messages += [_message("user", heard[-600:]), _message("assistant", opening)]
+    if example is not _NO_EXAMPLE:
+        messages += [_message("user", example.said), _message("assistant", example.answer)]
+    messages += [_message("user", heard[-600:]), _message("assistant", begun or opening)]
     sampling = Sampling(
         temperature=settings.temperature * _COOLER,
         top_p=min(settings.top_p, 0.9),
@@ -135,11 +156,11 @@ def _sales(system: str, turns: list[ChatMessage], settings: LlmSettings) -> Plan
         sentences=SENTENCES,
         heard=heard,
         known=known,
-        opening=opening,
+        opening=begun or opening,
         model=example.answer,
         closing=example.closing,
     )
-    return Plan(messages, sampling, guard, opening)
+    return Plan(messages, sampling, guard, "" if begun else opening)
 
 
 def opening_of(example: Example) -> str:
