@@ -18,6 +18,16 @@ from vantum.core import events as e
 from vantum.core.audio import dbfs, read_wav
 from vantum.providers.local.activity import LocalActivityProvider
 from vantum.testing import CartesiaScript, DeepgramScript, OpenAIScript
+from vantum.testing.calls import (
+    Backchannel,
+    CallSetup,
+    EndCall,
+    Hear,
+    Say,
+    Silence,
+    run_call,
+    turn_by_turn,
+)
 from vantum.testing.deepgram_script import ScriptWord, Utterance
 
 ANSWER = (
@@ -163,6 +173,21 @@ async def test_a_listening_noise_and_an_echo_resume_and_are_no_turn(
         assert len(caller.messages(e.OutputCancelled)) == 1
         assert said(caller) == [("user", "Hello there.", False), ("assistant", SPOKEN, False)]
         assert len(caller.messages(e.OutputCompleted)) == 1
+
+
+@pytest.mark.parametrize("latency_ms", [80.0, 200.0])
+def test_a_listening_noise_is_no_turn_though_its_final_text_comes_late(latency_ms: float) -> None:
+    """Its first words are enough to go on; the last come when the answer is heard again."""
+    heard = DeepgramScript((), latency_ms=latency_ms, interim_every_s=0.3)
+    setup = CallSetup(openai=OpenAIScript(turn_by_turn(ANSWER, LATER)), deepgram=heard)
+    call = run_call(
+        [Say("Hello there."), Hear(2.0), Backchannel("mm-hmm", 0.5), Silence(3.0), EndCall()], setup
+    )
+    assert [(x.role, x.text) for x in call.history] == [
+        ("user", "Hello there."),
+        ("assistant", SPOKEN),
+    ]
+    assert len(call.answers) == 2, "it was stopped and went on"
 
 
 async def test_a_sound_too_short_stops_nothing(autojump_clock: object) -> None:

@@ -539,3 +539,66 @@ def test_the_words_of_an_echo_alone_are_no_turn_though_a_voice_was_heard_in_it()
     assert unanswered(call.c) == ()
     call.feed(final("wait"))
     assert unanswered(call.c) == ("answers every call within wait",)
+
+
+# ---------------------------------------------------------------- what is final only afterwards
+
+
+def resumed_over(words: str, *rest: d.Event) -> Call:
+    """A voice has stopped the answer; its interim words were none, and the answer goes on."""
+    call = stopped(answering())
+    call.feed(interim(words), OFF, *rest)
+    assert begun(until_begun(call))[-1].resumes
+    call.feed(d.FirstAudio(1), Floor(tuple(TEXT.split()[7:]), 1))
+    assert call.c.state == "RESPONDING"
+    return call
+
+
+def quiet_for(call: Call, seconds: float) -> list[d.Command]:
+    said: list[d.Command] = []
+    for _ in range(round(seconds * 10)):
+        said += call.wait(0.1)
+    return said
+
+
+@pytest.mark.parametrize(
+    ("words", "later"),
+    [
+        ("Mm", ["Mm-hmm.", ""]),
+        ("Mm", ["Mm, okay", "Mm okay."]),
+        ("call within a", ["call within a second"]),
+    ],
+)
+def test_the_final_text_of_a_noise_is_no_turn_either(words: str, later: list[str]) -> None:
+    call = resumed_over(words)
+    *interims, last = later
+    said = call.feed(*map(interim, interims), final(last))
+    assert len(of(said, d.SendTranscript)) == sum(map(bool, later)), "the client is told"
+    assert call.c.words == ()
+    assert not call.c.interim
+    said += quiet_for(call, 4)
+    assert not of(said, d.FlushRecogniser)
+    assert not cancelled(said)
+    assert not begun(call.feed(d.ResponseDone(1)))
+
+
+def test_a_noise_that_turns_out_to_be_words_stops_the_answer_again() -> None:
+    call = resumed_over("Mm")
+    said = call.feed(final("Mm, what does it cost?"))
+    assert cancelled(said) == [d.CancelResponse(1, "user_interrupt", interrupted=True)]
+    call.feed(d.ResponseDone(1))
+    (turn,) = begun(ended_turn(call))
+    assert turn.text == "Mm, what does it cost?"
+
+
+@pytest.mark.parametrize("what", ["a voice", "a final text", "time"])
+def test_what_comes_behind_a_noise_is_something_else(what: str) -> None:
+    call = resumed_over("Mm")
+    if what == "a voice":
+        call.feed(ON, OFF)
+    elif what == "a final text":
+        call.feed(final("Mm."))
+    else:
+        quiet_for(call, 3.2)
+    call.feed(final("Okay."))
+    assert call.c.words == ("Okay.",)

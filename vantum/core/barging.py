@@ -28,7 +28,7 @@ from vantum.core.decisions import (
 from vantum.core.endpointing import AnswerBegan
 from vantum.core.events import Interrupt, Request
 from vantum.core.evolving import evolve
-from vantum.core.messages import Transcript, VoiceEdge
+from vantum.core.messages import SpeechStarted, SttFlushed, Transcript, VoiceEdge
 from vantum.core.moves import (
     commit,
     go_on,
@@ -38,6 +38,7 @@ from vantum.core.moves import (
     service_error,
     take_words,
 )
+from vantum.core.noises import Noise
 from vantum.core.turn_taking import is_auto, notice, turn_taken
 
 #: Nobody answers a sound sooner: an interruption that comes so soon after the first audio of an
@@ -51,6 +52,9 @@ def hear(c: Conversation, sign: Sign, now_s: float) -> Conversation:
         return c
     floor = c.floor if c.state == "RESPONDING" else None
     policy = c.bargein
+    begins = isinstance(sign, SpeechStarted) and not policy.eared
+    if begins or isinstance(sign, SttFlushed) or (isinstance(sign, VoiceEdge) and sign.speaking):
+        c = evolve(c, noise=None)  # what comes now is something else
     if isinstance(sign, VoiceEdge) and sign.speaking and policy.only_echo:
         # A recogniser goes on with the same text: what it holds already is not his.
         policy = evolve(policy, echo_words=len(tokens(_text(c))))
@@ -68,6 +72,13 @@ def asks_sound(c: Conversation, event: Event) -> bool:
 def floor_taken(c: Conversation, e: Floor, now_s: float) -> Step:
     """What the agent is saying, as of now."""
     return evolve(c, floor=evolve(e, firm=_is_firm(c))), []
+
+
+def pass_over(c: Conversation, e: Transcript, now_s: float) -> Conversation | None:
+    """After a transcript that only says again what was dropped already; None: it is another."""
+    if c.noise is None or not c.noise.covers(e.text, now_s):
+        return None
+    return evolve(c, noise=None) if e.is_final else c
 
 
 def _text(c: Conversation) -> str:
@@ -147,6 +158,8 @@ def _resume(c: Conversation, now_s: float, commands: list[Command]) -> Conversat
 
 def _drop_words(c: Conversation, now_s: float) -> Conversation:
     kind = c.bargein.kind(_text(c), c.floor)
+    if c.interim:
+        c = evolve(c, noise=Noise.dropped(c.bargein, c.floor, now_s))
     c = evolve(c, words=(), interim="", bargein=c.bargein.refuted(kind, now_s))
     return turn_taken(hear(c, WordsTaken(), now_s), now_s)
 

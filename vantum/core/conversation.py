@@ -24,6 +24,7 @@ from vantum.core.barging import (
     floor_taken,
     hear,
     interrupt,
+    pass_over,
     response_done,
     take_turn,
 )
@@ -209,13 +210,15 @@ def _check_answered(c: Conversation, e: CheckAnswered, now_s: float) -> Step:
 def _transcript(c: Conversation, e: Transcript, now_s: float) -> Step:
     if c.overdue:
         return c, []
-    if e.is_final:
-        words = (*c.words, e.text) if e.text else c.words
-        c = evolve(c, words=words, interim="")
-    else:
-        c = evolve(c, interim=e.text)
     start = c.flushes[0].start if c.flushes else c.start_request
     commands: list[Command] = [SendTranscript(start, e)] if e.text else []
+    if (passed := pass_over(c, e, now_s)) is not None:
+        return passed, commands
+    if e.is_final:
+        words = (*c.words, e.text) if e.text else c.words
+        c = evolve(c, words=words, interim="", noise=None)
+    else:
+        c = evolve(c, interim=e.text)
     if e.text:
         c = notice(hear(c, e, now_s), e, now_s)
     return judge(barge(c, now_s, commands), now_s, commands), commands

@@ -33,6 +33,7 @@ from vantum.core.messages import (
     UtteranceEnded,
     VoiceEdge,
 )
+from vantum.core.noises import Noise
 from vantum.errors import ErrorKind, Role
 
 # ---------------------------------------------------------------- events of our own
@@ -343,7 +344,7 @@ class Conversation:
     `bargein`: what is known of sounds of the user's while the agent has the floor, and `floor` what
     it was saying when he was heard last; `audible_s`: when its first audio left. `joins`: what he
     says goes on with the turn whose answer was dropped. `follows_cut`: the turn behind an answer
-    that the user has cut himself.
+    that the user has cut himself. `noise`: words that were dropped before they were final.
     `greeting_is_firm`: the greeting is said to its end, whatever he says.
     `grace_at_s`: when an answer that a polite end waits for is cut off.
     `leaving`: the agent has said goodbye, and it is not known yet whether what was heard meanwhile
@@ -376,6 +377,7 @@ class Conversation:
     audible_s: float = 0.0
     joins: bool = False
     follows_cut: int | None = None
+    noise: Noise | None = None
     silence: Silence = Silence()
     greeting: str = ""
     greeting_is_firm: bool = False
