@@ -39,6 +39,15 @@ async def test_what_is_kept_goes_first_and_in_order() -> None:
     ]
 
 
+async def test_an_answer_that_begins_behind_the_gate_does_not_begin_before_it_opened() -> None:
+    """The model's first token came when the turn was committed: the answer is older than that."""
+    out_tx, out_rx = trio.open_memory_channel[Outgoing](1)
+    gate = Gate(out_tx, lambda: 77)
+    await gate.open()
+    await gate.send(ResponseStarted("u", 5))
+    assert out_rx.receive_nowait() == ResponseStarted("u", 77)
+
+
 async def test_the_conductor_hears_of_nothing_before() -> None:
     inbox_tx, inbox_rx = trio.open_memory_channel[Inbox](1)
     committed = trio.Event()

@@ -28,7 +28,7 @@ class Gate:
     async def send(self, value: Outgoing, /) -> None:
         """Like a channel's."""
         if self.committed.is_set():
-            await put(self.out_tx, value)
+            await put(self.out_tx, self._now(value))
         else:
             self._kept.append(value)
             await trio.lowlevel.checkpoint()
@@ -36,19 +36,21 @@ class Gate:
     def send_nowait(self, value: Outgoing, /) -> None:
         """Like a channel's."""
         if self.committed.is_set():
-            self.out_tx.send_nowait(value)
+            self.out_tx.send_nowait(self._now(value))
         else:
             self._kept.append(value)
 
     async def open(self) -> None:
         """The turn is committed: what was kept goes first."""
         while self._kept:
-            message = self._kept.pop(0)
-            if isinstance(message, ResponseStarted):
-                # To the client it begins now.
-                message = attrs.evolve(message, timestamp_ms=self.wall_ms())
-            await put(self.out_tx, message)
+            await put(self.out_tx, self._now(self._kept.pop(0)))
         self.committed.set()
+
+    def _now(self, message: Outgoing) -> Outgoing:
+        """To the client an answer begins when it hears of it."""
+        if isinstance(message, ResponseStarted):
+            return attrs.evolve(message, timestamp_ms=self.wall_ms())
+        return message
 
 
 @define(eq=False)
