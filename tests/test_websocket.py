@@ -296,6 +296,7 @@ async def test_keep_alive_ends_with_the_connection(autojump_clock: trio.abc.Cloc
         (REQUEST.replace(b"Version: 13", b"Version: 8") + b"\r\n", b"400"),
         (REQUEST.replace(b"AAAAAAAAAAAAAAAAAAAAAA==", b"short") + b"\r\n", b"400"),
         (REQUEST.replace(b"GET", b"PUT") + b"\r\n", b"405"),
+        (REQUEST + b"Content-Length: 3\r\n\r\nabc", b"400"),
     ],
 )
 async def test_a_bad_request_is_answered(request_bytes: bytes, status: bytes) -> None:

@@ -96,7 +96,10 @@ async def accept(
         response = protocol.accept(request)
         protocol.send_response(response)
         status = response.status_code
-    await stream.send_all(b"".join(protocol.data_to_send()))
+    answer = b"".join(protocol.data_to_send())
+    if not answer and data:  # what the library does not take for HTTP, such as a GET with a body
+        answer = _refusal(HTTPStatus.BAD_REQUEST, "This is no request for a WebSocket.\n")
+    await stream.send_all(answer)
     if protocol.handshake_exc is not None:
         raise BadHandshake(str(protocol.handshake_exc), status)
     socket = WebSocket(stream, protocol, RateLimit(frames_per_s) if frames_per_s else None)
@@ -110,7 +113,11 @@ async def refuse(stream: trio.abc.Stream, status: HTTPStatus, text: str) -> None
     Raises:
         trio.BrokenResourceError: the connection broke.
     """
-    await stream.send_all(ServerProtocol(logger=_QUIET).reject(status, text).serialize())
+    await stream.send_all(_refusal(status, text))
+
+
+def _refusal(status: HTTPStatus, text: str) -> bytes:
+    return ServerProtocol(logger=_QUIET).reject(status, text).serialize()
 
 
 async def connect(
