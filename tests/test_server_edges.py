@@ -208,6 +208,7 @@ class _Unread:
 
     sent: int = 0
     held: int | None = None
+    goodbye: str = "none"
 
     async def receive(self) -> bytes | str | None:
         await trio.sleep_forever()

@@ -158,6 +158,7 @@ async def test_the_limit_holds_for_all_fragments_together() -> None:
         closing = (await said(protocol, stream))[0]
         assert isinstance(closing, CloseConnection)
         assert closing.code == 1009
+        assert socket.goodbye.startswith("ours: 1009 frame with 8 bytes")
 
 
 async def test_the_peer_says_goodbye() -> None:
@@ -166,14 +167,17 @@ async def test_the_peer_says_goodbye() -> None:
             nursery.start_soon(client.aclose, 1001, "bye")
             assert await socket.receive() is None
         assert (socket.close_code, socket.close_reason) == (1001, "bye")
+        assert socket.goodbye == "the peer's: 1001"
         assert socket.over.is_set()
         assert await socket.receive() is None
 
 
 async def test_we_say_goodbye_while_nobody_reads() -> None:
     async with accepted() as (socket, client):
+        assert socket.goodbye == "none"
         await client.send_message(b"late")
         await socket.close(4429, "too many")
+        assert socket.goodbye == "ours: 4429 too many"
         assert await socket.receive() is None
         with pytest.raises(ConnectionClosed) as caught:
             await client.get_message()
@@ -221,6 +225,7 @@ async def test_a_connection_that_just_ends() -> None:
         assert await socket.receive() is None
         assert socket.close_code == 1006
         assert socket.close_reason == ""
+        assert socket.goodbye == "none"
         assert not socket.whole
         with pytest.raises(trio.BrokenResourceError):
             await socket.ping()

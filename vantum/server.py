@@ -311,7 +311,7 @@ class Server:
                 _log.exception("session failed")
                 with trio.move_on_after(server.send_timeout_ms / 1000):
                     await socket.close(1011, "internal error")
-            _log.info("session closed", reason=reason, **record)
+            _log.info("session closed", reason=reason, goodbye=socket.goodbye, **record)
 
     def known_of(self, about: Mapping[str, str]) -> Prospect:
         """Who that is, if somebody can tell."""

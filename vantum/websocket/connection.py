@@ -239,6 +239,14 @@ class WebSocket:
         received = self._protocol.close_rcvd
         return "" if received is None else received.reason
 
+    @property
+    def goodbye(self) -> str:
+        """Who closed it and with what code, for a log; of a peer's words, none."""
+        protocol = self._protocol
+        if protocol.close_sent is not None and not protocol.close_rcvd_then_sent:
+            return f"ours: {protocol.close_sent.code} {protocol.close_sent.reason}".rstrip()
+        return "none" if protocol.close_rcvd is None else f"the peer's: {self.close_code}"
+
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Say goodbye and wait for the peer's; what else still comes is dropped.
 
