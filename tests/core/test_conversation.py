@@ -589,6 +589,37 @@ def test_a_word_begins_the_silence_anew_and_forgives_what_was_asked() -> None:
     assert said_unasked(call.feed(d.Tick(hearing=True))) == ["Still there?"]
 
 
+def answered_within(call: Call, seconds: float) -> list[str]:
+    """The turns that are answered meanwhile by a recogniser that has no more words."""
+    texts: list[str] = []
+    for _ in range(round(seconds * 10)):
+        said = call.wait(0.1)
+        if of(said, d.FlushRecogniser):
+            said += call.feed(SttFlushed(1000 + call.judged))
+        texts += [c.turn.text for c in said if isinstance(c, d.StartResponse)]
+    return texts
+
+
+def test_who_takes_the_end_of_turns_over_and_gives_it_back_stalls_nothing() -> None:
+    """Also while the recogniser is telling the last words of a turn that was judged over."""
+    call = Call().listening("auto")
+    call.feed(VoiceEdge(True, 0.0), final("Hello there."), UtteranceEnded(1.0))
+    call.feed(VoiceEdge(False, 0.0))
+    assert of(call.wait(2.0), d.FlushRecogniser)
+    call.feed(start("manual", event_id="m"), SttFlushed(1001))
+    assert answered_within(call, 20) == [], "in manual nobody but the client ends it"
+    call.feed(start("auto", event_id="a"))
+    assert answered_within(call, 4) == ["Hello there."]
+
+
+def test_words_said_in_manual_are_answered_when_the_server_is_to_end_turns() -> None:
+    call = Call().listening("manual")
+    call.feed(final("I want two"), interim("of them."), start("auto", event_id="a"))
+    assert answered_within(call, 1) == []
+    call.feed(final("of them."))
+    assert answered_within(call, 4) == ["I want two of them."]
+
+
 def test_a_client_that_sends_nothing_is_not_asked() -> None:
     call, _ = listening_with(d.Silence(10, ("Still there?",), "Goodbye."))
     call.now_s += 10

@@ -78,6 +78,7 @@ from vantum.core.messages import (
 )
 from vantum.core.moves import drop_queue, end_call, go_on, leave, move, service_error
 from vantum.core.turn_taking import (
+    begin_judging,
     is_auto,
     judge,
     mind_silence,
@@ -94,7 +95,9 @@ from vantum.core.turn_taking import (
 def _start_input(c: Conversation, e: StartInput, now_s: float) -> Step:
     commands: list[Command] = []
     opening = bool(c.starts)  # what is on its way is not asked for twice
+    was_auto = is_auto(c)
     c = evolve(c, options=e.options, start_request=e.request, starts=(*c.starts, e))
+    c = begin_judging(c, now_s) if is_auto(c) is not was_auto else c
     if "stt" not in c.ready and not opening:
         c = evolve(c, language=None)
     c = _open_recogniser(c, commands)

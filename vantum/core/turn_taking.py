@@ -17,6 +17,7 @@ from vantum.core.decisions import (
 )
 from vantum.core.endpointing import CheckAsked, Sign, TurnTaken
 from vantum.core.evolving import evolve
+from vantum.core.messages import Transcript
 from vantum.core.moves import NOBODY_ANSWERED, go_on, has_given_up
 
 
@@ -53,6 +54,15 @@ def still_ended(c: Conversation, now_s: float) -> bool:
 def turn_taken(c: Conversation, now_s: float) -> Conversation:
     """The turn's words were taken: whatever comes is a new turn."""
     return evolve(c, endpointing=c.endpointing.take(TurnTaken(), now_s))
+
+
+def begin_judging(c: Conversation, now_s: float) -> Conversation:
+    """From now on the client ends turns, or does no longer: the policy knows nothing but the words
+    of this one."""
+    c = turn_taken(c, now_s)
+    for text, is_final in ((" ".join(c.words), True), (c.interim, False)):
+        c = notice(c, Transcript(text, is_final, 1.0, 0.0, 0.0), now_s) if text else c
+    return c
 
 
 def _waits_for_policy(c: Conversation) -> bool:
