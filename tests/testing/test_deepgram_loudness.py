@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vantum.testing.deepgram_loudness import LOUD, Loudness
@@ -96,6 +96,7 @@ def test_when_all_is_said_there_are_no_words() -> None:
     assert texts(hear(source(), *pieces)) == "one two three four five six"
 
 
+@example([(True, 15), (False, 11)], 1)  # the sound ends with a word, and others are left
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 60)), max_size=20), st.integers(1, 40))
 def test_the_same_is_heard_however_it_is_cut(stretches: list[tuple[bool, int]], cut: int) -> None:
     step = RATE // 50

@@ -17,6 +17,8 @@ _CLICK_S: Final = 0.06
 _REST_S: Final = 0.2
 _NEXT_S: Final = 0.8
 _STEP_S: Final = 0.02
+#: And a word that has found no room.
+_LEAST_S: Final = 0.001
 #: Of 16-bit samples, on average: a quiet room stays far below it, a voice is far above.
 LOUD: Final = 250
 
@@ -71,9 +73,10 @@ class Loudness:
         return [Heard(word.text, begin, end, word.confidence)]
 
     def _rest(self) -> list[Heard]:
-        """What is left of the sentence, in what is left of its sound."""
+        """What is left of the sentence, in what is left of its sound; if that is nothing, in a
+        moment of the silence behind it: no word takes no time."""
         words, self._left, self._sound = self._left, deque[ScriptWord](), None
-        each = (self._quiet - self._word) / max(len(words), 1)
+        each = max((self._quiet - self._word) / max(len(words), 1), self._samples(_LEAST_S))
         return [
             Heard(
                 word.text,
