@@ -135,10 +135,10 @@ def test_a_cut_is_the_same_whether_it_was_asked_for_before(cut_s: float, is_aske
     assert np.array_equal(found[-800:], KEPT[4000:4800])
 
 
-def test_what_others_keep_is_not_kept_again() -> None:
-    piece = from_int16(NOISE)
-    heard = Sounding(2.0, is_wanted=True, is_shared=True)
-    heard.add(piece, LINE, 1.0, 1.0)
+def test_mu_law_is_kept_as_it_comes() -> None:
+    piece, line = mulaw_encode(from_int16(NOISE)), AudioFormat(RATE_HZ, "mulaw")
+    heard = wanted()
+    heard.add(piece, line, 1.0, 1.0)
     assert heard._new[0].audio is piece
     assert np.array_equal(heard.until(2 * RATE_HZ, RATE_HZ), KEPT)
 

@@ -119,8 +119,7 @@ class OwnVoice:
 
     def _keep(self, audio: bytes, line: AudioFormat, length_s: float, now_s: float) -> None:
         if self._heard is None:
-            # The recogniser's connection keeps it as well, to send it again if it is lost.
-            self._heard, self._end_s = Sounding(SPAN_S, is_wanted=True, is_shared=True), now_s
+            self._heard, self._end_s = Sounding(SPAN_S, is_wanted=True), now_s
         self._end_s += length_s
         late_s = now_s - self._end_s
         if not 0 <= late_s <= _GAP_S:

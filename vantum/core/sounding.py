@@ -3,7 +3,8 @@
 Whoever hears the caller needs ours to know an echo of it (`vantum.core.acoustic_echo`), and what
 was heard meanwhile. What is compared is 8 kHz mu-law: nothing above that comes back over a
 telephone, and what mu-law loses is far below what any echo loses. In most of a call nobody asks, so
-audio becomes that only when somebody does. When nothing of ours sounds, nothing is kept.
+until somebody does audio is kept as mu-law of its own rate. When nothing of ours sounds, nothing is
+kept.
 """
 
 from __future__ import annotations
@@ -48,13 +49,10 @@ class Sounding:
     Attributes:
         reach_s: how long ago it may have sounded and still be asked for.
         is_wanted: whether anybody will ask; until then nothing is kept.
-        is_shared: somebody else keeps the audio anyway. If not, it is kept as mu-law, half as
-            large.
     """
 
     reach_s: float
     is_wanted: bool = False
-    is_shared: bool = False
     _new: deque[_Piece] = field(factory=deque, init=False)
     _pieces: deque[tuple[int, bytes]] = field(factory=deque, init=False)  # older than all new ones
     _resampler: Resampler | None = field(default=None, init=False)
@@ -67,7 +65,7 @@ class Sounding:
         if not self.is_wanted or not audio:
             return
         self._forget(now_s)
-        if line.encoding == "pcm" and not self.is_shared:
+        if line.encoding == "pcm":
             audio, line = mulaw_encode(audio), AudioFormat(line.rate_hz, "mulaw")
         self._new.append(_Piece(at_s, line, audio))
 
