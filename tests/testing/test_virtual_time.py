@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vantum.testing.calls import simulate
-from vantum.testing.calls.virtual import in_fixed_order
+from vantum.testing.calls.virtual import Sleep, in_fixed_order
 
 Events = list[tuple[float, str]]
 Body = Callable[[Events], Awaitable[None]]
@@ -79,7 +79,33 @@ async def cut_before_it_runs(events: Events) -> None:
             nursery.start_soon(cut, scope)
 
 
-@pytest.mark.parametrize("body", [sleepers, cut_short, cut_as_it_wakes, shielded_as_it_wakes])
+async def woken_by_another(events: Events) -> None:
+    sleep = Sleep()
+
+    async def wake(at_s: float) -> None:
+        await trio.sleep_until(at_s)
+        sleep.cut()
+        sleep.cut()
+        note(events, "wakes who sleeps")
+
+    sleep.cut()
+    async with trio.open_nursery() as nursery:
+        for at_s in (1.0, 2.5, 6.0, 7.0):
+            nursery.start_soon(wake, at_s)
+        for until_s in (5.0, 2.0, 2.0, 4.0, 6.0, 9.0):
+            await sleep.until(until_s)
+            note(events, f"slept until {until_s}")
+        with trio.move_on_at(8.0):
+            await sleep.until(9.0)
+        note(events, "cut off")
+        sleep.cut()
+        await trio.sleep(1.0)
+        note(events, "over")
+
+
+@pytest.mark.parametrize(
+    "body", [sleepers, cut_short, cut_as_it_wakes, shielded_as_it_wakes, woken_by_another]
+)
 @pytest.mark.parametrize("seed", range(3))
 def test_the_same_happens_at_the_same_moments_in_the_same_order(body: Body, seed: int) -> None:
     ours, trios = by_both(body, seed)

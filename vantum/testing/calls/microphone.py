@@ -19,6 +19,7 @@ from vantum.core.resampling import Resampler
 from vantum.testing.calls.loudspeaker import Loudspeaker
 from vantum.testing.calls.phone import Phone
 from vantum.testing.calls.said import Said, stamp
+from vantum.testing.calls.virtual import Sleep
 from vantum.testing.calls.voice import FRAME_S, FRAME_SAMPLES, RATE_HZ, ROOM, Sound
 
 _FRAME_BYTES: Final = 2 * FRAME_SAMPLES
@@ -61,7 +62,7 @@ class Microphone:
     _free: int = 0  # the first that belongs to no sound
     _tail: int = 0
     _takes: deque[Take] = field(factory=deque)
-    _news: trio.Event = field(factory=trio.Event)
+    _silence: Sleep = field(factory=Sleep)
     _resampler: Resampler | None = None
 
     def __attrs_post_init__(self) -> None:
@@ -96,7 +97,7 @@ class Microphone:
             take.done.set()
         else:
             self._takes.append(take)
-            self._news.set()
+            self._silence.cut()
         return take
 
     async def run(self) -> None:
@@ -131,13 +132,11 @@ class Microphone:
 
     async def _send_silence(self, most: int) -> None:
         end = self._frame + most
-        self._news = trio.Event()
         if self._takes:
             end = min(end, self._takes[0].frame)
             await trio.sleep_until(self._due_s(end))
         else:
-            with trio.move_on_at(self._due_s(end)):
-                await self._news.wait()
+            await self._silence.until(self._due_s(end))
         due = math.floor((trio.current_time() - self._began_s) / FRAME_S + _EPSILON)
         if (count := min(due, end) - self._frame) > 0:
             self._tail -= count

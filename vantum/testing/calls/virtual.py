@@ -20,6 +20,7 @@ import math
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from heapq import heappop, heappush
 from typing import TypeVar, TypeVarTuple
 
@@ -83,10 +84,12 @@ class JumpingClock(trio.abc.Clock):
             if (task := self._sleeping.pop(number, None)) is not None:
                 trio.lowlevel.reschedule(task)
 
-    async def sleep_until(self, deadline: float) -> None:
-        """Sleep until this moment, which lies ahead."""
+    async def sleep_until(self, deadline: float, sleep: Sleep | None = None) -> None:
+        """Sleep until this moment, which lies ahead, or until `sleep` is cut short."""
         number = next(self._numbers)
         self._sleeping[number] = trio.lowlevel.current_task()
+        if sleep is not None:
+            sleep.cut = partial(self._cut, number)
         heappush(self._due, (deadline, number))
 
         def abort(_: object) -> trio.lowlevel.Abort:
@@ -96,6 +99,32 @@ class JumpingClock(trio.abc.Clock):
         await trio.lowlevel.wait_task_rescheduled(abort)
         # Cancelled in the moment in which it woke: then trio's does not wake.
         await trio.lowlevel.checkpoint_if_cancelled()
+
+    def _cut(self, number: int) -> None:
+        if (task := self._sleeping.pop(number, None)) is not None:
+            trio.lowlevel.reschedule(task)
+
+
+def _nobody_sleeps() -> None:
+    return None
+
+
+@define(eq=False)
+class Sleep:
+    """A sleep that another task may cut short, by `cut`; under any clock."""
+
+    cut: Callable[[], None] = _nobody_sleeps
+
+    async def until(self, deadline: float) -> None:
+        """Sleep until this moment at the latest."""
+        clock = trio.lowlevel.current_clock()
+        if isinstance(clock, JumpingClock) and deadline > clock.now_s:
+            await clock.sleep_until(deadline, self)
+            return
+        woken = trio.Event()
+        self.cut = woken.set
+        with trio.move_on_at(deadline):
+            await woken.wait()
 
 
 @contextmanager
