@@ -239,8 +239,8 @@ _MULAW_ENCODING = _mulaw_encoding()
 
 def mulaw_encode(pcm: bytes) -> bytes:
     """G.711 mu-law, one byte a sample. ValueError if half a sample is left."""
-    codes: NDArray[np.uint8] = _MULAW_ENCODING[to_int16(pcm).view("<u2")]
-    return codes.tobytes()
+    # By `take`: indexing with brackets takes half as long again.
+    return _MULAW_ENCODING.take(to_int16(pcm).view("<u2")).tobytes()
 
 
 def mulaw_decode(data: bytes) -> bytes:
