@@ -106,7 +106,8 @@ class Way(Generic[M]):
             if not self.stopped and at_s <= trio.current_time():
                 if not parked:
                     await trio.lowlevel.checkpoint_if_cancelled()
-                self._room.unpark()
+                if self._room:  # somebody waits
+                    self._room.unpark()
                 return self._under_way.popleft()[1]
             if self.closed and not self._under_way:
                 break
