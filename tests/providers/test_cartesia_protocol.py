@@ -174,7 +174,7 @@ def test_replies() -> None:
                 f'{{"words": ["a"], "start": {start}, "end": [1]}}}}',
                 "match",
             )
-            for start in ("[]", '["x"]', "[null]", "[NaN]", "[1e999]", f"[{10**400}]")
+            for start in ("[]", '["x"]', "[null]", "[NaN]", "[1e999]", "[-1e308]", f"[{10**400}]")
         ),
     ],
 )

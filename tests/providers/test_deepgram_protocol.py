@@ -118,7 +118,10 @@ def test_results_of_nothing() -> None:
         (b"\xff\xfe\x00", Ignored("not JSON")),
         ('{"type":"UtteranceEnd"}', Ignored("last_word_end is not a number")),
         ('{"type":"UtteranceEnd","last_word_end":true}', Ignored("last_word_end is not a number")),
-        ('{"type":"SpeechStarted","timestamp":NaN}', Ignored("timestamp is not a number")),
+        *(
+            (f'{{"type":"SpeechStarted","timestamp":{at}}}', Ignored("timestamp is not a number"))
+            for at in ("NaN", "1e400", "1e308", "-1e308", 10**400)
+        ),
         ('{"type":"Error","variant":3}', Ignored("variant is not a string")),
         ('{"type":"Results","channel":{}}', Ignored("alternatives is not a list")),
     ],

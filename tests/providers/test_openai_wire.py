@@ -130,6 +130,9 @@ def usage_chunk(sent: int, written: object, details: object = None) -> bytes:
         (usage_chunk(90, 10, {"cached_tokens": 91}), Delta(usage=ModelUsage(90, 10, 90))),
         (usage_chunk(90, 10, ["?"]), Delta(usage=ModelUsage(90, 10))),
         (usage_chunk(90, None), Delta()),
+        (usage_chunk(90, True), Delta()),
+        (usage_chunk(90, 10**400), Delta()),
+        (usage_chunk(10**400, 10), Delta()),
         (b'{"choices": [], "usage": null}', Delta()),
         (
             b'{"choices": [{"delta": {"content": "x"}, "finish_reason": "stop"}], "usage": '

@@ -181,10 +181,16 @@ def _said(delta: dict[Any, Any]) -> str:
     return ""
 
 
+#: No request has more: what is said beyond it is no count.
+_MOST_TOKENS = 10**9
+
+
 def _usage(body: dict[Any, Any]) -> ModelUsage | None:
     """What the request has used, if the event tells it."""
     match body.get("usage"):
-        case {"prompt_tokens": int() as sent, "completion_tokens": int() as written, **rest}:
+        case {"prompt_tokens": int() as sent, "completion_tokens": int() as written, **rest} if max(
+            sent, written
+        ) <= _MOST_TOKENS and not isinstance(written, bool):
             details = rest.get("prompt_tokens_details")
             cached = details.get("cached_tokens") if isinstance(details, dict) else 0
             cached = cached if isinstance(cached, int) else 0

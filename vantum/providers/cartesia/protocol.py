@@ -22,7 +22,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import math
 import re
 import sys
 from typing import Any, TypeAlias
@@ -45,6 +44,9 @@ _ENCODINGS: dict[Encoding, str] = {"pcm": "pcm_s16le", "mulaw": "pcm_mulaw"}
 #: A context may get no further input this long after it fell silent. Cartesia's limit is 1 s; the
 #: difference is for the network.
 CONTEXT_REST_S = 0.7
+
+#: No time in an answer is beyond it; nor is what is no number.
+_MOST_S = 1e6
 
 _DEFAULT_PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
 _SAFE_CODE = re.compile(r"[a-z0-9_.-]{1,64}", re.IGNORECASE)
@@ -311,8 +313,8 @@ def _words(raw: dict[str, Any]) -> tuple[tuple[str, float, float], ...]:
         )
     except (TypeError, ValueError, OverflowError):
         raise MalformedMessage("word_timestamps do not match") from None
-    if not all(math.isfinite(start) and math.isfinite(end) for _, start, end in words):
-        raise MalformedMessage("word_timestamps do not match: not finite")
+    if not all(abs(start) <= _MOST_S and abs(end) <= _MOST_S for _, start, end in words):
+        raise MalformedMessage("word_timestamps do not match: no times")
     return words
 
 

@@ -28,7 +28,6 @@ and deepgram-sdk 7, `deepgram/listen/v1`.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Final, TypeAlias
 from urllib.parse import urlencode, urlsplit
@@ -192,9 +191,13 @@ class _Malformed(Exception):
     """A field is missing or of a wrong type."""
 
 
+#: No time in a call, nor anything else that is said of one, is beyond it.
+_MOST: Final = 1e9
+
+
 def _number(source: Mapping[str, object], key: str, default: float | None = None) -> float:
     value = source.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _MOST:
         raise _Malformed(f"{key} is not a number")
     return float(value)
 
