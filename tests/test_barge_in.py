@@ -195,7 +195,7 @@ async def test_a_sound_too_short_stops_nothing(autojump_clock: object) -> None:
         openai=model(), deepgram=hears(), activity=LoudnessEar(), cartesia=FAST
     ) as caller:
         await asked(caller)
-        await caller.speak(0.06, LOUD)
+        await caller.speak(0.04, LOUD)
         await caller.speak(16)
         assert not caller.messages(e.OutputCancelled)
         assert said(caller)[-1] == ("assistant", SPOKEN, False)

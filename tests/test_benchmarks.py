@@ -7,6 +7,7 @@ import math
 import struct
 import sys
 
+import numpy as np
 import pytest
 import trio
 from hypothesis import given
@@ -18,13 +19,15 @@ from benchmarks.latency import without_peers
 from benchmarks.line import frame, take_frames
 from benchmarks.processes import BARE, SERVER, three
 from benchmarks.pure import pure
+from benchmarks.recordings import RATE_HZ
 from benchmarks.report import Row, percentile, table
 from benchmarks.scenarios import TINY, late_ms
 from benchmarks.spans import AUDIO_BYTES, Spans, lines, numbered
 from benchmarks.turns.items import Item, Pause
-from benchmarks.turns.playing import Ended, Sounded
-from benchmarks.turns.scores import Share, ending
+from benchmarks.turns.playing import Ended, Happening, Resumed, Sounded, Stopped
+from benchmarks.turns.scores import Share, ending, overlap, sum_up_overlaps
 from benchmarks.turns.signals import auc
+from benchmarks.turns.voicing import first_voiced_s
 from tests.patience import HANG_S
 
 
@@ -220,3 +223,42 @@ def test_a_false_end_that_is_taken_back_is_not_heard() -> None:
     behind = ending(item, [ended, at_last, later], heard=True)
     assert behind.cut == Share(0, 1)
     assert behind.wait_s == pytest.approx(0.9)
+
+
+def test_how_long_the_agent_is_silent_for_a_sound() -> None:
+    """Stopped at 2.1 s, and again before a sound of what went on; heard anew at 3.2 s."""
+    item = Item(*("a", "a", "made", "", "backchannel", "clean", "mm-hmm", b"", 2.0, 2.4))
+    stops: list[Happening] = [Sounded(0.1), Stopped(2.1), Resumed(2.6), Stopped(2.65)]
+    stops += [Resumed(3.1), Sounded(3.2)]
+    one = overlap(item, stops)
+    assert list(one.gaps_s) == pytest.approx([1.1])
+    assert not one.lost
+    lost = overlap(item, [*stops, Stopped(4.0)])
+    assert lost.gaps_s == one.gaps_s
+    assert lost.lost
+    found = sum_up_overlaps([one, lost])
+    assert found.gaps_s == {"backchannel": one.gaps_s * 2}
+
+
+def test_an_interruption_counts_from_its_first_voiced_frame_too() -> None:
+    item = Item(
+        *("a", "a", "made", "", "interruption", "clean", "Six.", b"", 2.0, 2.6), voiced_s=2.3
+    )
+    found = sum_up_overlaps([overlap(item, [Sounded(0.1), Stopped(2.4)])])
+    assert list(found.stop_s) == pytest.approx([0.4])
+    assert list(found.voiced_s) == pytest.approx([0.1])
+    sooner = sum_up_overlaps([overlap(item, [Sounded(0.1), Stopped(2.2)])])
+    assert sooner.voiced_s == (0.0,), "by what is not voiced"
+
+
+def test_where_a_voice_is_voiced() -> None:
+    """A second of hum, half a second of hiss, and a voice of 120 Hz with its overtones."""
+    rng, at = np.random.default_rng(1), np.arange(RATE_HZ) / RATE_HZ
+    hum = 0.05 * np.sin(2 * np.pi * 50 * at)
+    hiss = 0.1 * rng.standard_normal(RATE_HZ // 2)
+    voice = 0.2 * sum(np.sin(2 * np.pi * 120 * n * at) / n for n in range(1, 9))
+    noise = 1e-3 * rng.standard_normal(2 * RATE_HZ + RATE_HZ // 2)
+    sound = (np.concatenate([hum, hiss, voice]) + noise).astype(np.float32)
+    assert first_voiced_s(sound, 0.0, 2.5) == pytest.approx(1.5, abs=0.03)
+    assert first_voiced_s(sound, 0.0, 1.4) == 0.0, "there is none"
+    assert first_voiced_s(sound, 2.0, 2.5) == 2.0

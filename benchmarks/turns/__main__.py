@@ -138,8 +138,16 @@ def heard_table(items: list[Item], models: Models) -> str:
 def interruptions_table(found: Interruptions) -> str:
     """Of what sounds while the agent speaks."""
     stops = found.stop_s
-    rows = ["| over the agent | stopped at all | answer lost |", "|---|---|---|"]
-    rows += [f"| {role} | {found.stops[role]} | {found.losses[role]} |" for role in found.stops]
+    voiced = found.voiced_s
+    rows = [
+        "| over the agent | stopped at all | answer lost | silent until it goes on, median | p90 |",
+        "|---|---|---|---|---|",
+    ]
+    rows += [
+        f"| {role} | {found.stops[role]} | {found.losses[role]} "
+        f"| {_ms(quantile(found.gaps_s[role], 0.5))} | {_ms(quantile(found.gaps_s[role], 0.9))} |"
+        for role in found.stops
+    ]
     return "\n".join(
         [
             *rows,
@@ -151,6 +159,9 @@ def interruptions_table(found: Interruptions) -> str:
             f"| first sound to cancel, p50 | {_ms(quantile(stops, 0.5))} |",
             f"| p90 | {_ms(quantile(stops, 0.9))} |",
             f"| within 250 ms | {Share(sum(s <= 0.25 for s in stops), len(stops))} |",
+            f"| first voiced frame to cancel, p50 | {_ms(quantile(voiced, 0.5))} |",
+            f"| p90 | {_ms(quantile(voiced, 0.9))} |",
+            f"| within 250 ms | {Share(sum(s <= 0.25 for s in voiced), len(voiced))} |",
         ]
     )
 
@@ -213,10 +224,12 @@ def main(
             "stopped": {role: share.value for role, share in found.stops.items()},
             "lost": {role: share.value for role, share in found.losses.items()},
             "stop_ms": [round(1000 * s) for s in found.stop_s],
+            "voiced_stop_ms": [round(1000 * s) for s in found.voiced_s],
+            "gap_ms": {role: [round(1000 * s) for s in g] for role, g in found.gaps_s.items()},
         }
         if verbose:
             for o in each:
-                print(o.item.name, o.item.role, o.stop_s, o.early, o.resumed, o.lost)
+                print(o.item.name, o.item.role, o.stop_s, o.early, o.resumed, o.lost, o.gaps_s)
     models.save()
     _say(f"{time.monotonic() - began_s:.0f} s, {models.runs} model runs")
     if file is not None:

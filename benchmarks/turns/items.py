@@ -74,6 +74,7 @@ class Item:
         base: the recording; items of one recording are in the same half.
         role: what is to be judged.
         start_s, end_s: first and last sound of the caller's.
+        voiced_s: his first voiced frame, if it was looked for (`benchmarks.turns.voicing`).
         pauses: silences between them.
         agent: what the agent is saying from the item's beginning on; empty: nothing.
         agent_words_per_s: how fast; `agent_pcm`: how it sounds, if that is known.
@@ -97,6 +98,7 @@ class Item:
     agent_pcm: bytes = b""
     track: bytes = b""
     delay_s: float = ECHO_DELAY_S
+    voiced_s: float | None = None
     by_phone: bool = False
 
     @property
@@ -113,6 +115,11 @@ class Item:
         samples[at : at + len(added)] += added
         pcm = from_float(np.clip(samples, -1, 1))
         return _by_phone(pcm) if self.by_phone else pcm
+
+    @property
+    def unvoiced_s(self) -> float:
+        """From his first sound to his first voiced frame."""
+        return 0.0 if self.voiced_s is None else max(self.voiced_s - self.start_s, 0.0)
 
     @property
     def is_stretched(self) -> bool:

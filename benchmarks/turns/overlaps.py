@@ -29,6 +29,7 @@ from benchmarks.turns.items import (
     voiced,
 )
 from benchmarks.turns.sources import Voice
+from benchmarks.turns.voicing import first_voiced_s
 from vantum.core.audio import from_float, to_float32
 
 #: What the agent says: no question near the places where the caller makes himself heard.
@@ -89,6 +90,7 @@ def over_agent(
         onset_s + spans[0][0] - begin,
         onset_s + end - begin,
         agent=AGENT_TEXTS[int(rng.integers(len(AGENT_TEXTS)))],
+        voiced_s=onset_s + first_voiced_s(sound, spans[0][0], end) - begin,
     )
 
 

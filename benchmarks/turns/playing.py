@@ -20,7 +20,7 @@ from benchmarks.turns.items import AUDIBLE_S, ECHO_DELAY_S, Item
 from vantum.config.turns import TurnSettings
 from vantum.core import conversation as table
 from vantum.core.audio import AudioFormat
-from vantum.core.bargein import BargeIn, Floor
+from vantum.core.bargein import BargeIn
 from vantum.core.barging import asks_sound, holds_answer
 from vantum.core.decisions import (
     AskDetector,
@@ -39,6 +39,7 @@ from vantum.core.decisions import (
 )
 from vantum.core.endpointing import CheckAnswered, Endpointing, EndpointingOptions
 from vantum.core.events import InputOptions, Request, StartInput
+from vantum.core.floor import Floor
 from vantum.core.messages import EchoHeard, VoiceEdge
 from vantum.core.own_voice import OwnVoice
 from vantum.providers.local.vad import FRAME_BYTES, FRAME_SAMPLES
@@ -79,7 +80,7 @@ class Resumed:
 
 @frozen
 class Sounded:
-    """The first sound of an answer to a turn."""
+    """The first sound of what the agent says: an answer to a turn, or what goes on."""
 
     at_s: float
 
@@ -172,12 +173,19 @@ class Play:
                 self._take(Tick(hearing=True), next_s)
 
     def _happen(self, event: Event, now_s: float) -> None:
-        if not isinstance(event, FirstAudio) or self.answer_s is None:
+        if not isinstance(event, FirstAudio):
             self._take(event, now_s)
-        elif holds_answer(self.conversation):
+            return
+        turn = self.conversation.turn
+        if turn is None or turn.number != event.turn:
+            return  # it was dropped meanwhile
+        if holds_answer(self.conversation):
             self._soon(now_s + _HELD_STEP_S, event)
-        elif self.conversation.turn is not None and self.conversation.turn.number == event.turn:
-            self.happened.append(Sounded(now_s))
+            return
+        self.happened.append(Sounded(now_s))
+        if self.answer_s is None:
+            self._take(event, now_s)
+        else:
             self._step(event, now_s)
             self._soon(now_s, ResponseDone(event.turn))
 

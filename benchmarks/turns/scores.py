@@ -148,6 +148,7 @@ class Overlap:
 
     Attributes:
         stop_s: from the first sound to the stop; None: it was not stopped.
+        gaps_s: how long the agent was silent each time until it went on.
         early: it was stopped before there was a sound.
         silent: and was not speaking when the sound came: nothing to interrupt.
         resumed: it went on after a stop.
@@ -160,6 +161,7 @@ class Overlap:
     silent: bool
     resumed: bool
     lost: bool
+    gaps_s: tuple[float, ...] = ()
 
 
 #: A stop belongs to a sound up to so long after its end: words come late.
@@ -182,7 +184,20 @@ def overlap(item: Item, happened: Sequence[Happening]) -> Overlap:
         bool(spoke_last) and isinstance(spoke_last[-1], Stopped),
         bool(resumed),
         answered or (bool(stops) and (not resumed or resumed[-1] < stops[-1])),
+        _gaps(happened),
     )
+
+
+def _gaps(happened: Sequence[Happening]) -> tuple[float, ...]:
+    """From each stop of what could be heard to the next sound."""
+    gaps, silent_s = [], None
+    for one in happened:
+        if isinstance(one, Stopped) and silent_s is None:
+            silent_s = one.at_s
+        elif isinstance(one, Sounded) and silent_s is not None:
+            gaps.append(one.at_s - silent_s)
+            silent_s = None
+    return tuple(gaps)
 
 
 @frozen
@@ -195,14 +210,18 @@ class Interruptions:
         unheard: those that did, but it went on over the caller's words.
         stops: by role, sounds that should not have stopped it and did, if only for a moment.
         losses: those after which it did not go on.
-        stop_s: from the first sound of an interruption to the stop.
+        gaps_s: how long it was silent until it went on.
+        stop_s: from the first sound of an interruption to the stop; `voiced_s`: from its first
+            voiced frame.
     """
 
     missed: Share
     unheard: Share
     stops: dict[str, Share]
     losses: dict[str, Share]
+    gaps_s: dict[str, tuple[float, ...]]
     stop_s: tuple[float, ...]
+    voiced_s: tuple[float, ...]
 
 
 def sum_up_overlaps(found: Sequence[Overlap]) -> Interruptions:
@@ -220,7 +239,9 @@ def sum_up_overlaps(found: Sequence[Overlap]) -> Interruptions:
         _share([o.stop_s is not None and o.resumed and not o.early for o in real]),
         stops,
         losses,
+        {role: tuple(s for o in others if o.item.role == role for s in o.gaps_s) for role in roles},
         tuple(o.stop_s for o in real if o.stop_s is not None),
+        tuple(max(o.stop_s - o.item.unvoiced_s, 0.0) for o in real if o.stop_s is not None),
     )
 
 

@@ -10,7 +10,7 @@ from tests.core.test_conversation import Call, ending, final, interim, listening
 from vantum.core import conversation as table
 from vantum.core import decisions as d
 from vantum.core import events as e
-from vantum.core.bargein import Floor
+from vantum.core.floor import Floor
 from vantum.core.messages import SttFlushed
 
 TEXT = d.Announce("One moment, please.")

@@ -12,11 +12,11 @@ from vantum.core.bargein import (
     AnswerAudible,
     BargeIn,
     BargeInOptions,
-    Floor,
     Kind,
     WordsTaken,
 )
 from vantum.core.echo import foreign
+from vantum.core.floor import Floor
 from vantum.core.messages import (
     EchoHeard,
     SpeechStarted,
@@ -126,15 +126,15 @@ def test_yes_to_a_question_is_an_answer() -> None:
 
 def test_a_voice_that_lasts_stops_and_one_that_does_not_does_not() -> None:
     policy = over()
-    assert policy.voice_due_s == pytest.approx(10.1)
-    assert not policy.stops("", MIDDLE, 10.09)
-    assert policy.stops("", MIDDLE, 10.1)
+    assert policy.voice_due_s == pytest.approx(10.06)
+    assert not policy.stops("", MIDDLE, 10.055)
+    assert policy.stops("", MIDDLE, 10.06)
     assert not policy.take(OFF, MIDDLE, 10.05).stops("", MIDDLE, 11.0)
 
 
 def test_the_detectors_own_delay_counts_as_voice() -> None:
-    policy = BargeIn().take(VoiceEdge(True, 0.0, late_s=0.05), MIDDLE, 10.0)
-    assert policy.voice_due_s == pytest.approx(10.05)
+    policy = BargeIn().take(VoiceEdge(True, 0.0, late_s=0.02), MIDDLE, 10.0)
+    assert policy.voice_due_s == pytest.approx(10.04)
 
 
 def test_a_voice_that_began_before_the_answer_stops_nothing_but_its_words_do() -> None:
@@ -142,7 +142,7 @@ def test_a_voice_that_began_before_the_answer_stops_nothing_but_its_words_do() -
     assert policy.voice_due_s is None
     assert policy.stops("but wait", MIDDLE, 11.0)
     again = policy.take(OFF, MIDDLE, 12.0).take(ON, MIDDLE, 13.0)
-    assert again.voice_due_s == pytest.approx(13.1)
+    assert again.voice_due_s == pytest.approx(13.06)
 
 
 def test_a_voice_that_began_while_we_thought_counts_from_the_first_audio_on() -> None:
@@ -208,6 +208,35 @@ def test_a_stop_without_words_is_false_after_a_while() -> None:
     assert quiet.confirmed().resumes_at("", MIDDLE) is None
 
 
+def test_after_a_hum_that_was_all_it_goes_on_sooner() -> None:
+    stopped = over().stopped(10.1)
+    during = stopped.take(said("mm-hmm", final=False), None, 10.3)
+    quiet = during.take(VoiceEdge(False, 0.0, late_s=0.1), None, 10.5)
+    assert quiet.resumes_at("mm-hmm", MIDDLE) == pytest.approx(10.8), "there may be more"
+    told = quiet.take(said("mm-hmm", final=False), None, 10.55)
+    assert told.resumes_at("mm-hmm", MIDDLE) == pytest.approx(10.6)
+    assert told.take(said(""), None, 10.6).told
+    assert told.resumes_at("within a second", MIDDLE) == pytest.approx(10.8), "an echo goes on"
+    again = told.take(ON, None, 10.6)
+    assert again.resumes_at("mm-hmm", MIDDLE) == pytest.approx(15.1), "he is heard"
+    after = again.take(OFF, None, 10.7)
+    assert after.resumes_at("mm-hmm", MIDDLE) == pytest.approx(11.1), "no words of that yet"
+    assert stopped.take(WordsTaken(), None, 10.2).told is False
+
+
+def test_a_voice_that_lasted_for_longer_than_its_words_has_said_more() -> None:
+    stopped = over().stopped(10.1)
+    quiet = stopped.take(VoiceEdge(False, 0.0, late_s=0.1), None, 11.1)  # a second of it
+    told = quiet.take(said("yeah"), None, 11.15)
+    assert told.resumes_at("yeah", MIDDLE) == pytest.approx(11.4)
+    assert told.resumes_at("yeah right", MIDDLE) == pytest.approx(11.2)
+    # In two parts it is as long.
+    parts = over().stopped(10.1).take(OFF, None, 10.6).take(ON, None, 10.7).take(OFF, None, 11.2)
+    told = parts.take(said("yeah"), None, 11.25)
+    assert told.resumes_at("yeah", MIDDLE) == pytest.approx(11.6)
+    assert told.take(WordsTaken(), None, 11.3).spoken_s == 0
+
+
 def test_after_several_false_stops_a_voice_proves_nothing_until_he_speaks() -> None:
     policy = BargeIn()
     for at_s in (10.0, 20.0):
@@ -228,7 +257,7 @@ def test_an_echo_that_the_ear_knows_is_no_voice_and_takes_no_trust_from_voices()
     heard = policy.refuted("echo", 11.0)
     assert heard.echoing
     assert heard.trusts_voice
-    assert heard.take(ON, MIDDLE, 12.0).voice_due_s == pytest.approx(12.1)
+    assert heard.take(ON, MIDDLE, 12.0).voice_due_s == pytest.approx(12.06)
 
 
 def test_false_stops_take_the_trust_away_though_the_ear_knows_echoes() -> None:

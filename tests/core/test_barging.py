@@ -9,8 +9,9 @@ from tests.core.test_conversation import Call, ending, final, interim, moves, of
 from vantum.core import conversation as table
 from vantum.core import decisions as d
 from vantum.core import events as e
-from vantum.core.bargein import BargeIn, BargeInOptions, Floor
+from vantum.core.bargein import BargeIn, BargeInOptions
 from vantum.core.barging import asks_sound, holds_answer, unanswered
+from vantum.core.floor import Floor
 from vantum.core.messages import EchoHeard, SttFlushed, VoiceEdge
 
 TEXT = "Our platform answers every call within a second and it never forgets what was said"
@@ -39,7 +40,7 @@ def begun(commands: list[d.Command]) -> list[d.Turn]:
 def stopped(call: Call) -> Call:
     """A voice has stopped the answer, and goes on."""
     call.feed(ON)
-    assert table.wake_at(call.c) == pytest.approx(call.now_s + 0.1)
+    assert table.wake_at(call.c) == pytest.approx(call.now_s + 0.06)
     said = call.wait(0.2)
     assert cancelled(said) == [d.CancelResponse(0, "user_interrupt", interrupted=True)]
     said = call.feed(d.ResponseDone(0))

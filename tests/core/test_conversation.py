@@ -10,8 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from vantum.core import conversation as table
 from vantum.core import decisions as d
 from vantum.core import events as e
-from vantum.core.bargein import Floor
 from vantum.core.endpointing import CheckAnswered, Endpointing, EndpointingOptions
+from vantum.core.floor import Floor
 from vantum.core.messages import SttBehind, SttFlushed, Transcript, UtteranceEnded, VoiceEdge
 from vantum.core.turn_taking import is_auto
 

@@ -8,7 +8,7 @@ from tests.core.test_barging import begun
 from tests.core.test_conversation import Call, ending, final, interim, listening_with, of
 from vantum.core import decisions as d
 from vantum.core import events as e
-from vantum.core.bargein import Floor
+from vantum.core.floor import Floor
 from vantum.core.messages import SttFlushed, VoiceEdge
 
 TEXT = "It was a pleasure to talk to you today and now I wish you goodbye"

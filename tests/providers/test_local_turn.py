@@ -113,16 +113,32 @@ def test_edges_say_where_they_were_and_how_long_ago() -> None:
     assert in_frames(began) == (True, 4, 11)
     assert in_frames(ended) == (False, 9, 6)
     assert not activity.speaking
-    assert activity.feed(scripted([0.8] * 2)) == []
-    assert activity.probability == pytest.approx(0.8)
-    (again,) = activity.feed(scripted([0.8]))
+    assert activity.feed(scripted([0.75] * 2)) == []
+    assert activity.probability == pytest.approx(0.75)
+    (again,) = activity.feed(scripted([0.75]))
     assert in_frames(again) == (True, 15, 3)
     assert activity.speaking
 
 
 def test_a_click_and_a_stop_consonant_are_no_edges() -> None:
-    assert ear().feed(scripted([0.9, 0.9, 0.0, 0.0, 0.9, 0.0])) == []
+    assert ear().feed(scripted([1.0, 0.0, 0.9, 0.1, 0.9, 0.0, 1.0, 0.2])) == []
     assert len(ear().feed(scripted([0.9] * 5 + [0.1] * 2 + [0.9] * 5))) == 1
+
+
+def test_the_clearer_a_voice_is_the_sooner_it_is_heard() -> None:
+    heard = [ear().feed(scripted([p] * 20)) for p in (0.99, 0.9, 0.75, 0.7, 0.65, 0.55)]
+    assert [in_frames(edges[0])[1] for edges in heard[:5]] == [0] * 5, "it began at once"
+    at = [ear_knows([p] * 20) for p in (0.99, 0.9, 0.75, 0.7, 0.65, 0.55)]
+    assert at == [2, 2, 3, 4, 6, None]
+
+
+def ear_knows(probabilities: list[float]) -> int | None:
+    """After so many frames it reports a voice."""
+    activity = ear()
+    for number, probability in enumerate(probabilities, 1):
+        if activity.feed(scripted([probability])):
+            return number
+    return None
 
 
 def test_a_voice_far_behind_the_callers_is_none() -> None:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from vantum.providers.local.moonshine import MAX_SAMPLES
 from vantum.providers.local.segmenter import (
+    Evidence,
     Segmenter,
     SegmenterOptions,
     SpeechBegan,
@@ -63,10 +64,29 @@ def test_between_the_thresholds_speech_neither_begins_nor_ends() -> None:
     assert segment([0.9] * 3 + [0.4] * 50, OPTIONS.segmenter) == [SpeechBegan(0)]
 
 
-@given(probabilities)
-def test_speech_begins_before_it_ends_and_frames_only_grow(values: list[float]) -> None:
+WEIGHED = SegmenterOptions(silence_frames=6, evidence=Evidence(doubt=0.5, most=2.0, enough=3.0))
+
+
+def test_evidence_adds_up_until_something_speaks_against_it() -> None:
+    clear, doubtful, silent = 0.99, 0.7, 0.1  # they weigh 2.0, 0.35 and -2.7
+    assert segment([clear, clear], WEIGHED) == [SpeechBegan(0)]
+    assert segment([clear, silent, clear, silent], WEIGHED) == []
+    assert segment([silent] * 50 + [clear, doubtful, doubtful, doubtful], WEIGHED) == [
+        SpeechBegan(50)
+    ], "a long silence is held against nobody"
+    assert segment([doubtful] * 8, WEIGHED) == []
+    assert segment([doubtful] * 9, WEIGHED) == [SpeechBegan(0)]
+    assert segment([doubtful] * 8 + [silent, doubtful], WEIGHED) == [], "and it begins anew"
+    assert segment([0.0, 1.0] * 20, WEIGHED) == [], "whatever a model says, it is finite"
+    assert segment([0.6] * 50, WEIGHED) == [], "of which nobody knows"
+
+
+@given(probabilities, st.sampled_from([OPTIONS.segmenter, WEIGHED]))
+def test_speech_begins_before_it_ends_and_frames_only_grow(
+    values: list[float], options: SegmenterOptions
+) -> None:
     is_speech, last = False, 0
-    for event in segment(values, OPTIONS.segmenter):
+    for event in segment(values, options):
         match event:
             case SpeechBegan(frame):
                 assert not is_speech

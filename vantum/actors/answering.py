@@ -26,7 +26,6 @@ from vantum.actors.toolbox import Toolbox
 from vantum.actors.tools import Errands
 from vantum.actors.waiting import Fillers
 from vantum.channels import Sender, put
-from vantum.core.bargein import Floor
 from vantum.core.chunking import ChunkingOptions, strip_markers
 from vantum.core.decisions import CancelResponse, ResponseDone, Turn
 from vantum.core.dtmf import join_notes
@@ -39,6 +38,7 @@ from vantum.core.events import (
     Played,
 )
 from vantum.core.fallbacks import FallbackTiers
+from vantum.core.floor import Floor
 from vantum.core.history import History
 from vantum.core.latency import Marks
 from vantum.core.messages import ChatMessage, ChatRequest

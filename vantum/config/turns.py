@@ -96,8 +96,8 @@ class TurnSettings:
         choices=("auto", "words", "off"),
     )
     barge_in_ms: int = setting(
-        100,
-        "A voice that lasts so long stops the agent; the embedded ear knows of none before 96 ms.",
+        60,
+        "A voice that lasts so long stops the agent; the embedded ear knows of none before 64 ms.",
         env="TURN_BARGE_IN_VOICE",
         low=40,
         high=5000,

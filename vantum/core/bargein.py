@@ -27,6 +27,7 @@ from attrs import frozen
 from vantum.core.backchannels import BACKCHANNELS, is_backchannel, tokens
 from vantum.core.echo import foreign
 from vantum.core.evolving import evolve
+from vantum.core.floor import Floor
 from vantum.core.messages import (
     EchoHeard,
     SpeechStarted,
@@ -41,42 +42,6 @@ Mode: TypeAlias = Literal["auto", "words", "off"]
 #: What the caller's words are, while the agent speaks.
 Kind: TypeAlias = Literal["nothing", "backchannel", "echo", "words"]
 
-# ---------------------------------------------------------------- what the agent is saying
-
-
-@frozen
-class Floor:
-    """What the agent is saying: the answer's words as far as they are known, and where it is.
-
-    Attributes:
-        words: of the utterance.
-        position: so many of them were heard by now.
-        whole: no more will come.
-        firm: it is said to its end, whatever is said into it.
-    """
-
-    words: tuple[str, ...] = ()
-    position: int = 0
-    whole: bool = False
-    firm: bool = False
-
-    @property
-    def waits(self) -> bool:
-        """All that is known of it was heard, and there will be more."""
-        return bool(self.words) and self.position >= len(self.words) and not self.whole
-
-    @property
-    def wants_answer(self) -> bool:
-        """A short word would be an answer: a question ends here, or all that we have to say."""
-        if self.whole and len(self.words) - self.position <= _NEAR_WORDS:
-            return True
-        near = self.words[max(self.position - _NEAR_WORDS, 0) : self.position + _NEAR_WORDS]
-        return any("?" in word for word in near)
-
-
-#: So many words, about a second, are the end of something: of a question, of an answer.
-_NEAR_WORDS: Final = 4
-
 # ---------------------------------------------------------------- settings and signs
 
 
@@ -85,7 +50,8 @@ class BargeInOptions:
     """Times in seconds; `TurnSettings` explains them.
 
     Attributes:
-        settle_s: with words that are none, so much silence is enough for a false stop.
+        settle_s: with words that are none, so much silence is enough for a false stop; `hum_s`:
+            with a listening noise that is all that was said.
         voice_limit_s: a voice without words is no reason to be silent for longer, once an answer
             was stopped; `hold_limit_s`: nor for longer before it begins.
         echo_memory_s: for so long after an echo, and with `duds` false stops in a row, a voice
@@ -93,11 +59,12 @@ class BargeInOptions:
     """
 
     mode: Mode = "auto"
-    voice_s: float = 0.1
+    voice_s: float = 0.06
     words: int = 1
     false_stop_s: float = 1.0
     backchannels: frozenset[str] = frozenset(BACKCHANNELS)
     settle_s: float = 0.4
+    hum_s: float = 0.2
     voice_limit_s: float = 5.0
     hold_limit_s: float = 2.0
     echo_memory_s: float = 60.0
@@ -148,6 +115,9 @@ _ECHO_TAIL_S: Final = 1.5
 #: words count as ours: what a recogniser reports at once.
 _ECHO_WORDS: Final = 40
 _SLACK_WORDS: Final = 2
+#: A listening noise lasts no longer than this for each of its words: a voice that lasted for longer
+#: has said something that is still to come.
+_WORD_S: Final = 0.8
 #: Words that nobody placed in time by their voice were said at most so far back.
 _RECENT_WORDS: Final = 10
 
@@ -162,7 +132,8 @@ class BargeIn:
         voice_s: since when a voice is heard; None: silence.
         spent: that voice has stopped an answer already, or began before it.
         eared: the server has an ear; else the recogniser's word counts.
-        quiet_s: when the caller fell silent last.
+        quiet_s: when the caller fell silent last; `told`: words came since.
+        spoken_s: for so long his voice was heard since the words were taken last.
         onset: the agent's word at which the caller began; None: he did not while it spoke.
         until: the agent's word at which the caller's last words came.
         silent_s: when the agent was heard last; `apart`: the caller began when no echo of that was
@@ -184,6 +155,8 @@ class BargeIn:
     spent: bool = False
     eared: bool = False
     quiet_s: float = float("-inf")
+    told: bool = False
+    spoken_s: float = 0.0
     onset: int | None = None
     until: int | None = None
     silent_s: float = float("inf")
@@ -211,7 +184,7 @@ class BargeIn:
                 known = evolve(self, eared=True, apart=apart and floor is None)
                 return known._voice(began_s)._began(floor, 0)
             case VoiceEdge():
-                return evolve(self, voice_s=None, eared=True, quiet_s=now_s - sign.late_s)
+                return evolve(self, eared=True)._silent(now_s - sign.late_s)
             case EchoHeard(words=words):
                 known = evolve(self, eared=True, echo_s=now_s, echoing=True, tells=True)
                 return evolve(known, echo_next=words)._began(floor, 0)
@@ -222,15 +195,17 @@ class BargeIn:
             case Transcript(text=text):
                 all_echoed = self.echo_next and self.echoed is not False
                 echoed = all_echoed if sign.is_final else self.echoed
-                is_news = (self.echo_next, self.echoed) != (False, echoed)
-                known = evolve(self, echo_next=False, echoed=echoed) if is_news else self
+                told = self.voice_s is None if text else self.told
+                was = (self.echo_next, self.echoed, self.told)
+                is_news = was != (False, echoed, told)
+                known = evolve(self, echo_next=False, echoed=echoed, told=told) if is_news else self
                 if not text or floor is None:
                     return known
                 return evolve(known._began(floor, len(text.split())), until=floor.position)
             case UtteranceEnded() | SttFlushed():
                 if self.eared or self.voice_s is None:
                     return self
-                return evolve(self, voice_s=None, quiet_s=now_s)
+                return self._silent(now_s)
             case AnswerAudible(words=before):
                 known = evolve(self, before=before)
                 return known if self.voice_s is None else known._began(Floor(), 0)
@@ -240,11 +215,17 @@ class BargeIn:
     def _afresh(self) -> BargeIn:
         owned = self.voice_s is not None
         known = evolve(self, onset=None, until=None, apart=False, asked=False, before=0)
-        return evolve(known, owned=owned, echo_words=0, echoed=None)
+        return evolve(known, owned=owned, echo_words=0, echoed=None, told=False, spoken_s=0.0)
 
     def _voice(self, at_s: float) -> BargeIn:
         echoing = self.echoing and at_s < self.echo_s + self.options.echo_memory_s
-        return evolve(self, voice_s=at_s, spent=False, echoing=echoing, owned=True)
+        known = evolve(self, voice_s=at_s, spent=False, echoing=echoing, owned=True)
+        return evolve(known, told=False)
+
+    def _silent(self, at_s: float) -> BargeIn:
+        lasted_s = 0.0 if self.voice_s is None else max(at_s - self.voice_s, 0.0)
+        known = evolve(self, voice_s=None, quiet_s=at_s, told=False)
+        return evolve(known, spoken_s=self.spoken_s + lasted_s)
 
     def _began(self, floor: Floor | None, words_ago: int) -> BargeIn:
         if floor is None or self.onset is not None:
@@ -397,4 +378,11 @@ class BargeIn:
         wait_s = options.false_stop_s
         if kind != "nothing":
             wait_s = min(wait_s, options.settle_s)
+        if kind == "backchannel" and self._is_all(text):
+            wait_s = min(wait_s, options.hum_s)
         return max(self.stopped_s, self.quiet_s) + wait_s
+
+    def _is_all(self, text: str) -> bool:
+        """Whether these words are all that was said: they came behind the voice, and it lasted for
+        no longer than they do."""
+        return self.told and self.spoken_s <= _WORD_S * len(tokens(text)[self.echo_words :])

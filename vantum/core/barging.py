@@ -13,7 +13,7 @@ heard that may be about to say such words, an answer that is ready is held back.
 from __future__ import annotations
 
 from vantum.core.backchannels import tokens
-from vantum.core.bargein import AnswerAudible, Floor, Sign, WordsTaken
+from vantum.core.bargein import AnswerAudible, Sign, WordsTaken
 from vantum.core.decisions import (
     AnswerFailed,
     CancelResponse,
@@ -28,6 +28,7 @@ from vantum.core.decisions import (
 from vantum.core.endpointing import AnswerBegan
 from vantum.core.events import Interrupt, Request
 from vantum.core.evolving import evolve
+from vantum.core.floor import Floor
 from vantum.core.messages import SpeechStarted, SttFlushed, Transcript, VoiceEdge
 from vantum.core.moves import (
     commit,

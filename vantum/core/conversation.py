@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from vantum.core.announcing import announce
-from vantum.core.bargein import Floor
 from vantum.core.barging import (
     answer_failed,
     barge,
@@ -65,6 +64,7 @@ from vantum.core.events import (
     StateName,
 )
 from vantum.core.evolving import evolve
+from vantum.core.floor import Floor
 from vantum.core.flushing import put_off
 from vantum.core.messages import (
     EchoHeard,

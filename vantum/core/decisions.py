@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from vantum.core.bargein import BargeIn, Floor
+from vantum.core.bargein import BargeIn
 from vantum.core.endpointing import CheckAnswered, Endpointing
 from vantum.core.events import (
     EndCall,
@@ -24,6 +24,7 @@ from vantum.core.events import (
     StartInput,
     StateName,
 )
+from vantum.core.floor import Floor
 from vantum.core.messages import (
     EchoHeard,
     SpeechStarted,

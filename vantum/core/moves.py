@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from vantum.core.bargein import Floor
 from vantum.core.decisions import (
     CloseRequested,
     Command,
@@ -26,6 +25,7 @@ from vantum.core.events import (
     StateName,
 )
 from vantum.core.evolving import evolve
+from vantum.core.floor import Floor
 from vantum.errors import Role
 
 GOODBYE_SAID: Final = CloseRequested(1000, "the agent ended the call")

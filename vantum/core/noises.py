@@ -11,8 +11,9 @@ from typing import Final
 
 from attrs import frozen
 
-from vantum.core.bargein import BargeIn, Floor
+from vantum.core.bargein import BargeIn
 from vantum.core.evolving import evolve
+from vantum.core.floor import Floor
 
 #: A recogniser takes less for its last word on what it has heard. Behind that, or behind another
 #: voice, it speaks of something else.

@@ -1,9 +1,10 @@
 """The server's own ear: Silero as `vantum.ports.VoiceActivity`.
 
-The same model and the same segmenter as the embedded recogniser's, with other lengths: the
-recogniser's utterance ends after half a second, this ear says so after 96 ms, and leaves it to
-`vantum.core.endpointing` what a silence means. Voices that are far fainter than the caller's are
-none (`vantum.core.loudness`): people talk behind him. The recogniser hears them still.
+The same model and the same segmenter as the embedded recogniser's, with other measures: this ear
+hears a clear voice after 64 ms and its end after 96, where the recogniser's utterance ends after
+half a second, and leaves it to `vantum.core.endpointing` what a silence means. Voices that are far
+fainter than the caller's are none (`vantum.core.loudness`): people talk behind him. The recogniser
+hears them still.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from vantum.errors import ConfigError, ProviderError
 from vantum.ports import Health
 from vantum.providers.local.catalogue import SILERO
 from vantum.providers.local.segmenter import (
+    Evidence,
     Segmenter,
     SegmenterOptions,
     SpeechBegan,
@@ -33,8 +35,11 @@ from vantum.providers.local.weights import require
 NAME: Final = "local"
 
 # Three frames of silence: the closure of a "t" or a "k" lasts less, and every frame more is time
-# that somebody waits. Three of speech: a click or a breath is over in two.
-_EDGES: Final = SegmenterOptions(min_speech_frames=3, silence_frames=3)
+# that somebody waits. Two of clear speech, or more that are less clear: chosen on one half of the
+# recordings of docs/benchmarks.md.
+_EDGES: Final = SegmenterOptions(
+    silence_frames=3, evidence=Evidence(doubt=0.25, most=1.75, enough=2.0)
+)
 
 
 class LocalActivityProvider:
