@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import sys
 from typing import Any
 
@@ -56,6 +57,35 @@ def test_a_line_is_one_write_where_nothing_is_buffered(monkeypatch: pytest.Monke
     get_log("room").info("two")
     assert [json.loads(line)["event"] for line in file.writes] == ["one", "two"]
     assert all(line.endswith(b"\n") for line in file.writes)
+
+
+@pytest.mark.parametrize("level", ["info", "error"])
+def test_what_a_library_says_is_a_line_like_ours(
+    monkeypatch: pytest.MonkeyPatch, level: str
+) -> None:
+    """Such as trio, each tenth of a second, while the process has no file descriptor left."""
+    stderr, root = io.StringIO(), logging.getLogger()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    monkeypatch.setattr(root, "handlers", [])
+    before = root.level
+    try:
+        configure_logs(level, "json")
+        library = logging.getLogger("trio.serve_listeners")
+        library.info("chatter")
+        library.warning("a warning")
+        try:
+            raise OSError(24, "Too many open files")
+        except OSError:
+            library.error("accept returned %s", "EMFILE", exc_info=True)
+    finally:
+        root.setLevel(before)
+    lines = [json.loads(line) for line in stderr.getvalue().splitlines()]
+    *warnings, error = lines
+    assert [line["event"] for line in warnings] == ["a warning"] * (level == "info")
+    assert error["event"] == "accept returned EMFILE"
+    assert (error["room"], error["level"]) == ("trio.serve_listeners", "error")
+    assert "Too many open files" in error["exception"]
+    assert error["timestamp"].endswith("Z")
 
 
 def test_whatever_is_installed_a_stack_shows_no_variables() -> None:

@@ -28,22 +28,36 @@ def configure_logs(level: str = "info", fmt: str = "auto") -> None:
             colors=sys.stderr.isatty() and not os.environ.get("NO_COLOR"),
             exception_formatter=structlog.dev.plain_traceback,
         )
+    chain: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
+        processors=[*chain, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         # A line and its end in one write, also where nothing is buffered (PYTHONUNBUFFERED): the
         # lines of several workers would run into each other.
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    # Libraries that log on their own (hypercorn, trio-websocket, httpx) only matter when they warn.
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    # Libraries that log on their own (trio, hypercorn, httpx) only matter when they warn.
+    theirs = logging.StreamHandler(sys.stderr)
+    theirs.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[_library, *chain],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    logging.basicConfig(level=max(_LEVELS[level], logging.WARNING), handlers=[theirs])
+
+
+def _library(
+    _: object, _level: str, line: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """A library's logger stands where our rooms do."""
+    return {"room": line["_record"].name, **line}
 
 
 def get_log(room: str) -> structlog.typing.FilteringBoundLogger:
