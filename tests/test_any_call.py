@@ -15,10 +15,10 @@ import trio
 from hypothesis import Phase, given, settings
 from hypothesis.strategies import DrawFn
 
-from vantum.config import Settings, TurnSettings
+from vantum.config import LlmSettings, Settings, SpeculationSettings, TurnSettings
 from vantum.core import events as e
 from vantum.core.conversation import MOVES, TABLE
-from vantum.testing import CartesiaScript, OpenAIScript
+from vantum.testing import CallTool, CartesiaScript, OpenAIScript, Reply
 from vantum.testing.calls import (
     Backchannel,
     Caller,
@@ -44,7 +44,9 @@ from vantum.testing.calls import (
     simulated_call,
     turn_by_turn,
 )
+from vantum.testing.openai_wire import Messages
 from vantum.testing.word_errors import word_errors
+from vantum.tools import Tool, ToolContext, tool
 
 #: Every word of the caller is another one, so that lost and doubled ones are seen.
 WORDS = [
@@ -70,11 +72,38 @@ class Announced:
 
 @attrs.frozen
 class Plan:
-    """A call: how it is set up, what happens in it, and how it ends."""
+    """A call: how it is set up, what happens in it, and how it ends.
+
+    `booked`: the key of each booking that its tool has begun.
+    """
 
     setup: CallSetup
     steps: tuple[Step | Announced, ...]
     end: Step
+    booked: list[str] = attrs.field(factory=list)
+
+
+def with_tools(messages: Messages) -> str | Reply:
+    """The model looks something up and books it before it answers, with or without a word."""
+    text = turn_by_turn("", ANSWERS[1], ANSWERS[2])(messages)
+    if messages[-1]["role"] != "user":
+        return ANSWERS[0]
+    return Reply(text, (CallTool("look"), CallTool("book", {"what": "it"})))
+
+
+def tools_of(booked: list[str]) -> tuple[Tool, ...]:
+    @tool(effect="pure")
+    async def look() -> str:
+        await trio.sleep(0.2)
+        return "there it is"
+
+    @tool(effect="irreversible")
+    async def book(context: ToolContext, what: str) -> str:
+        booked.append(context.key)
+        await trio.sleep(1.2)
+        return f"{what} is booked"
+
+    return look, book
 
 
 @st.composite
@@ -111,16 +140,19 @@ def plans(draw: DrawFn) -> Plan:
             ]
         )
     )
+    booked: list[str] = []
     setup = CallSetup(
         settings=Settings(
             turns=TurnSettings(
                 greeting=draw(st.sampled_from(["", "Good day."])),
                 reprompt_after_ms=0,  # the rest at the end is longer
-            )
+            ),
+            llm=LlmSettings(max_messages=draw(st.sampled_from([50, 1, 4]))),
+            speculation=SpeculationSettings(draw(st.sampled_from(["off", "model", "speech"]))),
         ),
         options={"turn_detection": draw(st.sampled_from(["auto", "auto", "manual"]))},
         openai=OpenAIScript(
-            turn_by_turn(*ANSWERS),
+            draw(st.sampled_from([turn_by_turn(*ANSWERS), with_tools])),
             first_token_s=draw(st.sampled_from([0.0, 0.5, 4.0])),
             tokens_per_s=80,
         ),
@@ -130,10 +162,11 @@ def plans(draw: DrawFn) -> Plan:
         direct=draw(st.booleans()),
         seed=draw(st.integers(0, 5)),
         step_ms=40,
+        tools=tools_of(booked),
     )
     ends: list[Step] = [EndCall(), HangUp(), LoseConnection()]
     end = draw(st.sampled_from(ends))
-    return Plan(setup, tuple(steps), end)
+    return Plan(setup, tuple(steps), end, booked)
 
 
 KINDS: tuple[Any, ...] = (
@@ -261,6 +294,19 @@ def check_heard(seen: Seen, allowed: int) -> None:
     assert word_errors(heard, recorded) <= allowed * cuts
 
 
+def check_contexts(seen: Seen) -> None:
+    """Each call of a tool has its result in every request, the limit is kept as far as it can be,
+    and the caller's latest words are there."""
+    limit = seen.call.setup.settings.llm.max_messages
+    for messages in seen.call.asked:
+        said = [m for m in messages if m["role"] != "system"]
+        called = [call["id"] for m in said for call in m.get("tool_calls") or ()]
+        assert called == [m["tool_call_id"] for m in said if m["role"] == "tool"]
+        spoken = [n for n, m in enumerate(said) if m["role"] == "user"]
+        assert spoken
+        assert len(said) <= limit or spoken == [0]
+
+
 def check(plan: Plan) -> set[str]:
     seen = play(plan)
     call = seen.call
@@ -272,6 +318,8 @@ def check(plan: Plan) -> set[str]:
         assert seen.answered_at_last, "a dead end"
         check_words_of_the_caller(seen)
         check_heard(seen, 1 if plan.setup.network == Network() else 2)
+        check_contexts(seen)
+        assert len(set(plan.booked)) == len(plan.booked), "booked twice"
         assert call.wires.open == 0
     except BaseException as error:
         error.add_note(str(call.log))
