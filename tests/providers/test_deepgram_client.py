@@ -470,6 +470,21 @@ async def test_a_peer_that_reads_and_says_nothing_is_a_lost_one(
         assert call.recogniser.lost_s == 0
 
 
+async def test_the_rest_of_a_sentence_is_heard_again_if_its_peer_has_hung_in_it(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    """Some of it is interim text: of that a living peer would make a final one when asked."""
+    sentence = "one two three four five six seven"
+    script = DeepgramScript((sentence,), speech="in_audio")
+    async with line(peer(Stalls(after_s=1.2, connections=FIRST), script=script)) as call:
+        await call.speak(spoken_audio(script))
+        assert call.of(Transcript)
+        assert not call.finals()
+        await call.flush()
+        assert call.words() == sentence.split()
+        assert len(call.peer.connections) == 2
+
+
 # ---------------------------------------------------------------- not getting there
 
 

@@ -21,7 +21,7 @@ the patience doubles each time, so that it costs a reconnect or two and not one 
 
 A turn's end is a third way: a Finalize without an answer, of a turn that was not silent, after a
 second and a half (or all of a shorter turn) without any message; after three if words of it are
-known. Then the turn is heard and asked for once more, on a new connection.
+final and none is interim text. Then the turn is heard and asked for once more, on a new connection.
 """
 
 from __future__ import annotations
@@ -386,7 +386,7 @@ class DeepgramRecogniser:
             return False
         unanswered = self._timeline.connection_samples - self._answered
         quiet = self._timeline.samples(_QUIET_S)
-        if self._timeline.has_words_since(turn[0]):
+        if self._timeline.is_final_since(turn[0]):
             return unanswered >= 2 * quiet
         return unanswered >= min(quiet, turn[1] - turn[0])
 

@@ -303,10 +303,13 @@ class Timeline:
         self._words_open = False
         self._speaking = False
 
-    def has_words_since(self, position: int) -> bool:
-        """Whether any word behind `position` is known, be it as interim text."""
+    def is_final_since(self, position: int) -> bool:
+        """Whether any word behind `position` is final, and none is interim text.
+
+        Of interim text a `Finalize` makes final results: who has given it has something to answer.
+        """
         word = self._last_word
-        return self._interim is not None or (
+        return self._interim is None and (
             word is not None and word.end_s * self.audio.rate_hz > position
         )
 
