@@ -19,7 +19,7 @@ from tests.patience import HANG_S, connect, nobody_listening
 from tests.proxy import set_proxies, small_proxy
 from vantum.client import ClientError, _address
 from vantum.core import events as e
-from vantum.wire.native import decode, encode
+from vantum.wire.native import Vocabulary, decode, encode
 
 TOKEN = "hunter2"
 
@@ -213,8 +213,8 @@ async def a_websocket(
         nursery.cancel_scope.cancel()
 
 
-def said(message: e.ServerMessage) -> bytes:
-    data = encode(message, vocabulary="unified", session_id="s-1", new_id=lambda: "id")
+def said(message: e.ServerMessage, vocabulary: Vocabulary = "unified") -> bytes:
+    data = encode(message, vocabulary=vocabulary, session_id="s-1", new_id=lambda: "id")
     assert data is not None
     return data
 
@@ -230,6 +230,10 @@ def said(message: e.ServerMessage) -> bytes:
         (
             said(e.Maintenance("down")),
             "the server takes no calls now: 'system.status.maintenance'",
+        ),
+        (
+            said(e.Welcome(), "voicechat"),
+            "the server does not speak the vocabulary unified: it begins with 'connection.ack'",
         ),
         (b"\x93abc", "what the server says is not Vantum's protocol: "),
         ("hello", "what the server says is not Vantum's protocol: text frame"),

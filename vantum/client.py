@@ -387,5 +387,8 @@ async def _welcome(connection: WebSocketConnection, vocabulary: Vocabulary) -> s
             raise ClientError(f"the server refuses: {message}")
         case Busy(active_sessions=active, max_sessions=most):
             raise ClientError(f"the server takes no calls now: {active} of {most} sessions")
+        case None:  # such as for `events` in the address, which is not looked at
+            begins = f"it begins with {envelope.event_type!a}"
+            raise ClientError(f"the server does not speak the vocabulary {vocabulary}: {begins}")
         case _:
             raise ClientError(f"the server takes no calls now: {envelope.event_type!a}")
