@@ -124,22 +124,24 @@ async def test_a_real_interruption_stops_within_a_quarter_of_a_second(
     assert caller.failure is None
 
 
-@pytest.mark.parametrize("tokens_per_s", [0.0, 8.0])
+@pytest.mark.parametrize(
+    ("tokens_per_s", "split_seed"), [(0.0, None), (8.0, None), (12.0, 1), (12.0, 2), (12.0, 3)]
+)
 async def test_a_cough_resumes_at_the_unspoken_word(
-    autojump_clock: object, tokens_per_s: float
+    autojump_clock: object, tokens_per_s: float, split_seed: int | None
 ) -> None:
-    """Also while the model is still writing: then it goes on from there."""
+    """Also while the model is still writing, and in mid-word: then it goes on from there."""
 
     def script(messages: Any) -> str:
         last = messages[-1]
         if last["role"] == "system" and "Go on" in last["content"]:
             begun = messages[-2]["content"]
-            assert SPOKEN.startswith(begun)
+            assert f"{SPOKEN} ".startswith(f"{begun} "), "in whole words"
             return SPOKEN[len(begun) :].strip()
         return ANSWER
 
     async with a_call(
-        openai=OpenAIScript(script, tokens_per_s=tokens_per_s),
+        openai=OpenAIScript(script, tokens_per_s=tokens_per_s, split_seed=split_seed),
         deepgram=hears(),
         activity=LoudnessEar(),
         cartesia=FAST,

@@ -33,6 +33,34 @@ def emitted_after(text: str, options: ChunkingOptions = DEFAULT) -> list[tuple[s
     return found + [(text, piece) for piece in chunker.finish()]
 
 
+# ---------------------------------------------------------------- an answer that was cut
+
+
+@pytest.mark.parametrize(
+    ("written", "left"),
+    [
+        ("It never forg", ["It never"]),
+        ("It never forgets ", ["It never forgets"]),
+        ("It never forgets||BR", ["It never forgets"]),
+        ("It never forgets ||BR", ["It never forgets"]),
+        ("Well, no. Mis", ["Well, no."]),
+        ("forg", []),
+        ("", []),
+        ("我们从不忘", ["我们从不忘"]),
+    ],
+)
+def test_the_half_of_a_word_is_not_said(written: str, left: list[str]) -> None:
+    chunker = Chunker(DEFAULT)
+    assert chunker.feed(written) + chunker.finish(cut=True) == left
+
+
+@given(st.text(alphabet="aB.,1 ?", max_size=60), st.integers(0, 60))
+def test_what_is_left_of_a_cut_answer_begins_it_in_whole_words(text: str, cut: int) -> None:
+    chunker = Chunker(DEFAULT)
+    left = " ".join(chunker.feed(text[:cut]) + chunker.finish(cut=True)).split()
+    assert left == " ".join(pieces(text)).split()[: len(left)]
+
+
 # ---------------------------------------------------------------- markers
 
 

@@ -190,6 +190,7 @@ class Answering:
         self.ledger.begin(response.playing.playout)
         response.is_own, response.begun_s = is_own, trio.current_time()
         response.ends_call = ends_call
+        response.answer = attrs.evolve(response.answer, goes_on=turn.resumes)
         response.own_text = strip_markers(own_text, call.settings.streaming.break_marker)
         request = ChatRequest(self._context(self.history, options) + begun, call.session_id)
         call = attrs.evolve(call, model=model)

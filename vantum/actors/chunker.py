@@ -47,7 +47,8 @@ class Fallback:
 
 @frozen
 class Answer:
-    """How an answer is made: its identity and what the client wants to see of it."""
+    """How an answer is made: its identity and what the client wants to see of it. `goes_on`: with
+    one that was cut, so that there may be nothing more to say."""
 
     turn: int
     utterance_id: str
@@ -56,6 +57,7 @@ class Answer:
     options: ChunkingOptions
     tokens: bool = False
     has_script: bool = False
+    goes_on: bool = False
 
     def would_say(self, text: str) -> bool:
         """Whether anything of this text of the model's is spoken: more than markers and signs."""
@@ -98,7 +100,7 @@ class Said:
     def known(self) -> list[str]:
         """The pieces, and what was written but is none yet: of an answer that was cut."""
         if self.chunker is not None and not self.text:
-            self.unsaid = self.chunker.finish()
+            self.unsaid = self.chunker.finish(cut=True)
             self.chunker = None
         return [*self.pieces, *self.unsaid]
 
@@ -230,7 +232,8 @@ async def chunk(
                 continue
             case LlmFinished():
                 await writing.finish()
-                if said.has_words:
+                if said.has_words or answer.goes_on:
+                    await writing.begin()
                     writing.complete()
                     break
                 # Markers, dots or an emoji: to who waits for an answer it is silence.

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from typing import Literal
+from unicodedata import east_asian_width
 
 from attrs import Attribute, field, frozen
 
@@ -120,10 +121,14 @@ class Chunker:
             self._take(run)
         return self._hand_over()
 
-    def finish(self) -> list[str]:
-        """The pieces that are left at the end of the answer."""
+    def finish(self, *, cut: bool = False) -> list[str]:
+        """The pieces that are left at the end of the answer. `cut`: it was still being written, so
+        that its last word, unless a space came behind it, may be half a word and is left out."""
         for run in self._scanner.feed("", final=True):
             self._take(run)
+        if cut and self._text and not self._gap and not _is_wide(self._text[-1]):
+            self._text = self._text[: self._spaces.pop()] if self._spaces else ""
+            self._starter_at = 0
         self._settle_starter()
         self._emit(len(self._text))
         return self._hand_over()
@@ -251,6 +256,11 @@ class Chunker:
         if _is_speakable(piece):
             self._pieces.append(piece)
             self._is_first = False
+
+
+def _is_wide(char: str) -> bool:
+    """Whether it belongs to a script without spaces, in which each character can be spoken."""
+    return east_asian_width(char) in "WF"
 
 
 def _is_speakable(piece: str) -> bool:
