@@ -23,6 +23,7 @@ import vantum
 from tests.patience import HANG_S, PATIENT_ENVIRONMENT, connect, nobody_listening
 from vantum.cli import commands, main
 from vantum.client import Client, ClientError
+from vantum.config import LocalSettings
 from vantum.core import events as e
 from vantum.core.audio import read_wav, write_wav
 from vantum.testing import (
@@ -432,6 +433,37 @@ async def test_run_tells_how_to_try_it_and_ends_politely(clean: None) -> None:
     assert "Traceback" not in running.err
     assert SECRET not in running.out + running.err
     assert "session opened" in running.err, "the logs were on"
+
+
+SHOP = """from vantum.tools import tool
+
+@tool(effect="pure")
+def hours() -> str:
+    "When we are open."
+    return "9 to 5"
+"""
+
+
+@pytest.mark.local
+@pytest.mark.parametrize(
+    ("command", "key"), [(("run", "--port", "0"), ""), (("chat",), ""), (("chat",), SECRET)]
+)
+async def test_tools_that_the_local_model_calls_none_of_are_pointed_out(
+    clean: None,
+    local_settings: LocalSettings,
+    tmp_path: Path,
+    command: tuple[str, ...],
+    key: str,
+) -> None:
+    (tmp_path / "shop.py").write_text(SHOP)
+    path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
+    env = {"PYTHONPATH": path, "OPENAI_API_KEY": key}
+    async with a_program(*command, "--tools", "shop:hours", **env) as running:
+        await running.until("Ctrl-")
+        if command[0] == "chat":
+            assert await running.ended() == 0
+    told = "  tools not used: hours (the local model calls none)" in running.out.splitlines()
+    assert told == (not key)
 
 
 async def test_an_answer_that_outlasts_the_grace_time_is_cut(clean: None) -> None:

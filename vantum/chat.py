@@ -17,7 +17,7 @@ from vantum.models import prepare_models
 from vantum.observe.logs import configure_logs
 from vantum.providers.registry import open_model
 from vantum.testing.text import CallOver, Reply, TextConversation, text_conversation
-from vantum.tools import load_tools
+from vantum.tools import left_unused, load_tools
 
 Say = Callable[[str], Any]
 
@@ -77,6 +77,8 @@ async def run_chat(loaded: Loaded, *, prospect: Prospect, say: Say) -> int:
     await prepare_models(settings, say, roles=("llm",))
     async with open_model(settings) as model:
         say(f"llm thinks: {name}: {why}. End with Ctrl-D.")
+        if notice := left_unused(tools, name):
+            say(notice)
         async with text_conversation(
             settings,
             model=model,

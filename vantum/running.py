@@ -6,7 +6,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from vantum.screen import Screen, answer_line, table, waterfall
 from vantum.server import ProspectOf, Server
 from vantum.telephony.desk import FIRST_LABEL, Desk, new_label, open_desk
 from vantum.telephony.phone import Phone
-from vantum.tools import check_tools, load_tools
+from vantum.tools import check_tools, left_unused, load_tools
 from vantum.wire.fields import Vocabulary
 from vantum.workers.handover import HandoverListener
 from vantum.workers.member import Member
@@ -183,7 +183,8 @@ async def run_server(loaded: Loaded, *, say: Say, member: Member | None = None) 
             accepting = await nursery.start(server.serve, [*listeners, *handed])
             _settle_memory()
             async with _signals() if member is None else member.parent.asked() as signals:
-                say(_banner(listening_url(listeners), choices, phone.notice))
+                notices = phone.notice, left_unused(tools, choices["llm"].provider)
+                say(_banner(listening_url(listeners), choices, notices))
                 await anext(aiter(signals))
                 accepting.cancel()
                 for listener in (*listeners, *handed):
@@ -215,11 +216,11 @@ async def _drain(server: Server, desk: Desk, everything: trio.CancelScope) -> No
     everything.cancel()
 
 
-def _banner(url: str, choices: Mapping[Role, Choice], notice: str) -> str:
+def _banner(url: str, choices: Mapping[Role, Choice], notices: Iterable[str]) -> str:
     return "\n".join(
         [
             *_where(url, choices),
-            *([notice] if notice else []),
+            *filter(None, notices),
             f"Try it:  vantum-actors replay {_a_recording()} --url {url}",
             "Stop it: Ctrl-C",
         ]

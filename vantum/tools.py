@@ -113,6 +113,18 @@ def check_tools(tools: Sequence[Tool]) -> None:
             raise ConfigError(f"{count} tools have the name {name}: each needs one of its own")
 
 
+def left_unused(tools: Sequence[Tool], llm: str) -> str:
+    """A line for who starts a server or a talk with tools that its model calls none of; else empty.
+
+    Args:
+        tools: those that were asked for; the built-in ones are always there.
+        llm: the model's provider.
+    """
+    if llm != "local" or not tools:
+        return ""
+    return f"  tools not used: {', '.join(one.name for one in tools)} (the local model calls none)"
+
+
 def load_tools(paths: Iterable[str]) -> tuple[Tool, ...]:
     """Tools by where they are: `module:attribute`, the attribute a tool or several.
 
