@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import AsyncIterator
 from typing import cast
 
 import pytest
 import trio
 import trio.lowlevel
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
 from trio.testing import memory_stream_pair
 
 from tests.test_server import a_server
 from tests.test_server_edges import UPGRADE
-from vantum.http import ReplayStream
+from vantum.http import ReplayStream, http_config, serve_http
 
 #: More than the server reads at once, and more than the kernel would take unread.
 MUCH = bytes(2_000_000)
@@ -93,3 +99,52 @@ async def test_a_peer_that_says_all_there_is_is_left_in_the_middle() -> None:
         await ReplayStream(cast(trio.SocketStream, ours), b"").leave()
         nursery.cancel_scope.cancel()
     assert 1_000_000 < sent < 100_000_000
+
+
+class _Socket:
+    """As far as Hypercorn looks at one."""
+
+    family = socket.AF_INET
+
+    def getpeername(self) -> tuple[str, int]:
+        return "127.0.0.1", 1
+
+    getsockname = getpeername
+
+
+async def served_for(request: bytes) -> bytes:
+    """What comes for a request, in virtual time, where its parts may take 10 s."""
+
+    async def slow(request: Request) -> StreamingResponse:
+        async def pieces() -> AsyncIterator[bytes]:
+            for _ in range(5):
+                await trio.sleep(8)
+                yield b"piece"
+
+        return StreamingResponse(pieces())
+
+    app = Starlette(routes=[Route("/slow", slow, methods=["GET", "POST"])])
+    ours, theirs = memory_stream_pair()
+    ours.socket = _Socket()  # type: ignore[attr-defined]
+    said = bytearray()
+    async with trio.open_nursery() as nursery:
+        stream = ReplayStream(cast(trio.SocketStream, ours), b"")
+        nursery.start_soon(serve_http, app, http_config(), stream, 10.0)
+        await theirs.send_all(request)
+        async for part in theirs:
+            said += part
+    return bytes(said)
+
+
+async def test_an_answer_may_take_longer_than_a_request(autojump_clock: trio.abc.Clock) -> None:
+    said = await served_for(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert said.count(b"piece") == 5
+    assert said.endswith(b"0\r\n\r\n")
+
+
+async def test_a_request_whose_body_does_not_come_is_given_up(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    head = b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"
+    assert (await served_for(head)).count(b"piece") < 5
+    assert trio.current_time() < 40

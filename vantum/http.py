@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from math import inf
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import parse_qs, urlsplit
 
@@ -105,12 +106,16 @@ class _OneRequest(trio.abc.HalfCloseableStream):
     first is answered for a breach of the protocol, and hang up instead of answering either. So what
     comes behind the first is dropped.
 
+    `timeout_s`: between two reads of the request. Behind it nothing is awaited but the peer's end,
+    however long the answer takes.
+
     `over`: nothing more will come, because the peer has gone or Hypercorn has done. `is_whole`: all
     of the request was read. `_parser`: None as soon as this is no plain HTTP/1 and everything is
     passed on.
     """
 
     stream: ReplayStream
+    timeout_s: float
     over: trio.Event = field(factory=trio.Event, init=False)
     is_whole: bool = field(default=False, init=False)
     _is_closed: bool = field(default=False, init=False)
@@ -135,13 +140,15 @@ class _OneRequest(trio.abc.HalfCloseableStream):
     async def _next(self, max_bytes: int | None) -> bytes:
         data = b""
         try:
-            with trio.CancelScope() as self._waiting:
+            with trio.move_on_after(inf if self.is_whole else self.timeout_s) as self._waiting:
                 self._check_open()
                 data = await self.stream.receive_some(max_bytes)
         except _GONE:
             self.over.set()
             raise
         self._check_open()
+        if self._waiting.cancelled_caught:
+            raise trio.TooSlowError
         if not data:
             self.over.set()
         return data
@@ -174,16 +181,21 @@ class _OneRequest(trio.abc.HalfCloseableStream):
         await self.stream.wait_send_all_might_not_block()
 
     async def send_eof(self) -> None:
-        """Pass on."""
+        """Hypercorn has done, and closes next; an answer that ends may cancel it in between."""
         self._check_open()
+        self._finish()
         await self.stream.send_eof()
 
     async def aclose(self) -> None:
-        """Hypercorn has done: who reads for it stops. The connection stays."""
+        """Hypercorn has done. The connection stays."""
+        self._finish()
+        await trio.lowlevel.checkpoint()
+
+    def _finish(self) -> None:
+        """Who reads for it stops."""
         self._is_closed = True
         self.over.set()
         self._waiting.cancel()
-        await trio.lowlevel.checkpoint()
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -298,7 +310,7 @@ def build_app(server: Server, routes: Sequence[BaseRoute] = ()) -> Starlette:
     return app
 
 
-def http_config(handshake_timeout_s: float) -> Config:
+def http_config() -> Config:
     """Hypercorn's settings for the connections it gets."""
     config = Config()
     config.accesslog = None
@@ -308,14 +320,20 @@ def http_config(handshake_timeout_s: float) -> Config:
     # Whether a connection is to become a WebSocket is looked at once, at its first request. A proxy
     # that keeps connections would send the upgrade over one that Hypercorn has: so it gets none.
     config.keep_alive_max_requests = 1
-    config.read_timeout = max(1, round(handshake_timeout_s))
+    # It would cut off an answer that takes longer. How long a request may take, we see to.
+    config.read_timeout = None
     return config
 
 
-async def serve_http(app: Starlette, config: Config, stream: ReplayStream) -> None:
-    """Serve one connection until it is answered or idle for too long; the caller closes it."""
+async def serve_http(
+    app: Starlette, config: Config, stream: ReplayStream, timeout_s: float
+) -> None:
+    """Serve one connection until it is answered or its request is late; the caller closes it.
+
+    `timeout_s`: how long the next part of the request may take.
+    """
     # TCPServer only uses the stream's methods and `.socket`, which ours has.
-    one = _OneRequest(stream)
+    one = _OneRequest(stream, timeout_s)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_leave_with_peer, one, nursery.cancel_scope)
         connection = cast(Any, one)

@@ -110,7 +110,7 @@ class Server:
         """
         accepting = trio.CancelScope()
         app = build_app(self, self.routes)
-        config = http_config(self.settings.server.handshake_timeout_ms / 1000)
+        config = http_config()
 
         async def handle(stream: trio.SocketStream | ReplayStream) -> None:
             # `serve_listeners` closes the stream, whatever happens here.
@@ -186,7 +186,7 @@ class Server:
             await self._upgrade(request, replay)
             await replay.leave()
             return
-        await serve_http(app, config, replay)
+        await serve_http(app, config, replay, timeout_s)
 
     async def _upgrade(self, request: h11.Request, stream: ReplayStream) -> None:
         path, query = request_address(request)
