@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from vantum.channels import HOPS, Each, give_way, put, take
+from vantum.channels import HOPS, Each, give_way, put, take, take_before
 
 
 @pytest.fixture
@@ -73,6 +73,30 @@ async def test_an_empty_channel_is_waited_for(nursery: trio.Nursery) -> None:
     tx, rx = trio.open_memory_channel[int](0)
     nursery.start_soon(put, tx, 7)
     assert await take(rx) == 7
+
+
+async def test_what_is_there_is_taken_however_late(autojump_clock: trio.abc.Clock) -> None:
+    tx, rx = trio.open_memory_channel[int](1)
+    await put(tx, 7)
+    assert await take_before(rx, trio.current_time() - 1) == 7
+    assert await take_before(rx, trio.current_time() + 5) is None
+    assert trio.current_time() == pytest.approx(5)
+    tx.close()
+    with pytest.raises(trio.EndOfChannel):
+        await take_before(rx, float("inf"))
+
+
+async def test_what_comes_in_time_is_taken(autojump_clock: trio.abc.Clock) -> None:
+    tx, rx = trio.open_memory_channel[int](0)
+    async with trio.open_nursery() as nursery:
+
+        async def later() -> None:
+            await trio.sleep(1)
+            await put(tx, 7)
+
+        nursery.start_soon(later)
+        assert await take_before(rx, trio.current_time() + 5) == 7
+        assert trio.current_time() == pytest.approx(1)
 
 
 async def test_who_waits_keeps_no_exception(nursery: trio.Nursery) -> None:

@@ -64,6 +64,22 @@ async def take(rx: trio.MemoryReceiveChannel[T]) -> T:
     return await rx.receive()  # out here: see `put`
 
 
+async def take_before(rx: trio.MemoryReceiveChannel[T], deadline_s: float) -> T | None:
+    """Like `take`, but None if nothing has come by then, on trio's clock.
+
+    What is there is taken however late it is, and without a cancel scope, which costs more than
+    most messages. For channels on which nobody sends None.
+    """
+    await trio.lowlevel.checkpoint_if_cancelled()
+    try:
+        return rx.receive_nowait()
+    except trio.WouldBlock:
+        pass
+    with trio.move_on_at(deadline_s):
+        return await rx.receive()
+    return None
+
+
 async def give_way(turns: int = HOPS) -> None:
     """Let whoever is on a turn's way go first, for so many turns of the event loop.
 

@@ -14,7 +14,7 @@ from attrs import define, field
 
 from vantum.actors.call import Inbox, Outgoing
 from vantum.actors.gate import Hold
-from vantum.channels import Sender, give_way, put, take
+from vantum.channels import Sender, give_way, put, take, take_before
 from vantum.core.audio import AudioFormat, Framer
 from vantum.core.decisions import FirstAudio, RoleLost
 from vantum.core.dtmf import sounding_s, tone
@@ -103,9 +103,9 @@ async def play(
         # What is too short for a chunk waits for more, but not until the client runs dry: the model
         # may be thinking about the next piece.
         ends_s = playout.finished_at_s
-        with trio.move_on_at(float("inf") if ends_s is None else ends_s - _DRY_MARGIN_S) as dry:
-            message = await take(speech_rx)
-        if dry.cancelled_caught:
+        dry_s = float("inf") if ends_s is None else ends_s - _DRY_MARGIN_S
+        message = await take_before(speech_rx, dry_s)
+        if message is None:
             await send(framer.flush())
             message = await take(speech_rx)
         match message:

@@ -9,7 +9,7 @@ from attrs import define, field
 
 from vantum.actors.call import Call, Inbox
 from vantum.actors.link import Wanted, keep_open, lost
-from vantum.channels import Each, put, take
+from vantum.channels import Each, put
 from vantum.core.audio import AudioFormat
 from vantum.core.latency import Marks
 from vantum.core.messages import (
@@ -82,12 +82,21 @@ class _Debt:
             await self._caught_up.wait()
 
     async def next(self, speech_rx: trio.MemoryReceiveChannel[TtsOutput]) -> TtsOutput:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        try:
+            message = speech_rx.receive_nowait()
+        except trio.WouldBlock:
+            message = None
+        if message is None:
+            message = await self._awaited(speech_rx)
+        if isinstance(message, PieceSpoken):
+            self.owed -= 1
+        return message
+
+    async def _awaited(self, speech_rx: trio.MemoryReceiveChannel[TtsOutput]) -> TtsOutput:
         deadline_s = trio.current_time() + self.timeout_s if self.owed else float("inf")
         with trio.CancelScope(deadline=deadline_s) as self.waiting:
-            message = await take(speech_rx)
-            if isinstance(message, PieceSpoken):
-                self.owed -= 1
-            return message
+            return await speech_rx.receive()
         raise ProviderError("tts", "timeout", f"no audio within {self.timeout_s:g} s")
 
 
