@@ -154,12 +154,12 @@ def _talking_kb(scale: Scale, sessions: int, final_every_s: float) -> float:
 def flat(scale: Scale, say: Say) -> list[Row]:
     """Memory over a thousand conversations: connect, one short turn, hang up.
 
-    After the first five hundred: it takes so many until the allocator has all the room that it
+    After the first fifteen hundred: it takes so many until the allocator has all the room that it
     will ever need.
     """
     steps = scale.of((500, 500), (4, 4))
     with three({"answers": [TINY]}) as (_, server, load):
-        load.ask(do="conversations", count=scale.of(500, 4), at_once=scale.of(10, 2))
+        load.ask(do="conversations", count=scale.of(1500, 4), at_once=scale.of(10, 2))
         first = server.ask(do="census")
         start_kb, _ = server.memory_kb()
         sizes, done, failures = [start_kb], 0, 0
