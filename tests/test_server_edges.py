@@ -47,7 +47,8 @@ async def test_the_printed_address_leads_to_the_server(host: str) -> None:
         listening_url(listeners).removeprefix("ws://").removesuffix("/ws").rpartition(":")
     )
     try:
-        await (await trio.open_tcp_stream(host.strip("[]"), int(port))).aclose()
+        async with await trio.open_tcp_stream(host.strip("[]"), int(port)) as stream:
+            assert stream.socket.getpeername()[1] == int(port)
     finally:
         for listener in listeners:
             await listener.aclose()

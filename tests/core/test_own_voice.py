@@ -16,6 +16,7 @@ from vantum.core.own_voice import OwnVoice
 
 LINE = AudioFormat(16_000)
 PIECE = bytes(2 * 640)  # 40 ms
+A_SECOND = 26  # in pieces: a little more
 BEGINS, ENDS = VoiceEdge(True, 1.0, 0.1), VoiceEdge(False, 2.0, 0.1)
 
 
@@ -58,6 +59,10 @@ class Call:
         self.now_s += 0.04
         self.judge.says = says
         return self.own.hear(PIECE, LINE, edges, probability, self.now_s + late_s)
+
+    def hear_for(self, pieces: int) -> None:
+        for _ in range(pieces):
+            self.hear()
 
 
 def test_while_nothing_sounds_the_ear_is_believed_unasked() -> None:
@@ -153,9 +158,23 @@ def test_words_that_no_voice_was_heard_for_are_asked_for_their_sound(
 ) -> None:
     call = Call(Told(ours_is=ours_is))
     assert not call.own.hear_words(), "nothing was heard yet"
-    call.hear()
+    call.hear_for(A_SECOND)
     assert call.own.hear_words() == said
     assert not call.judge.ends_s, "there was no voice"
+
+
+def test_words_may_lie_where_nothing_was_heard() -> None:
+    """They come behind what they were said in: before we began, or in a gap of the stream."""
+    call = Call(Told(ours_is="all"))
+    call.hear_for(A_SECOND - 2)
+    assert not call.own.hear_words()
+    call.hear_for(2)
+    assert call.own.hear_words()
+    call.hear(late_s=1.0)
+    call.now_s += 1.0
+    assert not call.own.hear_words()
+    call.hear_for(A_SECOND)
+    assert call.own.hear_words()
 
 
 def test_words_for_which_the_callers_voice_was_heard_are_his() -> None:

@@ -47,6 +47,7 @@ class OwnVoice:
     _heard: Sounding | None = field(default=None, init=False)
     _end_s: float = field(default=0.0, init=False)  # of what was heard, on the clock of our audio
     _at_s: float = field(default=0.0, init=False)  # the same on the audio's own axis
+    _since_s: float = field(default=0.0, init=False)  # where it begins, without a gap
     _is_voice: bool = field(default=False, init=False)  # the ear hears a voice
     _is_own: bool = field(default=False, init=False)  # and it was passed on as the caller's
     _owned_s: float = field(default=float("-inf"), init=False)  # where it was so last, on that axis
@@ -94,8 +95,10 @@ class OwnVoice:
     def hear_words(self) -> list[EchoHeard]:
         """What to say of words that come now: that they lie in our echo, or nothing, if the caller
         was heard in the last second or it cannot be told."""
-        if self._heard is None or self._is_own or self._at_s < self._owned_s + SPAN_S:
+        if self._heard is None or self._is_own:
             return []
+        if self._at_s < max(self._owned_s, self._since_s) + SPAN_S:
+            return []  # what was not heard is no echo: they may have been said there
         ours = self.judge.ours_of(self._last(SPAN), self._end_s)
         return [] if ours == "none" else [EchoHeard(words=ours == "all")]
 
@@ -120,8 +123,11 @@ class OwnVoice:
     def _keep(self, audio: bytes, line: AudioFormat, length_s: float, now_s: float) -> None:
         if self._heard is None:
             self._heard, self._end_s = Sounding(SPAN_S, is_wanted=True), now_s
+            self._since_s = self._at_s - length_s
         self._end_s += length_s
         late_s = now_s - self._end_s
+        if late_s > _GAP_S:
+            self._since_s = self._at_s - length_s
         if not 0 <= late_s <= _GAP_S:
             self._end_s = now_s
         else:
