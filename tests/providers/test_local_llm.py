@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -313,7 +314,7 @@ def test_importing_loads_no_engine() -> None:
         "vantum.providers.local.tts\n"
         "assert not {'xllamacpp', 'hibari', 'onnxruntime'} & set(sys.modules), sys.modules.keys()"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_missing_weights_are_said_to_be_missing(tmp_path: object) -> None:
@@ -413,6 +414,21 @@ class HeldEngine:
     def _hold(self) -> None:
         self.reached.set()
         assert self.let_go.wait(HANG_S)
+
+
+@pytest.mark.local
+async def test_without_a_thread_for_it_its_slot_is_free_again(
+    provider: LocalLlmProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vantum.providers.local.llama.threading", SimpleNamespace(Thread=refuse))
+        with pytest.raises(ProviderError, match="can't start new thread"):
+            await answer(provider, ask("Who is this?"))
+    assert provider._llama._slots.borrowed_tokens == 0
+    assert await answer(provider, ask("Who is this?"))
 
 
 @pytest.mark.local

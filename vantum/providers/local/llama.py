@@ -121,10 +121,15 @@ class Llama:
 
         Raises:
             ProviderError: while iterating; `invalid_request` if the messages are too long.
+                Before that, if there is no thread for it.
         """
         generation = _Generation(self._server, _request(messages, sampling))
         await self._slots.acquire_on_behalf_of(generation)
-        generation.start(lambda: self._slots.release_on_behalf_of(generation))
+        try:
+            generation.start(lambda: self._slots.release_on_behalf_of(generation))
+        except RuntimeError as error:  # the machine has no thread for it
+            self._slots.release_on_behalf_of(generation)
+            raise ProviderError("local", "server", f"llama.cpp: {error}") from None
         try:
             yield generation
         finally:
