@@ -71,13 +71,23 @@ async def take_before(rx: trio.MemoryReceiveChannel[T], deadline_s: float) -> T 
     most messages. For channels on which nobody sends None.
     """
     await trio.lowlevel.checkpoint_if_cancelled()
-    try:
-        return rx.receive_nowait()
-    except trio.WouldBlock:
-        pass
+    if (message := at_hand(rx)) is not None:
+        return message
     with trio.move_on_at(deadline_s):
         return await rx.receive()
     return None
+
+
+def at_hand(rx: trio.MemoryReceiveChannel[T]) -> T | None:
+    """What is there already; None: nothing. For channels on which nobody sends None.
+
+    Raises:
+        trio.EndOfChannel: as for `take`.
+    """
+    try:
+        return rx.receive_nowait()
+    except trio.WouldBlock:
+        return None
 
 
 async def give_way(turns: int = HOPS) -> None:

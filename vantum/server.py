@@ -105,8 +105,7 @@ class Server:
         """Serve until cancelled, which hangs up on everybody.
 
         A listener that gives a `ReplayStream` has it from a neighbour, who has seen what it is.
-        Cancelling the scope given to `task_status.started` only closes the listeners:
-        the sessions go on.
+        Cancelling the scope given to `task_status.started` only closes the listeners.
         """
         accepting = trio.CancelScope()
         app = build_app(self, self.routes)

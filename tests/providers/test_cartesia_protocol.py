@@ -188,7 +188,7 @@ def test_malformed_replies(message: str | bytes, fault: str) -> None:
 def test_whatever_comes_is_read_or_named(message: dict[str, Any], kind: str) -> None:
     for raw in (message, {**message, "type": kind}):
         with suppress(MalformedMessage):
-            protocol.parse(json.dumps(raw))
+            assert isinstance(protocol.parse(json.dumps(raw)), protocol.Reply)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from attrs import define, field
 
 from vantum.actors.call import Call, Inbox
 from vantum.actors.link import Wanted, keep_open, lost
-from vantum.channels import Each, put
+from vantum.channels import Each, at_hand, put
 from vantum.core.audio import AudioFormat
 from vantum.core.latency import Marks
 from vantum.core.messages import (
@@ -83,10 +83,7 @@ class _Debt:
 
     async def next(self, speech_rx: trio.MemoryReceiveChannel[TtsOutput]) -> TtsOutput:
         await trio.lowlevel.checkpoint_if_cancelled()
-        try:
-            message = speech_rx.receive_nowait()
-        except trio.WouldBlock:
-            message = None
+        message = at_hand(speech_rx)
         if message is None:
             message = await self._awaited(speech_rx)
         if isinstance(message, PieceSpoken):
