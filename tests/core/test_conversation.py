@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 import hypothesis.strategies as st
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -511,13 +512,14 @@ def test_polite_close_when_idle_is_at_once_and_without_maintenance() -> None:
     assert said[-1] == d.EndSession(1000, "idle")
 
 
-def test_grace_runs_out() -> None:
+@pytest.mark.parametrize(("maintenance", "reason"), [(True, "shutdown"), (False, "session_ended")])
+def test_grace_runs_out(maintenance: bool, reason: str) -> None:
     call = Call(grace_s=10).listening()
     call.turn("one")
-    call.feed(d.CloseRequested(1001, "x"))
+    call.feed(d.CloseRequested(1001, "x", maintenance=maintenance))
     assert table.wake_at(call.c) == call.now_s + 10
     assert call.wait(9) == []
-    assert call.wait(1.5) == [d.CancelResponse(0, "shutdown", interrupted=False)]
+    assert call.wait(1.5) == [d.CancelResponse(0, reason, interrupted=False)]
     assert table.wake_at(call.c) == float("inf")
     assert call.wait(1) == []
     assert of(call.feed(d.ResponseDone(0)), d.EndSession)
@@ -732,7 +734,8 @@ class AnyOrder(RuleBasedStateMachine):
                 self.answered.append(turn.text)
             case d.CancelResponse(turn=turn_number, reason=reason):
                 assert self.live == turn_number
-                assert turn_number != self.last_words or reason in ("end_call", "shutdown")
+                ends = ("end_call", "shutdown", "session_ended")
+                assert turn_number != self.last_words or reason in ends
                 self.live = None
                 if self.call.c.state != "ENDED":
                     self.feed(d.ResponseDone(turn_number))

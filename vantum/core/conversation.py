@@ -269,8 +269,8 @@ def _tick(c: Conversation, e: Tick, now_s: float) -> Step:
     if c.closing is None and now_s >= c.started_s + c.limits.max_duration_s:
         c, more = _close(c, CloseRequested(1000, "maximum duration reached"), now_s)
         commands.extend(more)
-    if c.turn is not None and c.grace_at_s is not None and now_s >= c.grace_at_s:
-        commands.append(CancelResponse(c.turn.number, "shutdown", interrupted=False))
+    if c.turn and c.closing and c.grace_at_s is not None and now_s >= c.grace_at_s:
+        commands.append(CancelResponse(c.turn.number, c.closing.cuts_as, interrupted=False))
         c = evolve(c, grace_at_s=None)
     return c, commands
 

@@ -109,6 +109,11 @@ class CloseRequested:
     reason: str
     maintenance: bool = False
 
+    @property
+    def cuts_as(self) -> str:
+        """The reason by which an answer is cancelled that does not end within the grace."""
+        return "shutdown" if self.maintenance else "session_ended"
+
 
 @frozen
 class Announce:

@@ -193,12 +193,24 @@ _OUTPUT: tuple[Event, ...] = (
             (
                 _UTTERANCE,
                 _TIMESTAMP,
-                Field("reason", "str", "Why.", required=True, max_chars=0, only="unified"),
+                Field("reason", "str", reasons, required=True, max_chars=0, only="unified"),
             ),
         )
-        for key, name, why in (
-            ("output_interrupt", "voicechat.response.interrupt", "the user cut in"),
-            ("output_stop", "voicechat.response.stop", "for another reason"),
+        for key, name, why, reasons in (
+            (
+                "output_interrupt",
+                "voicechat.response.interrupt",
+                "the user cut in",
+                "`user_interrupt`.",
+            ),
+            (
+                "output_stop",
+                "voicechat.response.stop",
+                "for another reason",
+                "`end_call` (the client ended the call), `announcement` (something else is said "
+                "instead), `shutdown` (the server is going down) or `session_ended` (the session's "
+                "time is up); in both of the last, what was said did not end within its grace.",
+            ),
         )
     ),
 )
