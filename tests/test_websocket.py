@@ -298,7 +298,7 @@ async def test_keep_alive_ends_with_the_connection(autojump_clock: trio.abc.Cloc
 @pytest.mark.parametrize(
     ("request_bytes", "status"),
     [
-        (REQUEST.replace(b"Version: 13", b"Version: 8") + b"\r\n", b"400"),
+        (REQUEST.replace(b"Version: 13", b"Version: 8") + b"\r\n", b"426"),
         (REQUEST.replace(b"AAAAAAAAAAAAAAAAAAAAAA==", b"short") + b"\r\n", b"400"),
         (REQUEST.replace(b"GET", b"PUT") + b"\r\n", b"405"),
         (REQUEST + b"Content-Length: 3\r\n\r\nabc", b"400"),
@@ -309,7 +309,9 @@ async def test_a_bad_request_is_answered(request_bytes: bytes, status: bytes) ->
     await theirs.send_all(request_bytes)
     with pytest.raises(BadHandshake):
         await accept(ours, subprotocol=None, max_message_bytes=10)
-    assert (await theirs.receive_some())[9:12] == status
+    answer = bytes(await theirs.receive_some())
+    assert answer[9:12] == status
+    assert (b"\r\nSec-WebSocket-Version: 13\r\n" in answer) == (status == b"426")
 
 
 async def test_a_request_that_breaks_off() -> None:

@@ -6,8 +6,10 @@ protocol and not our idea of it. Synchronous client in a thread, asynchronous on
 
 from __future__ import annotations
 
+import json
 import ssl
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import httpx2
@@ -285,17 +287,37 @@ async def test_the_model_is_checked_if_asked_for(peer: SimulatedOpenAI) -> None:
     assert caught.value.code == "model_not_found"
 
 
+def posted(body: object, client: openai.OpenAI) -> object:
+    """As ASCII: the package itself sends no half of a surrogate pair."""
+    content = json.dumps(body).encode()
+    return client.post("/chat/completions", content=content, cast_to=object)
+
+
 async def test_unknown_addresses_and_bodies(peer: SimulatedOpenAI) -> None:
     with pytest.raises(openai.NotFoundError, match="Invalid URL"):
         await with_client(peer, lambda c: c.embeddings.create(model="m", input="x"))
-    bodies: list[object] = [{"model": 3}, {"messages": "x", "model": "m"}, ["x"]]
+    half = [{"role": "user", "content": "half a pair: \ud83d"}]
+    bodies: list[object] = [
+        {"model": 3},
+        {"messages": "x", "model": "m"},
+        ["x"],
+        {"messages": half, "model": MODEL},
+    ]
     for body in bodies:
-
-        def post(client: openai.OpenAI, body: object = body) -> object:
-            return client.post("/chat/completions", body=body, cast_to=object)
-
         with pytest.raises(openai.BadRequestError):
-            await with_client(peer, post)
+            await with_client(peer, partial(posted, body))
+
+
+async def test_both_halves_of_a_pair_are_one_character(peer: SimulatedOpenAI) -> None:
+    said = [{"role": "user", "content": "\U0001f600"}]
+    await with_client(peer, partial(posted, {"messages": said, "model": MODEL}))
+    assert peer.requests[-1].body["messages"] == said
+
+
+async def test_a_scripted_answer_may_hold_half_a_pair() -> None:
+    async with simulated_openai(OpenAIScript(answers=("Fine \ud83d now.",))) as peer:
+        assert "".join(await with_client(peer, streamed)) == "Fine \ud83d now."
+        assert peer.completed == 1
 
 
 async def test_answers_come_in_order_and_the_last_one_repeats(peer: SimulatedOpenAI) -> None:

@@ -139,6 +139,8 @@ class SimulatedOpenAI:
         headers = {name.decode(): value.decode("latin-1") for name, value in request.headers}
         try:
             body = json.loads(raw_body or b"{}")
+            if b"\\ud" in raw_body.lower():  # half a pair of surrogates is no text: no JSON
+                json.dumps(body, ensure_ascii=False).encode()
         except ValueError:
             body = None
         if not isinstance(body, dict):

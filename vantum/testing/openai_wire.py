@@ -134,10 +134,9 @@ def model_object(name: str, shutdown_date: str | None = None) -> dict[str, Any]:
 
 
 def sse_event(data: Mapping[str, Any]) -> bytes:
-    """One server-sent event."""
-    return (
-        b"data: " + json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
-    )
+    """One server-sent event. Half a surrogate pair, which UTF-8 has no bytes for, is escaped."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return b"data: " + text.encode(errors="backslashreplace") + b"\n\n"
 
 
 @frozen

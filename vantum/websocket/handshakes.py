@@ -11,7 +11,8 @@ from http import HTTPStatus
 
 import h11
 import trio
-from websockets.http11 import Request
+from websockets.exceptions import InvalidHeader
+from websockets.http11 import Request, Response
 from websockets.protocol import Protocol, Side
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
@@ -93,7 +94,7 @@ async def accept(
     request = events[0] if events else None
     status = None
     if isinstance(request, Request):
-        response = protocol.accept(request)
+        response = _response(protocol, request)
         protocol.send_response(response)
         status = response.status_code
     answer = b"".join(protocol.data_to_send())
@@ -105,6 +106,16 @@ async def accept(
     socket = WebSocket(stream, protocol, RateLimit(frames_per_s) if frames_per_s else None)
     socket.put_unread(rest)
     return socket
+
+
+def _response(protocol: ServerProtocol, request: Request) -> Response:
+    response = protocol.accept(request)
+    match protocol.handshake_exc:
+        case InvalidHeader(name="Sec-WebSocket-Version"):  # RFC 6455, section 4.4
+            response.status_code = HTTPStatus.UPGRADE_REQUIRED.value
+            response.reason_phrase = HTTPStatus.UPGRADE_REQUIRED.phrase
+            response.headers["Sec-WebSocket-Version"] = "13"
+    return response
 
 
 async def refuse(stream: trio.abc.Stream, status: HTTPStatus, text: str) -> None:
