@@ -552,6 +552,9 @@ async def test_a_pure_tool_that_was_cut_in_mid_speech_says_so(
         asked = call.openai.chats[1].body["messages"][-4:-1]
         assert [m["role"] for m in asked] == ["user", "assistant", "tool"]
         assert "Let me have a look.".startswith(asked[1]["content"])
+        said, used, *_ = (entry for entry in call.call.history if entry.role == "assistant")
+        assert (said.text, said.interrupted) == (asked[1]["content"], True)
+        assert used.tool_calls
 
 
 async def test_asked_again_while_it_runs_it_is_not_begun_again(

@@ -23,7 +23,14 @@ def record_answer(
             history.add_assistant(text, at_ms=at_ms, heard_text=None if whole else heard)
             text = heard = ""
         more, more_heard = record_rounds(
-            history, response, said, response.heard, whole=whole, at_ms=at_ms, follows=follows
+            history,
+            response,
+            said,
+            response.heard,
+            whole=whole,
+            interrupted=interrupted and response is last,
+            at_ms=at_ms,
+            follows=follows,
         )
         text, heard = f"{text} {more}".strip(), f"{heard} {more_heard}".strip()
     if text or not last.said.round_ends:
@@ -45,12 +52,14 @@ def record_rounds(
     *,
     whole: bool,
     at_ms: int,
+    interrupted: bool = False,
     follows: bool = True,
 ) -> tuple[str, str]:
     """Record the rounds of an answer but the last; gives what is left of `text` and of `heard`.
 
     An answer that was cut before anything of it was heard is none: of it only what has begun is
-    recorded, which stays done whatever becomes of the answer.
+    recorded, which stays done whatever becomes of the answer. `interrupted`: the user cut in, and
+    the round says so in whose words he did, or behind which nothing was to be said yet.
     """
     said, errands = response.said, response.errands
     began = 0
@@ -63,8 +72,10 @@ def record_rounds(
         before, text = _split(text, words)
         before_heard, heard = _split(heard, words)
         if before:
+            is_cut = not text or len(before_heard.split()) < len(before.split())
             history.add_assistant(
                 before,
+                interrupted=interrupted and is_cut,
                 heard_text=None if whole else before_heard,
                 written=this.text if whole else "",
                 at_ms=at_ms,

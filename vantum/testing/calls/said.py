@@ -116,7 +116,7 @@ class SaidSource:
             if not pcm.strip(b"\0"):
                 self._quiet(complete)  # muted
                 return complete
-            for number in range(-(-start // step), end // step):
+            for number in range(start // step, end // step):  # each where its end is
                 self._take(number, number * step, (number + 1) * step, complete)
             return complete
         if self._word is None and not self._rest.strip(ROOM) and is_room(pcm):
