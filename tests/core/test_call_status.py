@@ -129,7 +129,8 @@ def test_outcomes_of_calls_that_nobody_took(status: Status, outcome: Outcome) ->
         ("human", "opted_out", True, False, "opted_out"),
         ("unknown", "callback", True, False, "callback"),
         ("machine_start", None, True, False, "machine"),
-        ("machine_end_beep", "opted_out", True, False, "machine"),
+        ("machine_end_beep", "opted_out", True, False, "opted_out"),
+        ("machine_end_beep", "callback", True, False, "machine"),
         ("machine_end_beep", None, True, True, "voicemail_left"),
         ("fax", None, False, False, "machine"),
         # A message was begun, but a person has answered after all.
@@ -148,6 +149,17 @@ def test_outcomes_of_answered_calls(
         progress = progress.judged(answered_by)
     found = outcome_of(progress, noted=noted, has_spoken=has_spoken, message_left=message_left)
     assert found == outcome
+
+
+@pytest.mark.parametrize(
+    ("noted", "has_spoken", "outcome"),
+    [("transferred", True, "transferred"), (None, True, "talked"), (None, False, "hung_up")],
+)
+def test_a_verdict_is_not_believed_where_a_person_was(
+    noted: Outcome | None, has_spoken: bool, outcome: Outcome
+) -> None:
+    progress = Progress().told("in-progress", 1).judged("machine_start").told("completed", 2)
+    assert outcome_of(progress, noted=noted, has_spoken=has_spoken, is_persons=True) == outcome
 
 
 def test_a_call_that_broke_off_has_failed() -> None:

@@ -202,6 +202,23 @@ async def test_a_machine_that_hangs_up_during_the_message_has_none(autojump_cloc
         assert office.is_idle()
 
 
+async def test_a_message_for_which_it_is_too_late_is_not_left(autojump_clock: Clock) -> None:
+    """What has answered is known when the server goes down: the agent says nothing new any more."""
+    async with an_office(TwilioScript(answers=STAYS), machine_detection=False) as office:
+        placed = await office.place(voicemail=MESSAGE)
+        await only(office).until("in-progress")
+        await trio.sleep(2)  # in the midst of the greeting
+        live = office.calls.live(placed.id)
+        assert live is not None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(office.server.drain)
+            await trio.sleep(0.1)
+            live.judged("machine_end_beep")
+            record = await office.calls.wait(placed.id)
+        assert [turn.heard for turn in record.turns] == [OPENING]
+        assert (record.answered_by, record.outcome) == ("machine", "machine")
+
+
 async def test_without_a_message_a_machine_is_hung_up_on(autojump_clock: Clock) -> None:
     async with an_office(TwilioScript(answers=AnsweringMachine())) as office:
         record = await office.call()

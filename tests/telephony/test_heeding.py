@@ -93,7 +93,7 @@ async def test_a_machine_is_left_no_message(autojump_clock: Clock) -> None:
                 await trio.sleep(0.1)
         await block(office)
         record = await office.calls.wait(placed.id)
-        assert (record.outcome, record.ended_because) == ("machine", BECAUSE)
+        assert (record.outcome, record.ended_because) == ("opted_out", BECAUSE)
         assert APOLOGY not in [turn.heard for turn in record.turns]
 
 

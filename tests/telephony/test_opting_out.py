@@ -73,6 +73,34 @@ async def test_a_callee_who_says_so_is_not_called_again(autojump_clock: Clock) -
         assert record.id in line
 
 
+@pytest.mark.parametrize(
+    ("verdict", "voicemail"),
+    [
+        ("machine_start", ""),
+        ("machine_end_beep", "This is an AI assistant. Please call us back."),
+        ("unknown", ""),
+    ],
+)
+async def test_what_answered_changes_nothing_once_it_was_said(
+    autojump_clock: Clock, verdict: str, voicemail: str
+) -> None:
+    """Machine detection takes its time, and may be wrong: the verdict comes into the apology."""
+    setup = saying("Please stop calling me.")
+    detection: dict[str, Any] = {"machine_detection": False, "unknown_answer": "hang_up"}
+    async with an_office(LISTENER, setup=setup, **detection) as office:
+        placed = await office.place(voicemail=voicemail)
+        live = office.calls.live(placed.id)
+        assert live is not None
+        with trio.fail_after(100):
+            await live.until(lambda: live.noted is not None)
+        await trio.sleep(1)
+        live.judged(verdict)
+        record = await office.calls.wait(placed.id)
+        assert (record.outcome, record.ended_because) == ("opted_out", REASON)
+        assert record.turns[-1].heard == APOLOGY
+        assert await is_blocked(office)
+
+
 async def test_a_model_that_fails_changes_nothing(autojump_clock: Clock) -> None:
     broken = OpenAIScript(faults=(Fault("server"),) * 20)
     setup = saying("Take me off your list.", openai=broken, direct=False)

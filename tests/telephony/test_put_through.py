@@ -284,6 +284,16 @@ async def test_a_late_verdict_of_the_machine_detection_is_not_believed(
         live.judged("machine_start")
         record = await over(office, live)
         assert heard(record)[-1] == "We open at nine.", "who asks to be put through is no machine"
+        assert (record.answered_by, record.outcome) == ("machine", "talked")
+
+
+async def test_who_was_transferred_was_no_machine(autojump_clock: Clock) -> None:
+    async with an_office_with(Person((Pause(20), HangUp()), rings_s=3)) as office:
+        live = await begun(office)
+        await until_ringing(office)
+        live.judged("machine_start")
+        record = await over(office, live)
+        assert (record.answered_by, record.outcome) == ("machine", "transferred")
 
 
 # ---------------------------------------------------------------- only who presses a key

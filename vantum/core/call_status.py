@@ -133,6 +133,7 @@ def outcome_of(
     noted: Outcome | None = None,
     has_spoken: bool = False,
     message_left: bool = False,
+    is_persons: bool = False,
 ) -> Outcome | None:
     """What came of a call; None: it is not over.
 
@@ -141,12 +142,15 @@ def outcome_of(
         noted: what the conversation came to, such as `transferred`, if somebody said so.
         has_spoken: something was understood of whoever answered.
         message_left: a message was left on a machine, and played in full.
+        is_persons: a person was there, whatever machine detection has found.
     """
     if not progress.is_over:
         return None
     if not progress.was_answered:
         return _UNANSWERED[progress.status]
-    if progress.answered_by in ("machine", "fax"):
+    if noted == "opted_out":  # whoever it was that said so
+        return noted
+    if progress.answered_by in ("machine", "fax") and not is_persons:
         return "voicemail_left" if message_left else "machine"
     if noted is not None:
         return noted

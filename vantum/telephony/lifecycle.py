@@ -293,8 +293,8 @@ async def _heed_verdict(calls: Calls, live: LiveCall) -> bool:
     """What machine detection found is acted upon, once; False: there is nothing to do."""
     twilio = calls.means.settings.twilio
     match live.progress.answered_by:
-        case _ if live.is_a_persons:
-            return False
+        case _ if live.is_a_persons or live.noted == "opted_out":
+            return False  # who asks not to be called hears that he was understood
         case "machine" if live.voicemail:
             if live.message_begun or live.conductor is None:
                 return False

@@ -24,7 +24,8 @@ from vantum.core.cost import (
     estimate_cost,
     transfer_cost,
 )
-from vantum.telephony.record import CallRecord
+from vantum.core.markers import strip_markers
+from vantum.telephony.record import CallRecord, RecordedTurn
 from vantum.telephony.transcript import Transcript
 from vantum.telephony.usage import usage_of
 
@@ -291,11 +292,19 @@ class LiveCall:
             self.progress,
             noted=self.noted,
             has_spoken=any(turn.role == "user" for turn in turns),
-            message_left=self.message_begun and last is not None and not last.interrupted,
+            message_left=self._is_message(last),
+            is_persons=self.is_a_persons,
         )
         cost = self._cost(record, prices, asks_machine)
         self.record = attrs.evolve(record, outcome=outcome, cost=cost)
         return self.record
+
+    def _is_message(self, last: RecordedTurn | None) -> bool:
+        """Whether the message was said, as the last words, and heard: if the call was ending anyway
+        when it was to be, it was passed over."""
+        if not self.message_begun or last is None or last.interrupted:
+            return False
+        return last.said == strip_markers(self.voicemail, self.marker)
 
     def _cost(self, record: CallRecord, prices: Prices, asks_machine: bool) -> CostEstimate:
         if not self.progress.was_answered:
