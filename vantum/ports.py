@@ -86,6 +86,17 @@ class SpeechToText(Protocol):
         """
 
 
+@runtime_checkable
+class Resumable(Protocol):
+    """A recogniser that may be run again after it has failed: it goes on with the audio that it
+    holds. Words that it had shown and were not final yet, it made final before it raised; none of
+    them comes again. Any other is replaced by a new one, which knows nothing of what was said."""
+
+    @property
+    def unheard_s(self) -> float:
+        """Seconds of audio that it holds and whose words are not final."""
+
+
 class SpeechToTextProvider(Provider, Protocol):
     """Makes recognisers."""
 

@@ -471,6 +471,24 @@ def test_recogniser_lost_in_mid_call_is_told_once_and_ends_the_pending_turn() ->
     assert call.feed(d.RoleReady("stt")) == []
 
 
+def test_what_a_lost_recogniser_had_shown_stands() -> None:
+    call = Call().listening()
+    call.feed(final("one"), interim("two"), d.RoleLost("stt", "network", "gone"))
+    call.feed(d.RoleReady("stt"))
+    said = call.turn("three")
+    assert of(said, d.StartResponse)[0].turn.text == "one two three"  # type: ignore[attr-defined]
+
+
+def test_what_was_said_while_there_was_no_recogniser_is_a_turn_of_its_own() -> None:
+    call = Call(flush_timeout_s=2.0).listening()
+    call.feed(interim("one"), d.RoleLost("stt", "network", "gone"), ending(1))
+    said = call.wait(2.1)
+    assert of(said, d.StartResponse)[0].turn.text == "one"  # type: ignore[attr-defined]
+    call.feed(d.FirstAudio(0), d.ResponseDone(0))
+    said = call.feed(d.RoleReady("stt"), final("two"), SttFlushed(1))
+    assert of(said, d.StartResponse)[0].turn.text == "two"  # type: ignore[attr-defined]
+
+
 def test_end_call_cuts_and_ends_in_every_state() -> None:
     for hang_up in (e.EndCall(e.Request()), e.Goodbye(e.Request())):
         for prepare, cuts in (([], 0), (["turn"], 1), (["turn", "audio"], 1)):

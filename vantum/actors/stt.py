@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import partial
 
 import trio
-from attrs import frozen
+from attrs import define, frozen
 
 from vantum.actors.call import Call, Inbox
 from vantum.actors.link import Wanted, keep_open
 from vantum.core.audio import AudioFormat
 from vantum.core.messages import SttInput
+from vantum.ports import Resumable, SpeechToText
 
 
 @frozen
@@ -19,6 +20,13 @@ class Listen:
 
     language: str
     line: AudioFormat
+
+
+@define
+class _Kept:
+    """A recogniser that can go on where it failed, for the next time that it is opened."""
+
+    recogniser: SpeechToText | None = None
 
 
 async def recognise(
@@ -35,7 +43,7 @@ async def recognise(
     timeout_s = call.settings.stt.ready_timeout_ms / 1000
     while True:
         order = await wanted.next()
-        run = partial(_run, call, order, stt_rx, inbox_tx)
+        run = partial(_run, call, order, _Kept(), stt_rx, inbox_tx)
         with wanted.until_next():
             await keep_open(
                 "stt", run, inbox_tx, ready_timeout_s=timeout_s, language=order.language
@@ -45,12 +53,18 @@ async def recognise(
 async def _run(
     call: Call,
     order: Listen,
+    kept: _Kept,
     stt_rx: trio.MemoryReceiveChannel[SttInput],
     inbox_tx: trio.MemorySendChannel[Inbox],
     *,
     task_status: trio.TaskStatus[None],
 ) -> None:
-    recogniser = call.recognisers.for_session(language=order.language, line=order.line)
+    recogniser = kept.recogniser
+    if recogniser is None:
+        recogniser = call.recognisers.for_session(language=order.language, line=order.line)
+        kept.recogniser = recogniser if isinstance(recogniser, Resumable) else None
+    elif isinstance(recogniser, Resumable):
+        call.log.info("recogniser goes on", unheard_s=round(recogniser.unheard_s, 2))
     # Clones: a recogniser that closes its ends must not close the session's.
     with stt_rx.clone() as input_rx, inbox_tx.clone() as event_tx:
         await recogniser.run(input_rx, event_tx, task_status=task_status)

@@ -79,12 +79,14 @@ from vantum.core.messages import (
 from vantum.core.moves import drop_queue, end_call, go_on, leave, move, service_error
 from vantum.core.turn_taking import (
     begin_judging,
+    flush_given_up,
     is_auto,
     judge,
     mind_silence,
     notice,
     policy_wakes_at,
     say,
+    shown_is_said,
     still_ended,
     turn_taken,
 )
@@ -114,9 +116,8 @@ def _open_recogniser(c: Conversation, commands: list[Command]) -> Conversation:
     if c.flushes and "stt" in c.ready:
         return c  # the words of an ended turn come first; only this recogniser knows them
     commands.append(OpenRecogniser(wanted))
-    words = (*c.words, c.interim) if c.interim else c.words
     # The new one knows of no flush but those whose marks still wait in front of it.
-    c = evolve(c, words=words, interim="", flushes=(), overdue=frozenset())
+    c = evolve(shown_is_said(c), flushes=(), overdue=frozenset())
     return evolve(c, language=wanted, ready=c.ready - {"stt"})
 
 
@@ -166,7 +167,7 @@ def _role_lost(c: Conversation, e: RoleLost, now_s: float) -> Step:
         # Its answers will not come: the best known words stand, and nothing old is expected.
         for flush in c.flushes:
             c = take_turn(c, flush.request, now_s, commands, with_interim=True, judged=flush.judged)
-        c = evolve(c, flushes=(), overdue=frozenset())
+        c = evolve(shown_is_said(c), flushes=(), overdue=frozenset())
     last = next((turn.ends for turn in c.queue if turn.ends), None)
     if last is not None and c.state == "INITIALIZING":
         c = end_call(c, last, commands)  # nobody will ever hear the last words
@@ -261,7 +262,7 @@ def _tick(c: Conversation, e: Tick, now_s: float) -> Step:
             waiting = evolve(flush, deadline_s=None)
             c = evolve(c, flushes=tuple(waiting if f is flush else f for f in c.flushes))
             continue
-        c = evolve(c, flushes=others, overdue=c.overdue | {flush.flush_id})
+        c = flush_given_up(evolve(c, flushes=others), flush.flush_id)
         c = take_turn(c, flush.request, now_s, commands, with_interim=True, judged=flush.judged)
         c = _open_recogniser(c, commands)
     c = judge(barge(c, now_s, commands), now_s, commands)

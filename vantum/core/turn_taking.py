@@ -120,3 +120,15 @@ def policy_wakes_at(c: Conversation) -> float:
     if _is_silent(c):
         times.append(c.quiet_since_s + c.silence.after_s)
     return min(times)
+
+
+def shown_is_said(c: Conversation) -> Conversation:
+    """Nobody will make the interim text final: it stands."""
+    return evolve(c, words=(*c.words, c.interim), interim="") if c.interim else c
+
+
+def flush_given_up(c: Conversation, flush_id: int) -> Conversation:
+    """The turn is answered by what is known of it, so that its words must not come again."""
+    if "stt" not in c.ready:
+        return c  # there is nobody who could say them again: what comes later is new
+    return evolve(c, overdue=c.overdue | {flush_id})

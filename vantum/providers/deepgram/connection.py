@@ -78,6 +78,26 @@ class Connection:
         self._scope.cancel()
 
 
+async def open_connection(nursery: trio.Nursery, address: Address, access: Access) -> Connection:
+    """Open a connection that lives in `nursery` until it is cut.
+
+    Raises:
+        ProviderError: it cannot be opened, or not in the time that the settings give it.
+    """
+    limit_s = access.settings.connect_timeout_ms / 1000
+    opened: list[Connection] = []
+    with trio.move_on_after(limit_s):
+        try:
+            connection: Connection = await nursery.start(hold_connection, address, access, opened)
+        except trio.Cancelled:
+            for unclaimed in opened:
+                unclaimed.cut()
+            raise
+        access.contacts.success()
+        return connection
+    raise ProviderError(NAME, "timeout", f"no connection within {limit_s:g} s")
+
+
 async def hold_connection(
     address: Address,
     access: Access,

@@ -39,9 +39,10 @@ from vantum.core.messages import SttAudio, SttBehind, SttEvent, SttFlush, SttFlu
 from vantum.core.spent import Spent
 from vantum.errors import ProviderError
 from vantum.observe.logs import get_log
-from vantum.providers.deepgram.connection import Access, Connection, hold_connection
+from vantum.providers.deepgram.connection import Access, Connection, open_connection
 from vantum.providers.deepgram.flushes import Flushes
 from vantum.providers.deepgram.pace import Pace
+from vantum.providers.deepgram.patience import Patience
 from vantum.providers.deepgram.protocol import (
     CLOSE_STREAM,
     FINALIZE,
@@ -65,8 +66,6 @@ _log = get_log(NAME)
 _LARGEST_MESSAGE_S = 0.25
 #: Longer than any hiccup, shorter than the default ring.
 _SEND_DEADLINE_S = 5.0
-#: Without a message for so much audio, a Finalize that is not answered is not just one of noise.
-_QUIET_S = 1.5
 #: From CloseStream to the end, when the input is over and last words may come; and for the
 #: CloseStream itself when the call is cancelled.
 _FAREWELL_S = 1.0
@@ -79,7 +78,7 @@ _ConnectionTask: TypeAlias = Callable[[Connection], Awaitable[None]]
 
 
 class DeepgramRecogniser:
-    """One session's recogniser (`ports.SpeechToText`). `run` it once."""
+    """One session's recogniser (`ports.SpeechToText`). A further `run` goes on where one failed."""
 
     def __init__(self, access: Access, language: str, audio: AudioFormat) -> None:
         settings = access.settings
@@ -91,7 +90,7 @@ class DeepgramRecogniser:
         self._keepalive_s = settings.keepalive_ms / 1000
         self._timeline = Timeline(audio, round(settings.ring_s * audio.rate_hz))
         # Never below what Deepgram may take between two interim results.
-        self._patience_s = max(5.0, settings.ring_s * 0.8)
+        self._patience = Patience(max(5.0, settings.ring_s * 0.8))
         self._flushes = Flushes(audio.rate_hz)
         self._pace = Pace()
         self._work = trio.lowlevel.ParkingLot()  # the writer's
@@ -101,12 +100,13 @@ class DeepgramRecogniser:
         self._connected = False
         self._input_over = False
         self._keepalive_due = False
-        self._answered = 0  # connection samples sent when the last message arrived,
-        self._answered_at = 0.0  # and when that was
         self._connecting: trio.CancelScope | None = None
-        # Unbounded, but the writers of it are bounded by what Deepgram says of real-time audio: a
-        # few events a second. A session that takes none of them has ended or is about to.
-        self._out_tx, self._out_rx = trio.open_memory_channel[SttEvent](math.inf)
+        self._out_tx, _ = trio.open_memory_channel[SttEvent](0)  # of the run
+
+    @property
+    def unheard_s(self) -> float:
+        """Seconds of audio that it holds and that no final result covers: see `ports.Resumable`."""
+        return self._timeline.unheard / self._audio.rate_hz
 
     @property
     def lost_s(self) -> float:
@@ -126,42 +126,60 @@ class DeepgramRecogniser:
             ProviderError: Deepgram cannot be reached, or refuses for good.
         """
         failure: ProviderError | None = None
+        # Unbounded, but the writers of it are bounded by what Deepgram says of real-time audio: a
+        # few events a second. A session that takes none of them has ended or is about to.
+        self._out_tx, out_rx = trio.open_memory_channel[SttEvent](math.inf)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._take_input, input_rx)
-            nursery.start_soon(self._hand_out, event_tx, nursery.cancel_scope)
+            taking = trio.CancelScope()
+            nursery.start_soon(self._take_input, input_rx, taking)
+            nursery.start_soon(self._hand_out, out_rx, event_tx, nursery.cancel_scope)
             try:
                 await self._keep_connected(nursery, task_status)
             except ProviderError as error:
                 failure = error
-                nursery.cancel_scope.cancel()
+                # What is known is said before it is given up, and not said again by a further run.
+                self._emit(self._timeline.promote_interim())
+                taking.cancel()
             self._out_tx.close()
         if failure is not None:
             raise failure
 
     # ------------------------------------------------------------ to and from the session
 
-    async def _take_input(self, input_rx: trio.MemoryReceiveChannel[SttInput]) -> None:
+    async def _take_input(
+        self, input_rx: trio.MemoryReceiveChannel[SttInput], scope: trio.CancelScope
+    ) -> None:
         timeline = self._timeline
-        async for item in Each(input_rx):
-            match item:
-                case SttAudio(audio):
-                    while self._connected and timeline.heard - timeline.sent > self._most_unsent:
-                        await self._room.park()
-                    timeline.hear(audio)
-                case SttFlush(flush_id):
-                    self._flushes.ask(flush_id, timeline.heard, silent=timeline.is_silent())
-                    self._emit_flushed(self._flushes.covered(timeline.known))
-            self._work.unpark_all()
+        with scope:
+            async for item in Each(input_rx):
+                match item:
+                    case SttAudio(audio):
+                        while self._connected and self._is_behind:
+                            await self._room.park()
+                        timeline.hear(audio)
+                    case SttFlush(flush_id):
+                        self._flushes.ask(flush_id, timeline.heard, silent=timeline.is_silent())
+                        self._emit_flushed(self._flushes.covered(timeline.known))
+                self._work.unpark_all()
+        if scope.cancelled_caught:
+            return
         self._input_over = True
         self._work.unpark_all()
         if self._connecting is not None:
             self._connecting.cancel()
 
+    @property
+    def _is_behind(self) -> bool:
+        return self._timeline.heard - self._timeline.sent > self._most_unsent
+
     async def _hand_out(
-        self, event_tx: trio.MemorySendChannel[SttEvent], session: trio.CancelScope
+        self,
+        out_rx: trio.MemoryReceiveChannel[SttEvent],
+        event_tx: trio.MemorySendChannel[SttEvent],
+        session: trio.CancelScope,
     ) -> None:
         try:
-            async for event in Each(self._out_rx):
+            async for event in Each(out_rx):
                 await put(event_tx, event)
         except trio.BrokenResourceError:
             session.cancel()  # nobody listens any more: hang up
@@ -213,35 +231,19 @@ class DeepgramRecogniser:
                     raise error
                 await trio.sleep(delay_s or 0)
                 try:
-                    return await self._open(nursery)
+                    return await open_connection(nursery, self._address, self._access)
                 except ProviderError as failure:
                     error = failure
                     self._contacts.failure(failure, trio.current_time())
                     _log.warning("no connection", error=failure.message)
         return None
 
-    async def _open(self, nursery: trio.Nursery) -> Connection:
-        limit_s = self._access.settings.connect_timeout_ms / 1000
-        opened: list[Connection] = []
-        with trio.move_on_after(limit_s):
-            try:
-                connection: Connection = await nursery.start(
-                    hold_connection, self._address, self._access, opened
-                )
-            except trio.Cancelled:
-                for unclaimed in opened:
-                    unclaimed.cut()
-                raise
-            self._contacts.success()
-            return connection
-        raise ProviderError(NAME, "timeout", f"no connection within {limit_s:g} s")
-
     # ------------------------------------------------------------ one connection
 
     async def _use(self, connection: Connection) -> ProviderError | None:
         """Talk until the connection is lost (why) or the input has ended (None)."""
         self._keepalive_due, self._connected, self._pace = False, True, Pace()
-        self._answered, self._answered_at = 0, trio.current_time()
+        self._patience.heard(0.0, trio.current_time())
         lost: list[ProviderError] = []
 
         async def until_lost(task: _ConnectionTask) -> None:
@@ -277,8 +279,7 @@ class DeepgramRecogniser:
     async def _read(self, connection: Connection) -> None:
         while True:
             message = await connection.receive()
-            self._answered = self._timeline.connection_samples
-            self._answered_at = trio.current_time()
+            self._patience.heard(self._sent_s, trio.current_time())
             self._understand(parse(message))
 
     def _understand(self, message: Message) -> None:
@@ -363,9 +364,9 @@ class DeepgramRecogniser:
                 due = min(due, now + self._keepalive_s)
             else:
                 due = min(due, connection.last_sent + self._keepalive_s)
-            hung_at = self._hung_at(now)
+            hung_at = self._patience.hung_at(self._sent_s, now)
             if now >= hung_at:
-                self._patience_s *= 2
+                self._patience.limit_s *= 2
                 raise ProviderError(NAME, "timeout", "it stopped answering")
             due = min(due, hung_at)
             if self._turn_went_unheard(now):
@@ -374,21 +375,21 @@ class DeepgramRecogniser:
             with trio.move_on_at(min(due, self._flushes.next_deadline() or math.inf)):
                 await self._alarm.park()
 
-    def _hung_at(self, now: float) -> float:
-        """When the peer counts as hung if it says nothing and audio goes on in real time."""
-        unanswered = self._timeline.connection_samples - self._answered
-        unanswered_s = unanswered / self._audio.rate_hz
-        return max(self._answered_at + self._patience_s, now + (self._patience_s - unanswered_s))
-
     def _turn_went_unheard(self, now: float) -> bool:
         turn = self._flushes.unanswered_turn(now)
         if turn is None:
             return False
-        unanswered = self._timeline.connection_samples - self._answered
-        quiet = self._timeline.samples(_QUIET_S)
-        if self._timeline.is_final_since(turn[0]):
-            return unanswered >= 2 * quiet
-        return unanswered >= min(quiet, turn[1] - turn[0])
+        began, ended = turn
+        return self._patience.is_deaf(
+            self._sent_s,
+            (ended - began) / self._audio.rate_hz,
+            has_words=self._timeline.is_final_since(began),
+        )
+
+    @property
+    def _sent_s(self) -> float:
+        """Seconds of audio that the current connection was sent."""
+        return self._timeline.connection_samples / self._audio.rate_hz
 
     def _give_up_flushes(self, now: float) -> None:
         for overdue in self._flushes.overdue(now):

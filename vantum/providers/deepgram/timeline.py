@@ -155,6 +155,11 @@ class Timeline:
         self._connection += samples
 
     @property
+    def unheard(self) -> int:
+        """Samples that are there and that no final result covers."""
+        return self.heard - max(self.covered, self._ring.base)
+
+    @property
     def connection_samples(self) -> int:
         """What the current connection was sent, padding included."""
         return self._connection
