@@ -13,7 +13,7 @@ import trio
 import trio.testing
 
 from vantum.config.providers import LocalSettings
-from vantum.core.events import OutputCancelled, OutputChunk, OutputStarted
+from vantum.core.events import ErrorReply, OutputCancelled, OutputChunk, OutputStarted
 from vantum.providers.local.activity import LocalActivityProvider
 from vantum.testing import CallTool, CartesiaScript, OpenAIScript, Reply
 from vantum.testing.calls import (
@@ -260,6 +260,14 @@ def test_behind_a_proxy_only_reports_tell_it(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(MemorySocket, "held", None)
     assert unheard(3.7) >= 2
     assert abs(unheard(3.7, reports_ms=200)) <= 1
+
+
+def test_a_burst_behind_a_long_stall_is_taken_as_from_a_real_connection() -> None:
+    setup = attrs.evolve(SETUP, network=Network(stalls=(Stall(0.5, 3.0),)))
+    words = "one two three four five six seven eight nine ten"
+    call = run_call([Say(words), Answered(), Pause(2.0)], setup)
+    assert " ".join(text for role, text in who_said_what(call) if role == "user") == words
+    assert not call.phone.messages(ErrorReply)
 
 
 def test_a_delayed_line_delays_and_a_stalled_one_stalls() -> None:

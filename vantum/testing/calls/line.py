@@ -15,6 +15,8 @@ from typing import Generic, TypeAlias, TypeVar
 import trio
 from attrs import define, field, frozen
 
+from vantum.websocket.connection import RECEIVE_BYTES
+
 Message: TypeAlias = bytes | str
 M = TypeVar("M")
 
@@ -176,6 +178,7 @@ class MemorySocket:
     line: Line
     closed_with: tuple[int, str] | None = None
     sent: int = 0
+    _taken: int = 0
 
     @property
     def held(self) -> int | None:
@@ -183,8 +186,17 @@ class MemorySocket:
         return self.line.down.on_the_way
 
     async def receive(self) -> Message | None:
-        """The next message; None when the connection is closed."""
-        return await self.line.up.receive()
+        """The next message; None when the connection is closed.
+
+        Of a burst no more is taken at once than a real connection reads: the others have their turn
+        in between, so that what comes behind a stall is not more than can be taken.
+        """
+        if self._taken >= RECEIVE_BYTES:
+            self._taken = 0
+            await trio.lowlevel.checkpoint()
+        message = await self.line.up.receive()
+        self._taken += len(message or b"")
+        return message
 
     async def send(self, *messages: Message) -> None:
         """Raises `trio.BrokenResourceError` when the connection is gone."""
