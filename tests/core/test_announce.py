@@ -111,6 +111,13 @@ def test_an_ordinary_one_is_interrupted_like_any_answer() -> None:
     assert cancelled(call.wait(0.2))
 
 
+def test_what_was_said_before_the_last_words_is_known_though_its_turn_was_not_over() -> None:
+    call = Call().listening("auto")
+    call.feed(final("I have"), interim("a question"))
+    (turn,) = begun(call.feed(LAST))
+    assert (turn.text, turn.say) == ("I have a question", LAST.text)
+
+
 def test_behind_the_last_words_the_call_ends() -> None:
     call = saying_goodbye()
     said = call.feed(d.ResponseDone(1))

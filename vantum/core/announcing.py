@@ -29,7 +29,7 @@ def announce(c: Conversation, e: Announce, now_s: float) -> Step:
     if ending:
         return c, commands
     text = ""
-    if e.answers:
+    if e.answers or e.then_hang_up:  # behind the last words there is no turn for what came before
         c, text = take_words(c, with_interim=True)
         c = turn_taken(hear(c, WordsTaken(), now_s), now_s)
     turn = Turn(
