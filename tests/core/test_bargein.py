@@ -480,3 +480,14 @@ def test_what_we_said_in_our_order_is_never_foreign(ours: list[str], data: st.Da
     others = data.draw(st.lists(st.just("other"), max_size=3))
     assert foreign([*heard, *others], ours) == len(others)
     assert foreign([*others, *heard], ours) == len(others)
+
+
+def test_where_no_spaces_are_written_noises_and_echoes_are_known_by_characters() -> None:
+    noises = frozenset(("嗯", "我明白了"))
+    assert all(is_backchannel(tokens(text), noises) for text in ("嗯嗯嗯。", "嗯，我明白了。"))
+    assert not is_backchannel(tokens("嗯，等一下。"), noises)
+    assert not is_backchannel(tokens("等一下。"), frozenset())
+    floor = Floor(tuple("今天天气很好，我们去公园吧。"), 6)
+    policy = BargeIn().take(ON, Floor(floor.words, 0), 0.0)
+    assert policy.kind("天气很好", floor) == "echo"
+    assert policy.kind("等一下，我有问题", floor) == "words"

@@ -92,7 +92,8 @@ def test_the_end_of_a_call_settles_what_is_being_said() -> None:
 
 
 pieces = st.lists(
-    st.text(st.sampled_from("ab ,.!'é-$9"), min_size=1, max_size=20).filter(str.strip), max_size=4
+    st.text(st.sampled_from("ab你。 .!'é-$9"), min_size=1, max_size=20).filter(str.strip),
+    max_size=4,
 )
 
 

@@ -45,6 +45,7 @@ from vantum.core.messages import ChatMessage, ChatRequest
 from vantum.core.playout import Ledger, Playout
 from vantum.core.sounding import Sounding
 from vantum.core.speculation import Draft
+from vantum.core.wording import words_of
 from vantum.ports import LanguageModel
 
 
@@ -106,8 +107,8 @@ class Answering:
         response = self.response
         if response is None or not response.playing.started:
             return None
-        words = tuple(" ".join(response.said.pieces).split())
-        return Floor(words, len(response.heard.split()), bool(response.said.text))
+        words = tuple(words_of(" ".join(response.said.pieces)))
+        return Floor(words, len(words_of(response.heard)), bool(response.said.text))
 
     async def start(
         self, turn: Turn, options: InputOptions, ahead: Ahead | None = None

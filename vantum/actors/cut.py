@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import reduce
 
 from attrs import evolve, frozen
 
 from vantum.actors.response import Response
 from vantum.core.messages import ChatMessage
+from vantum.core.wording import joined, split_behind, words_of
 
 #: To a model that has to go on with an answer it was stopped in.
 _GO_ON = (
@@ -44,7 +46,7 @@ class CutAnswer:
         last = self.responses[-1]
         if not (last.is_own or last.own_text or self._has_words):
             return ""
-        return " ".join(last.known_words[len(last.heard.split()) :])
+        return split_behind(last.known, len(words_of(last.heard)))[1]
 
     @property
     def begun(self) -> tuple[ChatMessage, ...]:
@@ -64,4 +66,4 @@ class CutAnswer:
 
 
 def _joined(texts: Iterable[str]) -> str:
-    return " ".join(text for text in texts if text)
+    return reduce(joined, filter(None, texts), "")

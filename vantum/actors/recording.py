@@ -7,6 +7,7 @@ from functools import partial
 from vantum.actors.cut import CutAnswer
 from vantum.actors.response import Response
 from vantum.core.history import History
+from vantum.core.wording import joined, split_behind, words_of
 
 
 def record_answer(
@@ -32,7 +33,7 @@ def record_answer(
             at_ms=at_ms,
             follows=follows,
         )
-        text, heard = f"{text} {more}".strip(), f"{heard} {more_heard}".strip()
+        text, heard = joined(text, more), joined(heard, more_heard)
     if text or not last.said.round_ends:
         history.add_assistant(
             text,
@@ -67,10 +68,10 @@ def record_rounds(
         if not (whole or heard or this.begun):
             continue
         end = said.round_ends[number] if number < len(said.round_ends) else len(said.pieces)
-        words = sum(len(piece.split()) for piece in said.pieces[began:end])
+        words = sum(len(words_of(piece)) for piece in said.pieces[began:end])
         began = end
-        before, text = _split(text, words)
-        before_heard, heard = _split(heard, words)
+        before, text = split_behind(text, words)
+        before_heard, heard = split_behind(heard, words)
         if before:
             is_cut = not text or len(before_heard.split()) < len(before.split())
             history.add_assistant(
@@ -84,9 +85,3 @@ def record_rounds(
         if follows:
             this.late = partial(history.tool_finished, at_ms=at_ms)
     return text, heard
-
-
-def _split(text: str, words: int) -> tuple[str, str]:
-    """The first words of a text, and the rest."""
-    found = text.split()
-    return " ".join(found[:words]), " ".join(found[words:])

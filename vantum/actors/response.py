@@ -18,6 +18,7 @@ from vantum.core.events import InputOptions
 from vantum.core.latency import Marks
 from vantum.core.messages import ChatRequest
 from vantum.core.speculation import Draft
+from vantum.core.wording import words_of
 
 
 def _certain() -> trio.Event:
@@ -64,11 +65,11 @@ class Response:
         return self.playing.playout.heard_text(heard_at_s)
 
     @property
-    def known_words(self) -> list[str]:
-        """The words of it that were known when it was cut, spoken or not."""
-        written = " ".join(self.said.known).split()
-        own = self.own_text.split()
-        return own if self.is_own or len(own) > len(written) else written
+    def known(self) -> str:
+        """What was known of it when it was cut, spoken or not."""
+        written, own = " ".join(self.said.known), self.own_text
+        is_ahead = len(words_of(own)) > len(words_of(written))
+        return own if self.is_own or is_ahead else written
 
     @property
     def failed(self) -> tuple[RoleLost, ...]:

@@ -36,6 +36,7 @@ from vantum.core.messages import (
     UtteranceEnded,
     VoiceEdge,
 )
+from vantum.core.wording import words_of
 
 #: "auto": voice or words stop the agent; "words": words only; "off": nothing does.
 Mode: TypeAlias = Literal["auto", "words", "off"]
@@ -201,7 +202,7 @@ class BargeIn:
                 known = evolve(self, echo_next=False, echoed=echoed, told=told) if is_news else self
                 if not text or floor is None:
                     return known
-                return evolve(known._began(floor, len(text.split())), until=floor.position)
+                return evolve(known._began(floor, len(words_of(text))), until=floor.position)
             case UtteranceEnded() | SttFlushed():
                 if self.eared or self.voice_s is None:
                     return self

@@ -22,6 +22,8 @@ Positions (`start_s`, `end_s`, `played_s`, `heard_s`) are seconds since the answ
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable
+from itertools import starmap
 
 from attrs import define, evolve, field, frozen
 
@@ -79,10 +81,14 @@ class End:
 
 @frozen
 class PlacedWord:
-    """A word of an utterance, with its punctuation, and the position from which it is heard."""
+    """A word of an utterance, with its punctuation, and the position from which it is heard.
+
+    `spaced`: a space stands in front of it, unless it is the first.
+    """
 
     text: str
     at_s: float
+    spaced: bool = True
 
 
 @frozen
@@ -112,12 +118,16 @@ class Utterance:
     @property
     def text(self) -> str:
         """What was said, or was about to be."""
-        return " ".join(word.text for word in self.words)
+        return _joined(self.words)
 
     @property
     def heard_text(self) -> str:
         """What was heard of it."""
-        return " ".join(word.text for word in self.words if word.at_s <= self.heard_s)
+        return _joined(word for word in self.words if word.at_s <= self.heard_s)
+
+
+def _joined(words: Iterable[PlacedWord]) -> str:
+    return "".join(f" {word.text}" if word.spaced else word.text for word in words).strip()
 
 
 def _at_s(record: Sent | Stretch) -> float:
@@ -313,7 +323,7 @@ class Playout:
             self.sent_s,
             self.heard_s(self._end.at_s),
             any(s.reported for s in self._stretches) or self._end.final_s is not None,
-            tuple(PlacedWord(text, at_s) for text, at_s in self._text.places()),
+            tuple(starmap(PlacedWord, self._text.places())),
             len(self._underruns),
         )
 

@@ -5,27 +5,48 @@ without punctuation, sometimes in another spelling ("99" for "$99", "one hundred
 timed word is therefore looked up in its piece's text, and what is given back is always a beginning
 of that text. What lies between two words that were found goes word by word if the synthesiser has
 as many words for it as the text, and else, as where nothing is timed, in proportion to the letters
-that are spoken: a figure is a word of its own.
+that are spoken: a figure is a word of its own, and what a script without spaces writes as one
+character is several letters.
+
+Words at times at which no word of that piece can sound are not believed: outside of its audio, or
+more of them than anybody says in that time. Where a quarter of them is so, none are.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from itertools import accumulate, groupby
+from itertools import accumulate, groupby, pairwise
 
 from attrs import define, field, frozen
+
+from vantum.core.wording import word_spans
 
 # Usual speed of English speech synthesis; used until a piece's real length is known.
 _CHARS_PER_S = 15.0
 # Letters in the name of a figure, with a bit of "hundred", and in those of signs.
 _FIGURE_CHARS = 4.5
 _SIGN_CHARS = {"$": 7.0, "€": 5.0, "£": 6.0, "%": 8.0, "&": 3.0, "@": 2.0, "+": 4.0, "=": 6.0}
+# Letters that a syllable of Latin script has, or half a one, for characters that stand for one.
+_WIDE_CHARS = (
+    (re.compile("[\u3041-\u30ff\u31f0-\u31ff\uff66-\uff9f]"), 2.0),  # kana
+    (re.compile("[\uac00-\ud7a3]"), 3.0),  # Hangul
+    (re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"), 3.5),  # Han
+)
 # A timed word is looked for past what may have been spoken since the last one that was found: so
 # much a second, and a bit more. Further ahead is another word of that kind, such as the "one" of
 # "which one?" for that of "one hundred".
 _FAST_CHARS_PER_S = 2 * _CHARS_PER_S
 _MORE_CHARS = 12.0
+# Nobody says more words in a second …
+_MOST_WORDS_PER_S = 12.0
+_MUCH_QUICKER = 3
+# … or has one sound so long before or behind the audio that it is in. Where that ends is only known
+# when all of it has come; before that it is no further than so many times what is expected.
+_OUTSIDE_S = 0.5
+_MOST_EXPECTED = 4.0
+# So much of the words must be nonsense for all of them to be.
+_NONSENSE = 4
 # Ends of audio that went through rate conversion are a few samples off.
 _TOLERANCE_S = 0.005
 
@@ -34,7 +55,8 @@ _TOLERANCE_S = 0.005
 class TimedWord:
     """A word the synthesiser timed.
 
-    `half_s`: from then on it counts as heard. `tokens`: of the piece's text, mostly one; None: it
+    `half_s`: from then on it counts as heard; it and `end_s` never fall from word to word, as
+    `said_end_s` may. `tokens`: of the piece's text, mostly one; None: it
     was not found there.
     """
 
@@ -42,6 +64,7 @@ class TimedWord:
     start_s: float
     half_s: float
     end_s: float
+    said_end_s: float
     tokens: range | None = None
 
 
@@ -71,13 +94,14 @@ class _Piece:
     _places: list[float] = field(factory=list, init=False)  # what follows from `_placed`
 
     def __attrs_post_init__(self) -> None:
-        for match in re.finditer(r"\S+", self.text):
-            begin = self.length + (match.start() - (self._ends or [0])[-1])
-            self.length = begin + sum(map(_spoken_chars, match.group()))
+        for start, end in word_spans(self.text):
+            word = self.text[start:end]
+            begin = self.length + (start - (self._ends or [0])[-1])
+            self.length = begin + sum(map(_spoken_chars, word))
             self._spans.append((begin, self.length))
-            self._ends.append(match.end())
-            self._names.append(_names(match.group()))
-            for is_run, run in groupby(match.group().casefold(), str.isalnum):
+            self._ends.append(end)
+            self._names.append(_names(word))
+            for is_run, run in groupby(word.casefold(), str.isalnum):
                 if is_run:
                     self._letters += "".join(run)
                     self._borders.add(len(self._letters))
@@ -87,7 +111,7 @@ class _Piece:
         """Append a timed word; one without a letter says nothing."""
         if not (letters := _letters(text)):
             return
-        half_s = (start_s + end_s) / 2
+        half_s, said_end_s = (start_s + end_s) / 2, end_s
         if self.words:  # in order, whatever the synthesiser says, so that it can be bisected
             half_s = max(half_s, self.words[-1].half_s)
             end_s = max(end_s, self.words[-1].end_s)
@@ -96,7 +120,7 @@ class _Piece:
             first = bisect_right(self._letter_ends, self._found - len(letters))
             tokens = range(first, bisect_left(self._letter_ends, self._found) + 1)
             self._found_s = end_s
-        self.words.append(TimedWord(text, start_s, half_s, end_s, tokens))
+        self.words.append(TimedWord(text, start_s, half_s, end_s, said_end_s, tokens))
 
     def _find(self, letters: str, start_s: float) -> bool:
         at = self._found
@@ -126,7 +150,7 @@ class _Piece:
         places: list[float] = []
         others: list[TimedWord] = []
         from_s, at = self.start_s, 0.0
-        for word in self.words:
+        for word in self._believed(end_s):
             if word.tokens is None:
                 others.append(word)
                 continue
@@ -143,6 +167,27 @@ class _Piece:
             others = []  # there may be more of them
         places += self._between(tokens, others, (from_s, end_s), (at, self.length))
         return list(accumulate(places, max))
+
+    def _believed(self, end_s: float) -> list[TimedWord]:
+        """Its words, without those that cannot be where they are said to be."""
+        latest_s = self.start_s + _MOST_EXPECTED * (end_s - self.start_s)
+        latest_s = (latest_s if self.end_s is None else self.end_s) + _OUTSIDE_S
+        earliest_s = self.start_s - _OUTSIDE_S
+        fitting = [w for w in self.words if earliest_s <= w.start_s <= w.said_end_s <= latest_s]
+        if any(b.start_s < a.start_s - _OUTSIDE_S for a, b in pairwise(fitting)):
+            fitting = _in_order(fitting)
+        if (nonsense := len(self.words) - len(fitting)) * _NONSENSE > len(self.words):
+            return []
+        if nonsense:
+            piece = _Piece(self.text, self.start_s)
+            for word in fitting:
+                piece.add(word.text, word.start_s, word.said_end_s)
+            fitting = piece.words
+        # Of a voice that is quicker, all words are.
+        length_s = max(end_s - self.start_s, _TOLERANCE_S)
+        most_per_s = max(_MOST_WORDS_PER_S, _MUCH_QUICKER * len(self._ends) / length_s)
+        most = (1 + most_per_s * max(word.end_s - self.start_s, 0.0) for word in fitting)
+        return fitting if all(count <= n for count, n in enumerate(most, 1)) else []
 
     def _between(
         self,
@@ -167,7 +212,24 @@ class _Piece:
         return self.text[: self._ends[tokens - 1]] if tokens else ""
 
 
+def _in_order(words: list[TimedWord]) -> list[TimedWord]:
+    """As many of the words as follow each other in time."""
+    ends: list[tuple[float, int]] = []  # of the best row of each length: its last word
+    before: list[int] = []
+    for n, word in enumerate(words):
+        at = bisect_left(ends, (word.start_s, -1))  # none begins with another
+        before.append(ends[at - 1][1] if at else -1)
+        ends[at : at + 1] = [(word.start_s, n)]
+    row, n = [], ends[-1][1]
+    while n >= 0:
+        row.append(words[n])
+        n = before[n]
+    return row[::-1]
+
+
 def _spoken_chars(char: str) -> float:
+    if char >= "\u3041":
+        return next((letters for kind, letters in _WIDE_CHARS if kind.match(char)), 1.0)
     return _SIGN_CHARS.get(char, _FIGURE_CHARS if char.isdigit() else 1.0)
 
 
@@ -219,26 +281,27 @@ class SpokenText:
             index = last if piece_index is None else min(piece_index, last)
             self._pieces[index].add(text, start_s, end_s)
         else:
-            self._loose.append(TimedWord(text, start_s, (start_s + end_s) / 2, end_s))
+            self._loose.append(TimedWord(text, start_s, (start_s + end_s) / 2, end_s, end_s))
 
     @property
     def whole(self) -> str:
         """The pieces' texts, or the words' if there is no piece, joined with spaces."""
         return " ".join(part.text for part in self._pieces or self._loose if part.text)
 
-    def places(self) -> list[tuple[str, float]]:
-        """Each word of the text and the position from which on it counts as heard."""
+    def places(self) -> list[tuple[str, float, bool]]:
+        """Each word of the text, the position from which on it counts as heard, and whether a space
+        is in front of it."""
         if not self._pieces:
-            return [(word.text, word.half_s) for word in self._loose]
+            return [(word.text, word.half_s, True) for word in self._loose]
         placed = []
         # A piece is over when it has ended, or when the next one begins.
         starts = [piece.start_s for piece in self._pieces[1:]]
         for piece, next_s in zip(self._pieces, [*starts, float("inf")], strict=True):
             latest_s = next_s if piece.end_s is None else min(next_s, piece.end_s)
-            for text, at_s in zip(
-                piece.text.split(), piece.places(self._expected_end_s(piece)), strict=True
-            ):
-                placed.append((text, min(max(at_s, piece.start_s), latest_s)))
+            places = piece.places(self._expected_end_s(piece))
+            for (start, end), at_s in zip(word_spans(piece.text), places, strict=True):
+                text, spaced = piece.text[start:end], not piece.text[start - 1 : start].strip()
+                placed.append((text, min(max(at_s, piece.start_s), latest_s), spaced))
         return placed
 
     def heard(self, heard_s: float) -> str:

@@ -40,6 +40,7 @@ from vantum.testing.cartesia_script import (
     Refusal,
     encoded_chunks,
     speech,
+    word_timestamps,
 )
 from vantum.testing.cartesia_wire import Input, error_body, problem
 from vantum.testing.serving import serve_peer, served
@@ -323,12 +324,8 @@ class _Connection:
                 return False
             words = [w for w in spoken.words if number * size <= w.start < (number + 1) * size]
             zero = 0 if script.timestamps == "restart" else begins
-            stamps = {
-                "words": [w.text for w in words],
-                "start": [(zero + w.start) / rate_hz for w in words],
-                "end": [(zero + w.end) / rate_hz for w in words],
-            }
-            wanted = bool(words) and bool(inputs[0].get("add_timestamps"))
+            stamps = word_timestamps(script, words, zero, rate_hz)
+            wanted = bool(stamps["words"]) and bool(inputs[0].get("add_timestamps"))
             flush_id = context.flush_id
             if wanted and script.timestamps != "after":
                 await self._put(context, "timestamps", word_timestamps=stamps, flush_id=flush_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
@@ -12,6 +12,7 @@ import numpy as np
 from attrs import frozen
 
 from vantum.core.audio import mulaw_encode, to_float32
+from vantum.core.wording import words_of
 
 
 @frozen
@@ -56,6 +57,8 @@ class CartesiaScript:
         rate: how many times faster than it plays audio is generated; 0: at once.
         chunk_s: length of an audio chunk.
         timestamps: before or after their audio; "restart": each flush starts again from 0.
+        stamp: gives each word's timestamp (text, start and end in seconds) another form, or None
+            for a word that gets none; by default it is right.
         connect_faults: for the connections in order, None for a good one; then all are good.
         faults: for the contexts in order, None for a healthy one; after them all are healthy.
         api_key: the only key that is let in; None: any, even none.
@@ -69,6 +72,7 @@ class CartesiaScript:
     rate: float = 0.0
     chunk_s: float = 0.1
     timestamps: Literal["before", "after", "restart"] = "before"
+    stamp: Callable[[str, float, float], tuple[str, float, float] | None] | None = None
     connect_faults: tuple[ConnectFault | None, ...] = ()
     faults: tuple[Fault | None, ...] = ()
     api_key: str | None = None
@@ -140,14 +144,25 @@ def _tone(word: str, rate_hz: int) -> bytes:
 
 @lru_cache(maxsize=32)
 def speech(text: str, rate_hz: int) -> Speech:
-    """What the simulated voice makes of a text: one tone and one gap for each word."""
+    """What the simulated voice makes of a text: one tone and one gap for each word, or character
+    where no spaces are written."""
     at, words, tones = 0, [], []
-    for word in text.split():
+    for word in words_of(text):
         tone = _tone(word, rate_hz)
         words.append(SpokenWord(word, at, at + word_samples(word, rate_hz)))
         tones.append(tone)
         at += len(tone) // 2
     return Speech(b"".join(tones), tuple(words))
+
+
+def word_timestamps(
+    script: CartesiaScript, words: Sequence[SpokenWord], begins: int, rate_hz: int
+) -> dict[str, list[Any]]:
+    """What is told of these words, whose text begins at sample `begins` of its context."""
+    timed = [(w.text, (begins + w.start) / rate_hz, (begins + w.end) / rate_hz) for w in words]
+    if script.stamp is not None:
+        timed = [stamp for w in timed if (stamp := script.stamp(*w)) is not None]
+    return {name: [w[n] for w in timed] for n, name in enumerate(("words", "start", "end"))}
 
 
 @lru_cache(maxsize=32)

@@ -11,6 +11,7 @@ import trio
 from attrs import define, field
 
 from vantum.core import events as e
+from vantum.core.wording import words_of
 from vantum.testing.calls.earpiece import Earpiece, Utterance
 from vantum.testing.calls.log import CallLog, Line, quoted
 from vantum.testing.calls.microphone import Microphone, Take
@@ -257,7 +258,7 @@ class Caller:
             line = self._lines.get(utterance.utterance_id)
             if line is not None:
                 heard = utterance.heard_text(now_s)
-                said = len(heard.split()) < len(utterance.words)
+                said = len(words_of(heard)) < len(utterance.words)
                 line.text = quoted(f"{heard} …".strip() if said else heard)
 
 

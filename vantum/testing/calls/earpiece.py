@@ -14,6 +14,7 @@ import trio
 from attrs import define, field, frozen
 
 from vantum.core import events as e
+from vantum.core.wording import word_spans, words_of
 from vantum.testing.calls.voice import RATE_HZ
 from vantum.testing.cartesia_script import speech
 from vantum.wire.client import Envelope
@@ -23,11 +24,15 @@ _EPSILON_S: Final = 1e-6
 
 @frozen
 class HeardWord:
-    """A word of an answer and when it sounds, in seconds since the answer's first sample."""
+    """A word of an answer and when it sounds, in seconds since the answer's first sample.
+
+    `spaced`: a space stands in front of it, unless it is the first.
+    """
 
     text: str
     start_s: float
     end_s: float
+    spaced: bool = True
 
 
 @define(eq=False)
@@ -91,12 +96,15 @@ class Utterance:
     def heard_text(self, now_s: float) -> str:
         """The words of which at least half has been heard."""
         heard_s = self.heard_s(now_s) + _EPSILON_S
-        return " ".join(w.text for w in self.words if (w.start_s + w.end_s) / 2 <= heard_s)
+        heard = [w for w in self.words if (w.start_s + w.end_s) / 2 <= heard_s]
+        return "".join(f" {w.text}" if w.spaced else w.text for w in heard).strip()
 
 
-def _words(texts: Sequence[str]) -> tuple[HeardWord, ...]:
-    spoken = speech(" ".join(texts), RATE_HZ)
-    return tuple(HeardWord(w.text, w.start / RATE_HZ, w.end / RATE_HZ) for w in spoken.words)
+def _words(text: str) -> tuple[HeardWord, ...]:
+    return tuple(
+        HeardWord(w.text, w.start / RATE_HZ, w.end / RATE_HZ, not text[begin - 1 : begin].strip())
+        for w, (begin, _) in zip(speech(text, RATE_HZ).words, word_spans(text), strict=True)
+    )
 
 
 @define(eq=False)
@@ -159,9 +167,9 @@ class Earpiece:
         keys = self._contexts.setdefault(utterance.utterance_id, [])
         while (key := self._next_context(utterance, keys, asked)) is not None:
             keys.append(key)
-        words = [word for key in keys for word in asked[key].split()]
-        if len(words) != len(utterance.words):
-            utterance.words = _words(words)
+        text = " ".join(asked[key] for key in keys)
+        if len(words_of(text)) != len(utterance.words):
+            utterance.words = _words(text)
 
     def _next_context(
         self, utterance: Utterance, keys: Sequence[str], asked: dict[str, str]
