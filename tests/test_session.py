@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+import attrs
 import hypothesis.strategies as st
 import msgpack
 import pytest
@@ -627,6 +628,25 @@ async def test_synthesis_that_fails_ends_the_answer_and_not_the_call(
             assert caller.messages(e.OutputCompleted), "what was made is played to its end"
         await caller.turn()
         assert record(caller)[-1][1] == SPOKEN
+
+
+async def test_a_model_that_nobody_can_speak_for_is_stopped_and_its_answer_is_over(
+    autojump_clock: object,
+) -> None:
+    slow = attrs.evolve(THREE, tokens_per_s=4.0)
+    down = CartesiaScript(faults=(TtsFault("error", after_chunks=0, status=400),))
+    async with a_call(openai=slow, cartesia=down) as caller:
+        await caller.start()
+        await caller.speak(0.3)
+        await caller.end()
+        await caller.until(e.ErrorReply)
+        await caller.until_state("LISTENING")
+        (begun,) = caller.messages(e.ResponseStarted)
+        (done,) = caller.messages(e.ResponseCompleted)
+        assert done.utterance_id == begun.utterance_id
+        assert SPOKEN.startswith(done.text)
+        assert done.text != SPOKEN
+        assert caller.openai.completed == 0
 
 
 @pytest.mark.parametrize("status", [401, 402, 403, 400])

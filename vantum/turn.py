@@ -9,7 +9,7 @@ from __future__ import annotations
 import trio
 
 from vantum.actors.call import Call, Inbox, Outgoing
-from vantum.actors.chunker import chunk
+from vantum.actors.chunker import break_off, chunk
 from vantum.actors.llm import LlmLimits, generate
 from vantum.actors.player import play
 from vantum.actors.response import Response
@@ -75,6 +75,8 @@ async def respond(
                     chunk, response.answer, said, waiting, piece_tx, out_tx, inbox_tx
                 )
                 await answer(model, request, token_tx, limits=limits, provider=provider)
+        if thinking.cancelled_caught:
+            await break_off(response.answer, said, out_tx)
 
     with response.scope:
         async with trio.open_nursery() as nursery:

@@ -69,15 +69,17 @@ class Answer:
 class Said:
     """What became of the model's part: filled in while it runs, read when the response is over.
 
-    `begun`: the client knows of the answer. `written` is the whole answer with its markers; empty
-    if it is not whole. An answer that asked for tools has several rounds: `round_ends` says how
-    many pieces there were at the end of each but the last, and `written` is then the last one.
+    `begun`: the client knows of the answer; `told`: also that it is complete. `written` is the
+    whole answer with its markers; empty if it is not whole. An answer that asked for tools has
+    several rounds: `round_ends` says how many pieces there were at the end of each but the last,
+    and `written` is then the last one.
     `fillers`: which pieces are ours and not the model's, said while it was waited for.
     `has_keys`: tones are among the pieces. `stages`: where in the script the model wants to go, in
     order.
     """
 
     begun: bool = False
+    told: bool = False
     text: str = ""
     written: str = ""
     is_fallback: bool = False
@@ -250,4 +252,11 @@ async def chunk(
         break
     tier = answer.fallback.tier if said.is_fallback else None
     await put(out_tx, ResponseCompleted(answer.utterance_id, said.text, said.is_fallback, tier))
+    said.told = True
     await put(piece_tx, EndOfPieces())
+
+
+async def break_off(answer: Answer, said: Said, out_tx: Sender[Outgoing]) -> None:
+    """Nobody can speak what the model writes: it was stopped, and that is all of its answer."""
+    if said.begun and not said.told:
+        await put(out_tx, ResponseCompleted(answer.utterance_id, " ".join(said.pieces)))
