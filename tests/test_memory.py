@@ -403,12 +403,33 @@ async def test_an_answer_that_was_cut_short_has_moved_on(autojump_clock: object)
 
 async def test_an_unfinished_marker_is_not_spoken(autojump_clock: object) -> None:
     async with a_call(
-        settings=scripted(), openai=OpenAIScript(("Good day. [[stage:pi",))
+        settings=scripted(), openai=OpenAIScript(("Good day. [[stage:pi", "Yes."))
     ) as caller:
         await caller.start()
         await caller.turn()
+        await caller.turn()
     assert caller.messages(e.ResponseCompleted)[0].text == "Good day."
     assert stages(caller) == [(None, "intro")]
+    # Nor does the model see that it wrote one.
+    assert asked(caller)[1][2] == {"role": "assistant", "content": "Good day."}
+
+
+@pytest.mark.parametrize("unfinished", ["[[stage:pi", "||BRE"])
+async def test_an_unfinished_marker_before_a_tool_is_no_example(
+    autojump_clock: object, unfinished: str
+) -> None:
+    look = Reply(
+        f"I shall look. {unfinished}", (CallTool("remember", {"name": "a", "value": "b"}),)
+    )
+    async with a_call(
+        settings=scripted(), openai=OpenAIScript((look, "Here it is.", "Yes.")), deepgram=hears(9)
+    ) as caller:
+        await caller.start()
+        await caller.turn()
+        await caller.turn()
+    requests = asked(caller)
+    assert [m["content"] for m in requests[1] if m["role"] == "assistant"] == ["I shall look."]
+    assert requests[2][2]["content"] == "I shall look."
 
 
 async def test_without_a_script_brackets_are_text(autojump_clock: object) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vantum.core.stage_marks import StageMarks, strip_stage_marks
+from vantum.core.stage_marks import StageMarks, strip_stage_marks, without_unfinished_mark
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,17 @@ def test_how_it_is_split_makes_no_difference(text: str, data: st.DataObject) -> 
     spoken += split.feed("", final=True)
     assert (spoken, split.names) == (expected, whole.names)
     assert all(len(name) <= 40 for name in split.names)
+
+
+@pytest.mark.parametrize("cut", range(2, len("[[stage:pitch]")))
+def test_an_unfinished_marker_at_the_end_is_left_out_of_what_was_written(cut: int) -> None:
+    begin = "[[stage:intro]] One."
+    assert without_unfinished_mark(f"{begin} {'[[stage:pitch]]'[:cut]}") == begin
+    assert without_unfinished_mark("[[stage:pitch]]"[:cut]) == ""
+
+
+@pytest.mark.parametrize(
+    "whole", ["", "One.", "One [", "One [stage", "[[stage:a]] One.", "One [[stage:a]]", "[[1]] [x"]
+)
+def test_what_was_written_to_its_end_stays(whole: str) -> None:
+    assert without_unfinished_mark(whole) == whole

@@ -251,6 +251,7 @@ class Answering:
                 response.committed,
                 response.quiet_since,
                 would_say=response.answer.would_say,
+                example=response.answer.example,
                 fitted=self.history.fitted,
             )
             talk = Talk(

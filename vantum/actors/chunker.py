@@ -33,7 +33,7 @@ from vantum.core.messages import (
     SpeechPiece,
     TonePiece,
 )
-from vantum.core.stage_marks import StageMarks, strip_stage_marks
+from vantum.core.stage_marks import StageMarks, strip_stage_marks, without_unfinished_mark
 from vantum.errors import ProviderError
 
 
@@ -63,6 +63,12 @@ class Answer:
         """Whether anything of this text of the model's is spoken: more than markers and signs."""
         text = strip_stage_marks(text) if self.has_script else text
         return any(map(str.isalnum, strip_markers(text, self.options.break_marker)))
+
+    def example(self, text: str) -> str:
+        """A text of the model's as it is shown what it wrote, which it takes as its example: half a
+        marker at its end would be one of speaking it."""
+        text = without_unfinished(text, self.options.break_marker)
+        return without_unfinished_mark(text) if self.has_script else text
 
 
 @define
@@ -189,14 +195,12 @@ class _Writing:
 
     def complete(self) -> None:
         said = self.said
-        # The model takes what it wrote as its example: half a marker would be one of speaking it.
-        marker = self.answer.options.break_marker
-        said.written = "" if said.has_keys else without_unfinished("".join(self.raw), marker)
+        said.written = "" if said.has_keys else self.answer.example("".join(self.raw))
         # An answer that tools divided, or tones, or fillers is told as it was spoken.
         said.text = (
             join_notes(" ".join(said.pieces))
             if said.round_ends or said.has_keys or said.fillers
-            else strip_markers(self._spoken(), marker)
+            else strip_markers(self._spoken(), self.answer.options.break_marker)
         )
 
     def _spoken(self) -> str:

@@ -90,6 +90,7 @@ class Errands:
             if this answer has said nothing yet); None while something is being said.
         line: what tools can do besides giving a result; None: nothing.
         would_say: whether anything of a text of the model's is spoken.
+        example: a text of the model's as it is shown what it wrote.
         fitted: a request with what must fall out of it, now that it is longer, left out.
 
     `rounds` has what was asked, oldest first. `hang_up`: the reason for which the call is to end
@@ -104,6 +105,7 @@ class Errands:
     quiet_since: Callable[[int], float | None]
     line: AnswerLine | None = None
     would_say: Callable[[str], bool] = bool
+    example: Callable[[str], str] = str
     fitted: Callable[[ChatRequest], ChatRequest] = _as_it_is
     rounds: list[ToolRound] = field(factory=list)
     hang_up: str | None = None
@@ -201,7 +203,7 @@ class Errands:
         effects = frozenset(
             e.call.id for e in errands if isinstance(e, Errand) and e.tool.effect != "pure"
         )
-        this = ToolRound(text, calls, effects)
+        this = ToolRound(self.example(text), calls, effects)
         self.rounds.append(this)
         self.busy_until_s = float("inf")
         if self.line is not None:

@@ -74,6 +74,15 @@ class StageMarks:
         return "".join(kept)
 
 
+def without_unfinished_mark(text: str) -> str:
+    """`text` without a marker that was begun at its end and is not whole: there it was cut off."""
+    begin = text.rfind("[")
+    begin -= text[:begin].endswith("[") if begin > 0 else 0
+    if begin < 0 or _WHOLE.match(text, begin) or not _MEANT.match(text, begin):
+        return text
+    return text[:begin].rstrip() if _OPENED.fullmatch(text, begin) else text
+
+
 def strip_stage_marks(text: str) -> str:
     """`text` without stage markers."""
     return StageMarks().feed(text, final=True)
