@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -83,6 +84,9 @@ NOW_S = 1_800_000_000.0  # Fri, 15 Jan 2027 08:00:00 GMT
         ({"retry-after-ms": "soon", "retry-after": "1"}, 1.0),
         ({"retry-after": "Fri, 15 Jan 2027 08:00:20 GMT"}, 20.0),
         ({"retry-after": "Fri, 15 Jan 2027 07:00:00 GMT"}, 0.0),
+        ({"retry-after": "Friday, 15-Jan-27 08:00:20 GMT"}, 20.0),
+        ({"retry-after": "Fri Jan 15 08:00:20 2027"}, 20.0),
+        ({"retry-after-ms": "-5", "retry-after": "1"}, 1.0),
         ({"retry-after": "Fri, 99 Jan 2027 07:00:00 GMT"}, None),
         ({"retry-after": "later"}, None),
         ({"retry-after": "-1"}, None),
@@ -90,8 +94,14 @@ NOW_S = 1_800_000_000.0  # Fri, 15 Jan 2027 08:00:00 GMT
         ({"retry-after": "nan"}, None),
     ],
 )
-def test_what_a_refusal_asks_for(headers: dict[str, str], wait_s: float | None) -> None:
+def test_what_a_refusal_asks_for(
+    headers: dict[str, str], wait_s: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")  # dates are GMT, wherever they are read
+    time.tzset()
     assert backoff.retry_after_s(headers, NOW_S) == wait_s
+    monkeypatch.undo()
+    time.tzset()
 
 
 @given(st.text(max_size=30))

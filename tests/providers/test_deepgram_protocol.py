@@ -104,6 +104,18 @@ def test_results_of_nothing() -> None:
 
 
 @pytest.mark.parametrize(
+    "words",
+    ["null", "3", '[{"word":"two","start":0}]', '[{"word":"two","start":null,"end":0.5}]', "[3]"],
+)
+def test_words_without_times_leave_the_transcript(words: str) -> None:
+    message = parse(
+        '{"type":"Results","start":0,"duration":1,"is_final":true,"channel":{"alternatives":'
+        f'[{{"transcript":"one two","confidence":null,"words":{words}}}]}}}}'
+    )
+    assert message == Results(0.0, 1.0, "one two", 0.0, (), True, False, False)
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ('{"type":"SpeechStarted","channel":[0],"timestamp":9.54}', VoiceStarted(9.54)),

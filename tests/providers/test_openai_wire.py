@@ -69,6 +69,10 @@ def test_an_answer_reads_the_same_however_its_bytes_are_cut(
         (b"data\n\n", [b""]),
         (b"\n\n\n", []),
         (b"data: not ended\n", []),
+        (b"data: a\r\rdata: b\r\r", [b"a", b"b"]),
+        (b"data: a\r\ndata: b\r\n\r\n", [b"a\nb"]),
+        (b"\xef\xbb\xbfdata: a\n\n", [b"a"]),
+        (b"\xef\xbb\xbf\r\n\xef\xbb\xbfdata: a\r\n\r\n", []),
     ],
 )
 def test_event_stream_framing(stream: bytes, events: list[bytes]) -> None:
@@ -76,6 +80,14 @@ def test_event_stream_framing(stream: bytes, events: list[bytes]) -> None:
     reader = EventStreamReader()
     pieces = [bytes([byte]) for byte in stream]
     assert [event for piece in pieces for event in reader.feed(piece)] == events
+
+
+@pytest.mark.parametrize("rest", [b"data: a", b"data: a\n", b"data: a\r\n", b"id: 7\ndata: a"])
+def test_the_last_event_need_not_be_ended(rest: bytes) -> None:
+    reader = EventStreamReader()
+    assert reader.feed(b"data: before\n\n" + rest) == [b"before"]
+    assert reader.end() == [b"a"]
+    assert reader.end() == []
 
 
 def test_a_line_without_end_is_given_up() -> None:
@@ -140,6 +152,22 @@ def usage_chunk(sent: int, written: object, details: object = None) -> bytes:
             Delta("x", "stop", usage=ModelUsage(3, 1)),
         ),
         (b'{"type": "ping"}', Delta()),
+        # Parts instead of a text, and what is said between them to nobody.
+        (
+            chunk(delta={"content": [{"type": "text", "text": "Hi"}, {"text": " you"}]}),
+            Delta("Hi you"),
+        ),
+        (chunk(delta={"content": [{"type": "thinking", "thinking": []}, 3, {"text": 3}]}), Delta()),
+        # Nobody asks for several answers: what there is of another one is passed over.
+        (
+            b'{"choices": [{"index": 1, "delta": {"content": "x"}, "finish_reason": "stop"}]}',
+            Delta(),
+        ),
+        (
+            b'{"choices": [{"index": 1, "delta": {"content": "x"}}, {"index": 0, "delta": '
+            b'{"content": "y"}}], "usage": {"prompt_tokens": 3, "completion_tokens": 1}}',
+            Delta("y", usage=ModelUsage(3, 1)),
+        ),
         (b" ", Delta()),
         (b"", Delta()),
     ],

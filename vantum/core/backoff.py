@@ -14,6 +14,7 @@ while (delay_s := FIRST_CONNECT.delay_s(attempt)) is not None:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from math import isfinite
 
@@ -91,9 +92,12 @@ def retry_after_s(headers: Mapping[str, str], now_s: float) -> float | None:
             wait_s = float(headers.get(name, "")) * unit_s
         except ValueError:
             continue
-        return wait_s if isfinite(wait_s) and wait_s >= 0 else None
+        if isfinite(wait_s) and wait_s >= 0:
+            return wait_s
     try:
-        return max(0.0, parsedate_to_datetime(headers.get("retry-after", "")).timestamp() - now_s)
+        until = parsedate_to_datetime(headers.get("retry-after", ""))
+        # A date in one of the older forms may name no zone: it is GMT.
+        return max(0.0, (until if until.tzinfo else until.replace(tzinfo=UTC)).timestamp() - now_s)
     except (ValueError, OverflowError):
         return None
 

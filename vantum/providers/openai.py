@@ -43,6 +43,7 @@ from vantum.providers.openai_failures import (
     broken,
     broken_stream,
     translate,
+    unfinished,
     was_stale,
     watch_connecting,
 )
@@ -384,9 +385,9 @@ class _Answer:
         try:
             self._events.extend(self._reader.feed(await anext(self._pieces)))
         except StopAsyncIteration:
-            # Without a finish reason nobody knows whether this was all.
-            error = ProviderError(NAME, "network", "the stream ended before the answer did")
-            raise self._fail(error) from None
+            self._events.extend(self._reader.end())
+            if not self._events:
+                raise self._fail(unfinished(any_event=self._reader.found)) from None
         except ValueError as error:
             raise self._fail(ProviderError(NAME, "network", str(error))) from None
         except broken_stream() as error:

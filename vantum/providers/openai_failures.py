@@ -75,6 +75,14 @@ def broken(error: Exception) -> ProviderError:
     return ProviderError(NAME, "network", f"the stream broke off ({type(error).__name__})")
 
 
+def unfinished(*, any_event: bool) -> ProviderError:
+    """A response that was whole and held no whole answer, in our terms."""
+    if any_event:
+        # Without a finish reason nobody knows whether this was all.
+        return ProviderError(NAME, "network", "the stream ended before the answer did")
+    return ProviderError(NAME, "server", "no stream of events came: check OPENAI_BASE_URL")
+
+
 def _host(error: openai.APIConnectionError) -> str:
     return str(error.request.url.host)
 

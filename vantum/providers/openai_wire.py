@@ -35,6 +35,8 @@ NAME = "openai"
 #: An event is a few hundred bytes; a line without an end must not fill the memory.
 _MAX_LINE_BYTES = 1_048_576
 
+_BYTE_ORDER_MARK = "\N{BYTE ORDER MARK}".encode()
+
 #: Why somebody has to pay or to raise a limit first: the codes and types that come with 429.
 _QUOTA_WORDS = frozenset(
     {
@@ -114,11 +116,17 @@ class EventStreamReader:
     """Server-sent events from bytes that come in pieces of any size.
 
     Knows `data` fields (several of one event are joined with a line feed) and skips the rest:
-    comments, names, ids. Lines end in LF or CR LF.
+    comments, names, ids, a byte order mark ahead of all. Lines end in LF, CR LF or CR.
+
+    Attributes:
+        found: there was any event so far.
     """
 
+    found: bool = False
     _rest: bytes = b""
     _data: list[bytes] = Factory(list)
+    _begun: bool = False
+    _after_cr: bool = False  # a line feed that comes next belongs to the line before
 
     def feed(self, piece: bytes) -> list[bytes]:
         """The data of all events that this piece completes.
@@ -126,18 +134,33 @@ class EventStreamReader:
         Raises:
             ValueError: a line is longer than 1 MiB.
         """
+        if self._after_cr and piece:
+            piece, self._after_cr = piece.removeprefix(b"\n"), False
+        if b"\r" in piece:
+            self._after_cr = piece.endswith(b"\r")
+            piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         *lines, self._rest = (self._rest + piece).split(b"\n")
         if len(self._rest) > _MAX_LINE_BYTES:
             raise ValueError("a line of the event stream is longer than 1 MiB")
+        if lines and not self._begun:
+            self._begun, lines[0] = True, lines[0].removeprefix(_BYTE_ORDER_MARK)
         events = []
         for line in lines:
-            name, _, value = line.removesuffix(b"\r").partition(b":")
+            name, _, value = line.partition(b":")
             if name == b"data":
                 self._data.append(value.removeprefix(b" "))
             elif not name and not value and self._data:
                 events.append(b"\n".join(self._data))
                 self._data = []
+        self.found = self.found or bool(events)
         return events
+
+    def end(self) -> list[bytes]:
+        """The stream is over: the event that was not ended by an empty line, if there is one.
+
+        Such an event is none by the standard; but some servers leave the last line's end out.
+        """
+        return self.feed(b"\n\n") if self._rest or self._data else []
 
 
 def read_chunk(data: bytes) -> Delta:
@@ -152,30 +175,43 @@ def read_chunk(data: bytes) -> Delta:
     if data == b"[DONE]":
         return Delta(finish_reason="stop")
     try:
-        event = json.loads(data)
-        match event:
-            case {"error": error} if error:
-                raise stream_error(error)
-            case {"object": "error", **error}:
-                raise stream_error(error)
-            case {"choices": [{"delta": dict() as delta, **rest}, *_]}:
-                calls = read_call_deltas(delta) if "tool_calls" in delta else ()
-                return Delta(_said(delta), _finish_reason(rest), calls, _usage(event))
-            case {"choices": [{**rest}, *_]}:
-                return Delta("", _finish_reason(rest), usage=_usage(event))
-            case {"choices": [] | None}:
-                return Delta(usage=_usage(event))
-            case dict() if "choices" not in event:
-                return Delta(usage=_usage(event))
+        return _understood(json.loads(data))
     except (ValueError, RecursionError):  # not JSON, or not UTF-8
-        pass
-    raise ProviderError(NAME, "network", "the stream broke off: malformed event")
+        raise _malformed() from None
+
+
+def _understood(event: Any) -> Delta:
+    match event:
+        case {"error": error} if error:
+            raise stream_error(error)
+        case {"object": "error", **said}:
+            raise stream_error(said)
+        case {"choices": [{"index": int() as index}, *others]} if index:
+            # Another answer than the one that was asked for; its end is not that one's.
+            return _understood({**event, "choices": others})
+        case {"choices": [{"delta": dict() as delta, **rest}, *_]}:
+            calls = read_call_deltas(delta) if "tool_calls" in delta else ()
+            return Delta(_said(delta), _finish_reason(rest), calls, _usage(event))
+        case {"choices": [{**rest}, *_]}:
+            return Delta("", _finish_reason(rest), usage=_usage(event))
+        case {"choices": [] | None}:
+            return Delta(usage=_usage(event))
+        case dict() if "choices" not in event:
+            return Delta(usage=_usage(event))
+    raise _malformed()
+
+
+def _malformed() -> ProviderError:
+    return ProviderError(NAME, "network", "the stream broke off: malformed event")
 
 
 def _said(delta: dict[Any, Any]) -> str:
     """The model's words, be they an answer or its refusal to give one."""
     for name in ("content", "refusal"):
         text = delta.get(name)
+        if isinstance(text, list):  # of parts: Mistral's models that reason
+            parts = [part.get("text") for part in text if isinstance(part, dict)]
+            text = "".join(part for part in parts if isinstance(part, str))
         if isinstance(text, str) and text:
             return text
     return ""

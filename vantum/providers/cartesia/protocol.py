@@ -226,7 +226,8 @@ class Failure:
 
 @frozen
 class Unknown:
-    """A message of a type that this client does not use; the API may add some."""
+    """A message of a type that this client does not use (the API may add some), or timestamps that
+    cannot be read: an answer can do without them, but not without its audio."""
 
     type: str
 
@@ -238,7 +239,8 @@ def parse(message: str | bytes) -> Reply:
     """Read one message.
 
     Raises:
-        MalformedMessage: not JSON, not an object, or a field is missing or of a wrong type.
+        MalformedMessage: not JSON, not an object, or a field is missing or of a wrong type; but for
+            timestamps.
     """
     try:
         raw = json.loads(message)
@@ -250,7 +252,10 @@ def parse(message: str | bytes) -> Reply:
         case "chunk":
             return Chunk(_context_id(raw), _audio(raw), _flush_id(raw))
         case "timestamps":
-            return Words(_context_id(raw), _words(raw), _flush_id(raw))
+            try:
+                return Words(_context_id(raw), _words(raw), _flush_id(raw))
+            except MalformedMessage:
+                return Unknown("timestamps")
         case "flush_done":
             flush_id = _flush_id(raw)
             if flush_id is None:

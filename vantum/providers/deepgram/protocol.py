@@ -221,13 +221,28 @@ def _list(value: object, what: str) -> list[object]:
     return value
 
 
+def _confidence(source: Mapping[str, object], default: float) -> float:
+    try:
+        return _number(source, "confidence", default)
+    except _Malformed:
+        return default
+
+
+def _words(value: object) -> tuple[ResultWord, ...]:
+    """With their times; none if one of them has no times. The transcript is there all the same."""
+    try:
+        return tuple(_word(word) for word in _list(value, "words"))
+    except _Malformed:
+        return ()
+
+
 def _word(value: object) -> ResultWord:
     word = _map(value, "word")
     return ResultWord(
         text=_text(word, "punctuated_word", _text(word, "word", "")),
         start_s=_number(word, "start"),
         end_s=_number(word, "end"),
-        confidence=_number(word, "confidence", 1.0),
+        confidence=_confidence(word, 1.0),
     )
 
 
@@ -238,8 +253,8 @@ def _results(body: Mapping[str, object]) -> Results:
         start_s=_number(body, "start"),
         duration_s=_number(body, "duration"),
         text=_text(best, "transcript", "").strip(),
-        confidence=_number(best, "confidence", 0.0),
-        words=tuple(_word(word) for word in _list(best.get("words", []), "words")),
+        confidence=_confidence(best, 0.0),
+        words=_words(best.get("words")),
         is_final=body.get("is_final") is True,
         speech_final=body.get("speech_final") is True,
         from_finalize=body.get("from_finalize") is True,
