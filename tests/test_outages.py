@@ -11,7 +11,7 @@ from vantum.config import Settings, TurnSettings
 from vantum.core import events as e
 from vantum.testing import OpenAIScript
 from vantum.testing.calls import CallSetup, SimulatedCall, simulate, simulated_call, turn_by_turn
-from vantum.testing.deepgram import Disconnects, RefusesConnection
+from vantum.testing.deepgram import Disconnects, RefusesConnection, Rejects
 
 SETUP = CallSetup(
     settings=Settings(turns=TurnSettings(reprompt_after_ms=0)),
@@ -56,3 +56,25 @@ def test_words_said_while_the_recogniser_was_away_are_answered(lost_at_s: float,
     assert told.case == "stt_unavailable"
     assert call.phone.state == "ENDED"
     assert call.failure is None
+
+
+@pytest.mark.parametrize("lost_at_s", [0.7, 1.1, 1.9])
+def test_a_turn_that_ends_while_there_is_no_connection_is_answered_whole(lost_at_s: float) -> None:
+    """Deepgram asks for a longer pause than the words of a turn are usually waited for."""
+    faults = (
+        Disconnects(after_s=lost_at_s, connections=frozenset({0})),
+        Rejects(429, frozenset({1, 2}), retry_after="2"),
+    )
+
+    async def body() -> SimulatedCall:
+        async with simulated_call(attrs.evolve(SETUP, deepgram_faults=faults)) as call:
+            await call.caller.start()
+            await call.caller.say(SAID)
+            with trio.fail_after(10):
+                await call.caller.answered()
+            await call.caller.end_call()
+        return call
+
+    call = simulate(body)
+    assert [x.text.lower() for x in call.history if x.role == "user"] == [SAID]
+    assert not call.phone.messages(e.ErrorReply)

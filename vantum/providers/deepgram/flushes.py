@@ -78,6 +78,10 @@ class Flushes:
                 return flush.flush_id
         return None
 
+    def unheard(self) -> list[int]:
+        """The flushes that wait for more than silence."""
+        return [flush.flush_id for flush in self._waiting if not flush.silent]
+
     def disconnected(self) -> None:
         """What was asked on the lost connection is asked again on the next."""
         self._unanswered = 0

@@ -18,7 +18,7 @@ _SILENT_ANSWER_S: Final = 0.25
 #: Messages that come in bursts are behind by so much for a moment; deadlines have room for it.
 _UNNOTICED_S: Final = 0.3
 #: Nobody waits longer on a telephone: then the best known words are better than none.
-_MOST_S: Final = 6.0
+MOST_S: Final = 6.0
 
 
 @define
@@ -34,7 +34,7 @@ class Pace:
     def behind_s(self, now: float) -> float:
         """When it will have heard what it was sent, in seconds from now; 0 if that is as usual."""
         behind_s = self._heard_at - now
-        return min(behind_s, _MOST_S) if behind_s > _UNNOTICED_S else 0.0
+        return min(behind_s, MOST_S) if behind_s > _UNNOTICED_S else 0.0
 
     def answer_s(self, limit_s: float, now: float, *, silent: bool) -> float:
         """How long the answer to a Finalize that goes out now may take, usually `limit_s`."""

@@ -1,6 +1,16 @@
 """How long a connection may say nothing before it counts as hung. Pure.
 
-See `recogniser` for the reasons; lengths are seconds of audio, times are of trio's clock.
+A half-dead peer is noticed in two ways, and both are losses like any other. A send that does not
+finish in 5 s: the peer no longer reads. And no message for 80 % of the ring's length, in time and
+in audio sent: with `interim_results` Deepgram speaks every few seconds even in silence, and at
+this point the ring can still replay everything. Should that ever be wrong about a healthy peer,
+the patience doubles each time, so that it costs a reconnect or two and not one every eight seconds.
+
+A turn's end is a third way: a Finalize without an answer, of a turn that was not silent, after a
+second and a half (or all of a shorter turn) without any message; after three if words of it are
+final and none is interim text. Then the turn is heard and asked for once more, on a new connection.
+
+Lengths are seconds of audio, times are of trio's clock.
 """
 
 from __future__ import annotations

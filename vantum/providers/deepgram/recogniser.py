@@ -13,15 +13,7 @@ Tasks of a session, and what they share (`_Recogniser`, all in one thread):
 The writer sends what the timeline has: audio at once when the socket is idle, and what has
 gathered meanwhile (up to 250 ms) in one message when it was busy.
 
-A half-dead peer is noticed in two ways, and both are losses like any other. A send that does not
-finish in 5 s: the peer no longer reads. And no message for 80 % of the ring's length, in time and
-in audio sent: with `interim_results` Deepgram speaks every few seconds even in silence, and at
-this point the ring can still replay everything. Should that ever be wrong about a healthy peer,
-the patience doubles each time, so that it costs a reconnect or two and not one every eight seconds.
-
-A turn's end is a third way: a Finalize without an answer, of a turn that was not silent, after a
-second and a half (or all of a shorter turn) without any message; after three if words of it are
-final and none is interim text. Then the turn is heard and asked for once more, on a new connection.
+A half-dead peer is noticed, too, and is a loss like any other (`patience`).
 """
 
 from __future__ import annotations
@@ -41,7 +33,7 @@ from vantum.errors import ProviderError
 from vantum.observe.logs import get_log
 from vantum.providers.deepgram.connection import Access, Connection, open_connection
 from vantum.providers.deepgram.flushes import Flushes
-from vantum.providers.deepgram.pace import Pace
+from vantum.providers.deepgram.pace import MOST_S, Pace
 from vantum.providers.deepgram.patience import Patience
 from vantum.providers.deepgram.protocol import (
     CLOSE_STREAM,
@@ -160,6 +152,8 @@ class DeepgramRecogniser:
                     case SttFlush(flush_id):
                         self._flushes.ask(flush_id, timeline.heard, silent=timeline.is_silent())
                         self._emit_flushed(self._flushes.covered(timeline.known))
+                        if not self._connected:
+                            self._ask_for_patience()
                 self._work.unpark_all()
         if scope.cancelled_caught:
             return
@@ -187,6 +181,10 @@ class DeepgramRecogniser:
     def _emit(self, events: list[SttEvent]) -> None:
         for event in events:
             self._out_tx.send_nowait(event)
+
+    def _ask_for_patience(self) -> None:
+        """Nobody hears what was said: half of it would be answered, and the rest be passed over."""
+        self._emit([SttBehind(flush_id, MOST_S) for flush_id in self._flushes.unheard()])
 
     def _emit_flushed(self, flush_ids: list[int]) -> None:
         for flush_id in flush_ids:
@@ -262,6 +260,7 @@ class DeepgramRecogniser:
             self._connected = False
             self._room.unpark_all()
             self._flushes.disconnected()
+            self._ask_for_patience()
             if not lost and not self._input_over:
                 with trio.move_on_after(_FAREWELL_S, shield=True):
                     await self._say_goodbye(connection)
