@@ -407,7 +407,8 @@ async def test_silence_waits_for_the_callers_deadline(kind: Any, autojump_clock:
         assert scope.cancelled_caught
         assert sum(isinstance(o, SpeechAudio) for _, o in outputs) == (3 if kind == "stall" else 0)
         check_whole(await say(c.voice, TEXTS), TEXTS)
-        assert list(c.peer.cancelled) == ["context-0"]
+        # One that has said nothing for so long may be as good as dead: it is not used again.
+        assert c.peer.connections == 2
 
 
 async def test_a_slow_drip_still_makes_a_whole(autojump_clock: Any) -> None:
@@ -605,6 +606,42 @@ async def test_a_dead_connection_is_found(autojump_clock: Any) -> None:
         stream.send_all = swallow  # type: ignore[method-assign, assignment]
         await trio.sleep(35)
         assert c.peer.connections == 2
+        check_whole(await say(c.voice, TEXTS), TEXTS)
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.5])
+async def test_a_line_that_dies_in_an_answer_is_replaced_in_time(
+    after_s: float, autojump_clock: Any
+) -> None:
+    """Nobody says that it is gone; a caller waits for the rest of a sentence."""
+    async with call(STREAMED) as c:
+        stream = c.line.streams[0]
+
+        async def nothing(_max_bytes: int | None = None) -> bytes:
+            await trio.sleep_forever()
+            raise AssertionError
+
+        async def die() -> None:
+            await trio.sleep(after_s)
+            stream.receive_some = nothing  # type: ignore[method-assign, assignment]
+
+        outputs: list[Any] = []
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(die)
+            await say(c.voice, TEXTS, outputs=outputs)
+        check_whole([o for _, o in outputs], TEXTS)
+        times_s = [at_s for at_s, _ in outputs]
+        assert max(b - a for a, b in pairwise([0.0, *times_s])) < 7.5
+        assert c.peer.connections == 2
+
+
+async def test_a_peer_that_closes_each_connection_at_once_is_not_stormed(
+    autojump_clock: Any,
+) -> None:
+    async with call(evolve(STREAMED, idle_close_s=0.0)) as c:
+        await trio.sleep(600)
+        assert c.peer.connections <= 5
+        c.peer.script = STREAMED
         check_whole(await say(c.voice, TEXTS), TEXTS)
 
 

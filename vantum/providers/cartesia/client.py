@@ -32,6 +32,9 @@ from vantum.providers.dialling import OpenStream
 
 _log = get_log("cartesia")
 
+#: A connection that was lost sooner, without a word, is as good as none: the schedule goes on.
+_PROVEN_S = 1.0
+
 #: A renewal that failed is tried again after this; the old connection still works.
 _RENEW_AGAIN_S = 15.0
 
@@ -138,23 +141,27 @@ class CartesiaSpeech:
             raise error
 
     async def _own(self, nursery: trio.Nursery) -> None:
+        tried = -1  # to connect again, without a connection that was of use
         while True:
-            link = self.link
+            link, error = self.link, None
             if link is None:
+                tried = 0
                 await self._wanted.wait()
             elif not await self._lost_before_renewal(link):
                 await self._renew(nursery, link)
                 continue
             else:
                 _log.warning("connection lost", error=str(link.error))
-                self.note(link.error)
+                self.note(error := link.error)
+                proven = trio.current_time() - link.opened_s >= _PROVEN_S or link.spoke
+                tried = 0 if proven else tried + 1
             self._set(None)
             try:
-                self._set(await self._dial(nursery, TTS_RECONNECT))
-            except ProviderError as error:
-                _log.error("no connection", error=str(error))
+                self._set(await self._dial(nursery, TTS_RECONNECT.delays_s[tried:], error))
+            except ProviderError as failure:
+                _log.error("no connection", error=str(failure))
                 self._failures += 1
-                self._last_error = error
+                self._last_error = failure
                 self._wanted = trio.Event()
                 self._set(None)
 
@@ -181,7 +188,13 @@ class CartesiaSpeech:
         self._set(fresh)
         old.retire()
 
-    async def _dial(self, nursery: trio.Nursery, delays_s: Iterable[float]) -> Link:
+    async def _dial(
+        self,
+        nursery: trio.Nursery,
+        delays_s: Iterable[float],
+        error: ProviderError | None = None,
+    ) -> Link:
+        """`error`: why it has to; raised if there is no delay left."""
         settings = self.settings
         hold = partial(
             hold_link,
@@ -191,7 +204,6 @@ class CartesiaSpeech:
             settings.connect_timeout_ms / 1000,
             tls=self.tls,
         )
-        error: ProviderError | None = None
         for delay_s in delays_s:
             await trio.sleep(pause_s(delay_s, error))
             try:

@@ -27,7 +27,7 @@ from vantum.observe.logs import get_log
 from vantum.providers.cartesia import protocol
 from vantum.providers.cartesia.protocol import Failure, FlushDone, Reply, Target
 from vantum.providers.dialling import OpenStream, dial
-from vantum.websocket import BadHandshake, WebSocket, connect, keep_alive
+from vantum.websocket import BadHandshake, WebSocket, connect
 
 _log = get_log("cartesia")
 
@@ -37,6 +37,9 @@ Wake: TypeAlias = Literal["nudge", "lost"]
 #: A ping in silence keeps middleboxes from forgetting us and finds a dead peer.
 _PING_EVERY_S = 20.0
 _PONG_WITHIN_S = 10.0
+#: The same when a caller waits for what was asked for: before his patience is over, there is time
+#: for another connection.
+_PONG_IN_DOUBT_S = 4.0
 _SEND_WITHIN_S = 5.0
 _CLOSE_WITHIN_S = 1.0
 _HANG_UP_WITHIN_S = 0.1
@@ -127,11 +130,19 @@ class Link:
     _outbox_tx: trio.MemorySendChannel[str]
     last_used_s: float
     lost: trio.Event = field(factory=trio.Event)
+    #: When it was opened, and when anything came last.
+    opened_s: float = field(init=False)
+    heard_s: float = -math.inf
     #: Why it is lost.
     error: ProviderError | None = None
     _inboxes: dict[str, Inbox] = field(factory=dict)
     _scope: trio.CancelScope = field(factory=trio.CancelScope)
     _retired: bool = False
+    _doubted: trio.Event = field(factory=trio.Event)
+
+    @opened_s.default
+    def _since_its_first_use(self) -> float:
+        return self.last_used_s
 
     def open_context(self, context_id: str) -> Inbox:
         """From now on replies for this context are kept."""
@@ -161,6 +172,20 @@ class Link:
         if not self._inboxes:
             self.drop(_network("the connection was replaced"))
 
+    def doubt(self) -> None:
+        """Nothing comes although something should: find out whether anybody is there."""
+        self._doubted.set()
+
+    async def doubted(self) -> None:
+        """Until somebody doubts it."""
+        await self._doubted.wait()
+        self._doubted = trio.Event()
+
+    @property
+    def spoke(self) -> bool:
+        """Whether anything has come."""
+        return self.heard_s > -math.inf
+
     @property
     def busy(self) -> bool:
         """Whether any context is open."""
@@ -177,7 +202,7 @@ class Link:
 
     def route(self, reply: Reply) -> bool:
         """Put a reply into its context's inbox; true: it is the first audio there."""
-        self.last_used_s = trio.current_time()
+        self.last_used_s = self.heard_s = trio.current_time()
         match reply:
             case protocol.Unknown():
                 return False
@@ -303,6 +328,17 @@ async def _send_all(
 
 
 async def _ping(link: Link, socket: WebSocket) -> None:
-    await keep_alive(socket, interval_s=_PING_EVERY_S, timeout_s=_PONG_WITHIN_S)
-    if not socket.over.is_set():
-        link.drop(_network("the connection is dead (no pong)"))
+    while True:
+        patience_s = _PONG_WITHIN_S
+        with trio.move_on_after(_PING_EVERY_S):
+            await link.doubted()
+            patience_s = _PONG_IN_DOUBT_S
+        asked_s = trio.current_time()
+        with trio.move_on_after(patience_s) as waiting:
+            try:
+                await socket.ping()
+            except trio.BrokenResourceError:
+                return  # the receiver says why
+        # A pong may be late behind much audio; but a ping that was cut short ends the connection.
+        if waiting.cancelled_caught and (link.heard_s < asked_s or not socket.whole):
+            link.drop(_network("the connection is dead (no pong)"))

@@ -9,6 +9,7 @@ followed by a flush.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Protocol
@@ -32,7 +33,7 @@ from vantum.errors import ProviderError
 from vantum.observe.logs import get_log
 from vantum.providers.cartesia import protocol
 from vantum.providers.cartesia.answer import Answer
-from vantum.providers.cartesia.link import Inbox, Link
+from vantum.providers.cartesia.link import Inbox, Link, Wake
 from vantum.providers.cartesia.protocol import Done, Failure, Reply, Voicing
 
 _log = get_log("cartesia")
@@ -57,10 +58,21 @@ class Connection(Protocol):
         """The link, waiting for it; `ProviderError` when it cannot be had."""
 
 
+#: Speech comes a few times a second; a context that owes some and says nothing for so long may be
+#: one of a connection that is dead.
+_DOUBTED_S = 2.0
+
+#: A connection that has said nothing for so long, although something was asked for, is not used for
+#: another answer.
+_GIVEN_UP_S = 5.0
+
+
 @define(eq=False)
 class _Context:
     link: Link
     inbox: Inbox
+    #: When the last of its text was sent.
+    asked_s: float = 0.0
     #: Positions of its pieces in the answer: `flush_id` n is the n-th.
     positions: list[int] = field(factory=list)
     finished: bool = False
@@ -71,8 +83,27 @@ class _Context:
         inbox = self.inbox
         if inbox.over or inbox.lost or self.finished:
             return False
-        silent = inbox.flushed >= len(self.positions)
+        silent = not self.owes
         return not silent or trio.current_time() < inbox.last_reply_s + protocol.CONTEXT_REST_S
+
+    @property
+    def owes(self) -> bool:
+        """Whether some of its text has not been spoken, as the network saw it."""
+        return self.inbox.flushed < len(self.positions)
+
+    async def next_reply(self) -> Reply | Wake:
+        """The next reply; whoever waits long for it has the connection looked at."""
+        while True:
+            with trio.move_on_after(_DOUBTED_S if self.owes else math.inf):
+                return await self.inbox.receive()
+            self.link.doubt()
+
+    def leave(self, *, cancel: bool) -> None:
+        """Nothing more is wanted of it."""
+        self.link.forget(self.inbox.context_id, cancel=cancel)
+        silent_s = trio.current_time() - max(self.asked_s, self.link.heard_s)
+        if cancel and self.owes and silent_s >= _GIVEN_UP_S:
+            self.link.drop(ProviderError(protocol.NAME, "timeout", "it did not answer"))
 
 
 @define(eq=False)
@@ -112,7 +143,7 @@ class Speaking:
         while self._contexts:
             context = self._contexts.popleft()
             # A context that has said everything ends by itself.
-            context.link.forget(context.inbox.context_id, cancel=not self._answer.finished)
+            context.leave(cancel=not self._answer.finished)
 
     # ------------------------------------------------------------ text out
 
@@ -145,6 +176,7 @@ class Speaking:
             position, transcript = text
             context = self._open_context(link)
             context.positions.append(position)
+            context.asked_s = trio.current_time()
             context_id = context.inbox.context_id
             context.link.send(protocol.speak(context_id, self._voicing, transcript))
             self._connection.spent.characters += len(transcript.strip()) + 1  # and a space
@@ -201,7 +233,7 @@ class Speaking:
                 await self._news.wait()
             return None
         context = self._contexts[0]
-        reply = await context.inbox.receive()
+        reply = await context.next_reply()
         over = isinstance(reply, Done)
         match reply:
             case "nudge":
