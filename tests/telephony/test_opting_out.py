@@ -175,6 +175,56 @@ async def test_hanging_up_right_after_the_words_does_not_lose_them(autojump_cloc
         assert await is_blocked(office)
 
 
+#: He speaks on and on, so that none of it becomes final; the request is over after 1.2 s.
+BREATHLESS = attrs.evolve(
+    hears("Please stop calling me " + "and I mean it " * 20),
+    lead_s=6.0,
+    final_every_s=100.0,
+    interim_every_s=0.1,
+)
+
+
+@pytest.mark.parametrize("after_s", [7.3, 9.0])
+async def test_who_hangs_up_before_his_words_are_final_has_said_them(
+    autojump_clock: Clock, after_s: float
+) -> None:
+    script = TwilioScript(answers=Person((Pause(after_s), HangUp()), rings_s=3))
+    async with an_office(script, setup=attrs.evolve(SETUP, deepgram=BREATHLESS)) as office:
+        record = await office.call()
+        assert record.turns[-1].said.startswith("Please stop calling me")
+        assert record.outcome == "opted_out"
+        assert await is_blocked(office)
+
+
+async def test_so_has_whose_connection_is_gone(autojump_clock: Clock) -> None:
+    async with an_exchange(attrs.evolve(phone_setup("Yes?"), deepgram=BREATHLESS)) as line:
+        stream = await line.call(From=CALLER)
+        await stream.speak(8.0)
+        await stream.socket._stream.aclose()
+        await trio.sleep(5)
+        compliance = line.desk.compliance
+        assert compliance is not None
+        assert await compliance.is_blocked(CALLER)
+
+
+async def test_so_has_who_speaks_into_our_last_words(autojump_clock: Clock) -> None:
+    """We hang up while he is still speaking."""
+    message = "This is an AI assistant. Please call us back."
+    setup = attrs.evolve(SETUP, deepgram=BREATHLESS)
+    async with an_office(LISTENER, setup=setup, machine_detection=False) as office:
+        placed = await office.place(voicemail=message)
+        live = office.calls.live(placed.id)
+        assert live is not None
+        with trio.fail_after(100):
+            await live.until(lambda: live.progress.was_answered)
+        await trio.sleep(5.5)
+        live.judged("machine_start")
+        record = await office.calls.wait(placed.id)
+        assert record.turns[-1].heard == message
+        assert record.outcome == "opted_out"
+        assert await is_blocked(office)
+
+
 @asynccontextmanager
 async def failing(
     office: Office, times: int, error: type[Exception] = StorageError

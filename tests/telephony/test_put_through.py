@@ -34,6 +34,7 @@ from vantum.testing.twilio import (
     Answered,
     AnsweringMachine,
     Busy,
+    Callbacks,
     Failed,
     HangUp,
     NoAnswer,
@@ -72,6 +73,8 @@ CALLER = Person(
     ),
     rings_s=3,
 )
+#: Twilio is not asked what has answered: a test says so.
+UNDETECTED = {"twilio": attrs.evolve(SETTINGS.twilio, machine_detection=False)}
 SCRIPT = """
 [stages.hello]
 goals = ["find out what they want"]
@@ -114,6 +117,7 @@ async def an_office_with(
     model: Model | None = None,
     settings: dict[str, Any] | None = None,
     max_sessions: int = 10,
+    callbacks: Callbacks = Callbacks(),  # noqa: B008 (frozen)
     **changes: Any,
 ) -> AsyncIterator[Office]:
     """`changes`: of the transfers' settings."""
@@ -131,7 +135,8 @@ async def an_office_with(
         deepgram=DeepgramScript(()),  # hears what is said
     )
     personas = {PROSPECT: caller, OTHER: sales, FRONT_DESK: front_desk}
-    async with an_office(TwilioScript(personas=personas), setup=setup) as office:
+    script = TwilioScript(personas=personas, callbacks=callbacks)
+    async with an_office(script, setup=setup) as office:
         yield office
 
 
@@ -276,7 +281,7 @@ async def test_who_comes_back_and_says_nothing_has_talked(autojump_clock: Clock)
 async def test_a_late_verdict_of_the_machine_detection_is_not_believed(
     autojump_clock: Clock,
 ) -> None:
-    async with an_office_with(Busy()) as office:
+    async with an_office_with(Busy(), settings=UNDETECTED) as office:
         live = await begun(office)
         await until_ringing(office)
         while not live.conductor:  # noqa: ASYNC110
@@ -288,7 +293,8 @@ async def test_a_late_verdict_of_the_machine_detection_is_not_believed(
 
 
 async def test_who_was_transferred_was_no_machine(autojump_clock: Clock) -> None:
-    async with an_office_with(Person((Pause(20), HangUp()), rings_s=3)) as office:
+    sales = Person((Pause(20), HangUp()), rings_s=3)
+    async with an_office_with(sales, settings=UNDETECTED) as office:
         live = await begun(office)
         await until_ringing(office)
         live.judged("machine_start")
@@ -404,6 +410,49 @@ async def test_an_action_that_is_asked_for_who_has_gone_connects_nobody(
             record = await office.calls.wait(live.id)
         assert record.ended_because == "transferred to sales: nobody answered"
         assert record.outcome == "talked"
+
+
+async def test_who_has_gone_is_not_waited_for(autojump_clock: Clock) -> None:
+    """The question what to do with him tells that he has, where nothing else does."""
+    async with an_office_with(NoAnswer(), ring_timeout_ms=60_000) as office:
+        live = await begun(office, inbound=True)
+        await until_ringing(office)
+        answered_s = live.progress.answered_s
+        assert answered_s is not None
+        await trio.sleep(5)
+        form = {"DialCallStatus": "no-answer", "CallStatus": "completed", "CallDuration": "17"}
+        await post(office, "transfer/dialled", **form)
+        with trio.fail_after(1):
+            record = await office.calls.wait(live.id)
+        assert (record.status, record.duration_s, record.outcome) == ("completed", 17, "talked")
+        assert not office.server.held_back
+
+
+@pytest.mark.parametrize("status", ["busy", "completed"])
+@pytest.mark.parametrize("lost", [0.0, 1.0])
+async def test_late_news_of_one_transfer_is_none_of_the_next(
+    autojump_clock: Clock, status: str, lost: float
+) -> None:
+    """Twilio may tell twice, or late: by then the caller has been put through to somebody else."""
+    caller = attrs.evolve(
+        CALLER, steps=(*CALLER.steps[:3], Say("The front desk then."), Pause(60), HangUp())
+    )
+    desk = Person((Pause(30), HangUp()), rings_s=3)
+    lossy = Callbacks(lost=lost)
+    async with an_office_with(Busy(), caller=caller, front_desk=desk, callbacks=lossy) as office:
+        live = await begun(office, inbound=True, caller=caller)
+        with trio.fail_after(100):
+            while len(office.twilio.calls) < 3:  # noqa: ASYNC110
+                await trio.sleep(0.1)
+        _, first, second = office.twilio.calls
+        await second.until("in-progress")
+        for late in ("in-progress", status):
+            about = {"CallSid": first.sid, "To": OTHER, "CallStatus": late}
+            await post(office, "transfer/dialled-status", **about)
+        record = await over(office, live)
+        assert record.outcome == "transferred"
+        assert second.bridged
+        assert second.ended_because == "the person hangs up", "they were not cut off"
 
 
 @pytest.mark.parametrize("path", ["dialled", "dialled-status"])

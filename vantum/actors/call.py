@@ -76,8 +76,8 @@ class Call:
     what a text takes in the model's context. `tools` are offered to the model besides the built-in
     ones; those that block share `tool_threads` (None: the call has its own).
     `overhear` is told what the user has said of his turn so far, with each final transcript and
-    before anything is answered; what it gives is said instead of the model's answer. It must be
-    quick.
+    before anything is answered; what it gives is said instead of the model's answer. At the end of
+    the call it is told what was not final yet. It must be quick.
     `past`: this session goes on with a call that has had one before.
     `activity` and `detector` help to tell when a turn is over, if this machine has them.
     `new_id` makes UUIDv7 strings and `wall_ms` tells the time of day in milliseconds since 1970;

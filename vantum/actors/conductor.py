@@ -246,7 +246,10 @@ class Conductor:
                 await self._take(Tick(self._hearing) if event is None else event)
             await trio.sleep_forever()
         finally:
-            self.answering.close(unanswered(self.conversation))
+            last = unanswered(self.conversation)
+            for text in last:  # too late for an answer, and not for what it asks for
+                self.call.overhear(text)
+            self.answering.close(last)
 
     async def _take(self, event: Inbox) -> None:
         if isinstance(event, Played):
@@ -284,6 +287,9 @@ class Conductor:
         texts = [c.turn.text for c in commands if isinstance(c, StartResponse)]  # interim words too
         if isinstance(event, Transcript) and event.is_final:
             texts.append(" ".join((*before.words, event.text)))
+        if any(isinstance(c, EndSession) for c in commands):
+            # What is being said into our last words never becomes final, nor a part of the call.
+            texts.append(" ".join((*before.words, before.interim)))
         found = (self.call.overhear(text) for text in texts if text)
         return next((each for each in found if each is not None), None)
 

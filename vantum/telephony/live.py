@@ -75,6 +75,8 @@ class LiveCall:
     stream_number: int = field(default=1, init=False)
     #: Calls to colleagues for its sake, by their SID: whom, and how far each has come.
     legs: dict[str, tuple[str, Progress]] = field(factory=dict, init=False)
+    #: Those of them of whose end is known what it means for this call.
+    settled_legs: set[str] = field(factory=set, init=False)
     progress: Progress = field(factory=Progress, init=False)
     #: Why we end it ourselves; empty: we do not.
     hang_up_because: str = field(default="", init=False)

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from vantum.compliance.permit import DialPermit, DialRequest, Refusal
 from vantum.config.telephony import TwilioSettings
 from vantum.config.transfer import TransferSettings
-from vantum.core.call_status import STATUSES
+from vantum.core.call_status import STATUSES, CallStatus
 from vantum.errors import VantumError
 from vantum.observe.logs import get_log
 from vantum.telephony.calls import Calls
@@ -80,10 +80,14 @@ class Passing:
 
 def tell_of_leg(live: LiveCall, number: str, form: Form) -> None:
     """How far the call to a colleague has come: it costs, too."""
-    status = next((s for s in STATUSES if s == value(form, "CallStatus")), None)
-    if status is not None:
+    if (status := status_of(form)) is not None:
         seconds = whole_seconds(value(form, "CallDuration"))
         live.told_of_leg(value(form, "CallSid"), number, status, duration_s=seconds)
+
+
+def status_of(form: Form) -> CallStatus | None:
+    """Where the call that a request is about stands; None: it does not say."""
+    return next((s for s in STATUSES if s == value(form, "CallStatus")), None)
 
 
 def our_number(record: CallRecord) -> str:

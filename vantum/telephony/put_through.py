@@ -35,7 +35,15 @@ from vantum.telephony import transfer_twiml
 from vantum.telephony.invitations import Invitations, call_data
 from vantum.telephony.lifecycle import CALLS_PATH
 from vantum.telephony.live import LiveCall
-from vantum.telephony.passing import Passing, TransferFailed, our_number, tell_of_leg, xml
+from vantum.telephony.news import whole_seconds
+from vantum.telephony.passing import (
+    Passing,
+    TransferFailed,
+    our_number,
+    status_of,
+    tell_of_leg,
+    xml,
+)
 from vantum.telephony.signatures import Signatures, public_base, value
 
 #: The tool by which the model asks for it, as it stands in the history.
@@ -99,8 +107,10 @@ class PutThrough:
         """The colleague's call is over, and the caller is still there, or has just gone."""
         form, _ = await self.signatures.form(request)
         call, live, status = call_data(form), self._live(request), value(form, "DialCallStatus")
-        self._tell(live, status)
-        if value(form, "CallStatus") in FINAL:
+        self._tell(live, value(form, "DialCallSid"), status)
+        if (gone := status_of(form)) in FINAL:
+            if live is not None and live.record.sid == call.call_sid:
+                live.told(gone, duration_s=whole_seconds(value(form, "CallDuration")))
             return xml(transfer_twiml.hang_up())
         if live is None or live.comeback is None:
             if status in _REACHED and value(form, "DialBridged") != "false":
@@ -122,13 +132,14 @@ class PutThrough:
     async def dialled_status(self, request: Request) -> Response:
         """The colleague's call was answered, or is over, whoever has hung up."""
         form, _ = await self.signatures.form(request)
-        live, status = self._live(request), value(form, "CallStatus")
-        if live is not None and live.handed_over:
+        live, leg, status = self._live(request), value(form, "CallSid"), value(form, "CallStatus")
+        if live is not None and (live.handed_over or leg in live.legs):
             tell_of_leg(live, value(form, "To"), form)
-            if status == "in-progress" and not self.passing.settings.blind_needs_key:
+            is_taken = status == "in-progress" and not self.passing.settings.blind_needs_key
+            if is_taken and live.handed_over and leg not in live.settled_legs:
                 live.taken()
         if status in FINAL:
-            self._tell(live, status)
+            self._tell(live, leg, status)
         return Response(status_code=204)
 
     async def whisper(self, request: Request) -> Response:
@@ -151,9 +162,14 @@ class PutThrough:
     def _live(self, request: Request) -> LiveCall | None:
         return self.passing.calls.live(request.path_params["call_id"])
 
-    def _tell(self, live: LiveCall | None, status: str) -> None:
-        """The transfer has ended so: the call with it, or it comes back."""
-        if live is None or not live.handed_over or live.progress.is_over:
+    def _tell(self, live: LiveCall | None, leg: str, status: str) -> None:
+        """The transfer to this leg has ended so: the call with it, or it comes back. What comes
+        twice, or late, is no news of a transfer after it."""
+        if live is None or leg in live.settled_legs:
+            return
+        if leg:  # without one, somebody could not even be dialled
+            live.settled_legs.add(leg)
+        if not live.handed_over or live.progress.is_over:
             return
         if status not in _REACHED:
             live.not_taken(_NOT_REACHED.get(status, "it could not be put through"))
