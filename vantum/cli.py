@@ -24,6 +24,8 @@ from vantum.commands.common import (
     load,
     log_level_option,
     one_line_errors,
+    say,
+    say_if_heard,
 )
 from vantum.commands.compliance import GROUPS
 from vantum.commands.simulate import simulate
@@ -105,7 +107,7 @@ def run(workers: str | None, **options: Any) -> None:
 
     loaded = _server_settings(options, {"server.workers": "0" if workers == "auto" else workers})
     serve = run_server if worker_count(loaded.settings) == 1 else run_workers
-    sys.exit(trio.run(partial(serve, loaded, say=click.echo)))
+    sys.exit(trio.run(partial(serve, loaded, say=say_if_heard)))
 
 
 @commands.command()
@@ -117,7 +119,7 @@ def config(config: Path | None, as_json: bool) -> None:
     loaded = load(config)
     rows = describe(loaded)
     if as_json:
-        click.echo(
+        say(
             json.dumps(
                 [{"name": r.name, "value": r.value, "origin": r.origin} for r in rows], indent=2
             )
@@ -125,7 +127,7 @@ def config(config: Path | None, as_json: bool) -> None:
         return
     width = max(len(row.name) for row in rows)
     for row in rows:
-        click.echo(f"{row.name:<{width}} = {row.value}  ({row.origin})")
+        say(f"{row.name:<{width}} = {row.value}  ({row.origin})")
 
 
 @commands.group(invoke_without_command=True)
@@ -142,8 +144,8 @@ def models(context: click.Context, config: Path | None) -> None:
     for status in list_weights(load(config).settings.local):
         there = "present" if status.present else "missing"
         megabytes = f"{status.size_bytes / 1e6:.0f} MB"
-        click.echo(f"{status.name}  {there}  {megabytes}  {status.licence}  {status.role}")
-        click.echo(f"    from {status.source}, in {status.path}")
+        say(f"{status.name}  {there}  {megabytes}  {status.licence}  {status.role}")
+        say(f"    from {status.source}, in {status.path}")
 
 
 @models.command("fetch")
@@ -212,7 +214,7 @@ def replay(config: Path | None, **options: Any) -> None:
     if loaded.origins["log.level"] == "default":
         # The caller's side is what is of interest here.
         loaded = load(config, {"log.level": "warning"})
-    sys.exit(trio.run(until_signal, partial(run_replay, loaded, say=click.echo, **options)))
+    sys.exit(trio.run(until_signal, partial(run_replay, loaded, say=say, **options)))
 
 
 @commands.command()
@@ -239,7 +241,7 @@ def chat(config: Path | None, name: str | None, company: str | None, **options: 
         # What is of interest here is what is said.
         loaded = load(config, {**overrides, "log.level": "warning"})
     who = Prospect(name=name, company=company)
-    sys.exit(trio.run(until_signal, partial(run_chat, loaded, prospect=who, say=click.echo)))
+    sys.exit(trio.run(until_signal, partial(run_chat, loaded, prospect=who, say=say)))
 
 
 for _group in (*GROUPS, simulate, call, campaign, callbacks):

@@ -6,6 +6,7 @@ import shutil
 import statistics
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -34,7 +35,8 @@ class StatusLine:
         if line != self._line:
             rest = " " * (len(self._line) - len(line))
             # Back to the beginning, so that whatever is printed next overwrites it.
-            click.echo(f"\r{line}{rest}" + ("" if line else "\r"), nl=False, err=True)
+            with suppress(OSError):  # a terminal that is gone
+                click.echo(f"\r{line}{rest}" + ("" if line else "\r"), nl=False, err=True)
             self._line = line
 
 

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 import click
 import trio
 
-from vantum.commands.common import complain, config_option, load, one_line_errors, token_option
+from vantum.commands.common import (
+    complain,
+    config_option,
+    load,
+    one_line_errors,
+    say,
+    say_if_heard,
+    token_option,
+)
 from vantum.screen import one_line
 
 if TYPE_CHECKING:
@@ -56,7 +64,7 @@ def callbacks_list(config: Path | None, everything: bool) -> None:
 
     async def work(found: Callbacks) -> None:
         for callback in await found.list(*(() if everything else ("waiting",))):
-            click.echo(_line(callback))
+            say(_line(callback))
 
     _with_callbacks(config, work)
 
@@ -110,12 +118,12 @@ def callbacks_run(url: str, token: str, script: Path | None, watch: bool) -> Non
         read_script(script)  # what is wrong with it is better said before the first call
     text = "" if script is None else read_text(script)
 
-    def say(line: str) -> None:
-        click.echo(one_line(line))
+    def tell(line: str) -> None:
+        say_if_heard(one_line(line))
 
     async def run() -> None:
         async with open_remote(url, token, text) as dialler:
             wishes = RemoteWishes(dialler.http, f"callbacks run {uuid4()}")
-            await call_back(wishes, dialler, now_s=time.time, say=say, watch=watch)
+            await call_back(wishes, dialler, now_s=time.time, say=tell, watch=watch)
 
     trio.run(run)

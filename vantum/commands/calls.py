@@ -15,6 +15,7 @@ from vantum.commands.common import (
     load,
     log_level_option,
     one_line_errors,
+    say_if_heard,
     token_option,
 )
 
@@ -56,4 +57,4 @@ def call(config: Path | None, log_level: str | None, **options: Any) -> None:
     if loaded.origins["log.level"] == "default":
         # What is of interest here is the call.
         loaded = load(config, {"log.level": "warning"})
-    sys.exit(trio.run(partial(run_call, loaded, say=click.echo, **options)))
+    sys.exit(trio.run(partial(run_call, loaded, say=say_if_heard, **options)))

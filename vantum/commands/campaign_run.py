@@ -233,4 +233,5 @@ async def _open_dialler(
 
 def echo_error(text: str) -> None:
     """A line on standard error."""
-    click.echo(text, err=True)
+    with suppress(OSError):  # which is no reason to end a campaign
+        click.echo(text, err=True)

@@ -20,6 +20,8 @@ from vantum.commands.common import (
     load,
     log_level_option,
     one_line_errors,
+    say,
+    say_if_heard,
     token_option,
 )
 
@@ -95,7 +97,7 @@ def campaign_run(
         path=file,
         overrides=overrides,
         through=Through(url, token),
-        say=click.echo,
+        say=say_if_heard,
         complain=echo_error,
     )
     try:
@@ -137,12 +139,12 @@ def campaign_status(target: str | None, as_json: bool, config: Path | None) -> N
     if None in reports:
         _no_such(name)
     if as_json:
-        click.echo(json.dumps([each.to_json() for each in reports], indent=2))
+        say(json.dumps([each.to_json() for each in reports], indent=2))
         return
     for each in reports:
-        click.echo(status_line(each, now_s))
+        say(status_line(each, now_s))
     if not reports:
-        click.echo("There is no campaign yet: vantum-actors campaign run FILE")
+        say("There is no campaign yet: vantum-actors campaign run FILE")
 
 
 @campaign.command("report")
@@ -164,9 +166,9 @@ def campaign_report(target: str, as_json: bool, as_csv: bool, config: Path | Non
     if report is None:
         _no_such(name)
     elif as_json:
-        click.echo(json.dumps(report.to_json(), indent=2))
+        say(json.dumps(report.to_json(), indent=2))
     else:
-        click.echo(report_text(report, now_s))
+        say(report_text(report, now_s))
 
 
 def _echo_csv(config: Path | None, name: str) -> None:
@@ -176,10 +178,10 @@ def _echo_csv(config: Path | None, name: str) -> None:
     def read(c: Connection) -> bool:
         if campaign_of(c, name) is None:
             return False
-        click.echo(csv_lines([CSV_COLUMNS]), nl=False)
+        say(csv_lines([CSV_COLUMNS]), nl=False)
         after = (-1, "")
         while rows := csv_rows(c, name, after):
-            click.echo(csv_lines(row for _, row in rows), nl=False)
+            say(csv_lines(row for _, row in rows), nl=False)
             after = rows[-1][0]
         return True
 
@@ -219,9 +221,7 @@ def _want(target: str, wanted: str, done: str, config: Path | None) -> None:
         _no_such(name)
         return
     runs = is_owned(saved, time.time())
-    click.echo(
-        f"{name}: {done}" + ("" if runs else f"; nobody runs it: campaign run {saved.source}")
-    )
+    say(f"{name}: {done}" + ("" if runs else f"; nobody runs it: campaign run {saved.source}"))
 
 
 def _name_of(target: str) -> str:

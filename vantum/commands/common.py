@@ -6,6 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -61,9 +62,39 @@ def _explain(causes: Sequence[BaseException]) -> int:
     for line in dict.fromkeys(str(c) for c in causes if not isinstance(c, BrokenPipeError)):
         complain(line)
     if any(isinstance(cause, BrokenPipeError) for cause in causes):
-        # Nobody reads what we print, so nothing more is printed when the process ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _print_no_more()
     return 1
+
+
+def _print_no_more() -> None:
+    """Nobody gets what we print: what is left of it must not be tried again at the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def say(text: str, *, nl: bool = True) -> None:
+    """Print a line.
+
+    Raises:
+        BrokenPipeError: nobody reads any more.
+        VantumError: it cannot be written, as on a full disk.
+    """
+    try:
+        click.echo(text, nl=nl)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _print_no_more()
+        raise VantumError(f"what is printed cannot be written: {error.strerror}") from error
+
+
+def say_if_heard(text: str) -> None:
+    """The same for what holds calls: they go on, whoever does not read what is printed."""
+    try:
+        click.echo(text)
+    except OSError:
+        _print_no_more()
 
 
 def a_number(low: float, high: float) -> Callable[[click.Context, click.Parameter, str], float]:
@@ -85,7 +116,8 @@ def complain(text: str) -> None:
     """One line on standard error."""
     from vantum.screen import one_line
 
-    click.echo(f"vantum-actors: {one_line(text)}", err=True)
+    with suppress(OSError):
+        click.echo(f"vantum-actors: {one_line(text)}", err=True)
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

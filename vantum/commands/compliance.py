@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 import trio
 
-from vantum.commands.common import config_option, load, one_line_errors
+from vantum.commands.common import config_option, load, one_line_errors, say
 from vantum.screen import one_line
 
 if TYPE_CHECKING:
@@ -84,10 +84,10 @@ def audit_verify(config: Path | None, file: Path | None, expect: str) -> None:
     key = settings.compliance.audit_key.reveal().encode()
     match verify(path, key, {expect.strip(), _seen(settings, path)} - {""}):
         case Verified(0):
-            click.echo(f"{path}: no entries")
+            say(f"{path}: no entries")
         case Verified() as whole:
-            click.echo(f"{path}: {whole.count} entries, {whole.first_at} to {whole.last_at}")
-            click.echo(f"head {whole.hash}")
+            say(f"{path}: {whole.count} entries, {whole.first_at} to {whole.last_at}")
+            say(f"head {whole.hash}")
         case broken:
             where = f"line {broken.line}: " if broken.line else ""
             click.echo(f"{path}: {where}{broken.why}", err=True)
@@ -111,7 +111,7 @@ def do_not_call_add(config: Path | None, number: str, source: str) -> None:
 
     async def work(lists: Lists) -> None:
         added = await lists.block(number, source)
-        click.echo("added" if added else "was on the list already")
+        say("added" if added else "was on the list already")
 
     _with_lists(config, work)
 
@@ -128,7 +128,7 @@ def do_not_call_remove(config: Path | None, number: str, reason: str) -> None:
 
     async def work(lists: Lists) -> None:
         await lists.unblock(number, reason)
-        click.echo("removed")
+        say("removed")
 
     _with_lists(config, work)
 
@@ -141,7 +141,7 @@ def do_not_call_list(config: Path | None) -> None:
 
     async def work(lists: Lists) -> None:
         for each in await lists.blocked():
-            click.echo(f"{each.number}  {_day(each.added_s)}  {one_line(each.source)}")
+            say(f"{each.number}  {_day(each.added_s)}  {one_line(each.source)}")
 
     _with_lists(config, work)
 
@@ -155,7 +155,7 @@ def do_not_call_import(config: Path | None, file: Path) -> None:
 
     async def work(lists: Lists) -> None:
         count, added = await lists.block_file(file)
-        click.echo(f"{count} numbers, {added} of them new")
+        say(f"{count} numbers, {added} of them new")
 
     _with_lists(config, work)
 
@@ -184,7 +184,7 @@ def consent_add(config: Path | None, **given: str) -> None:
 
     async def work(lists: Lists) -> None:
         added = await lists.consent(record)
-        click.echo("added" if added else "was on record already; what is revoked stays so")
+        say("added" if added else "was on record already; what is revoked stays so")
 
     _with_lists(config, work)
 
@@ -198,7 +198,7 @@ def consent_revoke(config: Path | None, number: str, reason: str) -> None:
     """Revoke all consents of NUMBER."""
 
     async def work(lists: Lists) -> None:
-        click.echo(f"{await lists.revoke(number, reason)} revoked")
+        say(f"{await lists.revoke(number, reason)} revoked")
 
     _with_lists(config, work)
 
@@ -213,7 +213,7 @@ def consent_list(config: Path | None, number: str) -> None:
     async def work(lists: Lists) -> None:
         for each in await lists.consents(number):
             end = f"revoked {_day(each.revoked_s)}" if each.revoked_s else _day(each.expires_s)
-            click.echo(
+            say(
                 f"{each.number}  {one_line(each.person)}  {one_line(each.scope)}  "
                 f"{_day(each.obtained_s)} to {end}  {one_line(each.how)}"
             )
@@ -230,7 +230,7 @@ def consent_import(config: Path | None, file: Path) -> None:
 
     async def work(lists: Lists) -> None:
         count, added = await lists.consent_file(file)
-        click.echo(f"{count} consents, {added} of them new")
+        say(f"{count} consents, {added} of them new")
 
     _with_lists(config, work)
 

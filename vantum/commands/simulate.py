@@ -18,7 +18,7 @@ import trio
 from attrs import frozen
 from click.core import ParameterSource
 
-from vantum.commands.common import one_line_errors
+from vantum.commands.common import one_line_errors, say
 from vantum.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def simulate(twilio: bool, only_twilio: bool, ring: str | None, **options: Any) 
         providers=not only_twilio,
         twilio=has_phone,
         ring=ring,
-        say=click.echo,
+        say=say,
         **options,
     )
     sys.exit(trio.run(run))

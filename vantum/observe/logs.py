@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import cast
+from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
+from attrs import define
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
@@ -39,7 +41,7 @@ def configure_logs(level: str = "info", fmt: str = "auto") -> None:
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         # A line and its end in one write, also where nothing is buffered (PYTHONUNBUFFERED): the
         # lines of several workers would run into each other.
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Lossy(sys.stderr))),
         cache_logger_on_first_use=False,
     )
     # Libraries that log on their own (trio, hypercorn, httpx) only matter when they warn.
@@ -51,6 +53,24 @@ def configure_logs(level: str = "info", fmt: str = "auto") -> None:
         )
     )
     logging.basicConfig(level=max(_LEVELS[level], logging.WARNING), handlers=[theirs])
+
+
+@define(eq=False)
+class _Lossy:
+    """A stream on which a line that cannot be written is lost.
+
+    The disk may be full, or whoever read the lines may be gone: no call ends by that.
+    """
+
+    _file: TextIO
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._file.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._file.flush()
 
 
 def _library(
