@@ -89,7 +89,17 @@ ALLOWED = {
     "replay": {"client", "core", "errors"},
     "screen": {"replay", "core"},
     "models": {"providers", "screen", "config", "errors"},
-    "chat": {"testing", "models", "providers", "tools", "config", "core", "errors", "observe"},
+    "chat": {
+        "testing",
+        "models",
+        "providers",
+        "screen",
+        "tools",
+        "config",
+        "core",
+        "errors",
+        "observe",
+    },
     "testing": {
         "channels",  # its providers hand on as the real ones do
         "core",

@@ -18,6 +18,8 @@ from vantum.core.latency import OWNERS
 from vantum.replay import Interim, Listening, News, Said, Speaking, Turn
 
 _BAR = 30
+#: What holds letters and emoji together or apart (Persian, Hindi, 👩‍💻): harmless, and no space.
+_JOINERS = "\u200c\u200d"
 
 
 @define(eq=False)
@@ -100,7 +102,7 @@ def say_loading() -> None:
 
 def one_line(text: str) -> str:
     """Text from elsewhere: on one line, and without a word to the terminal."""
-    return "".join(char if char.isprintable() else " " for char in text)
+    return "".join(char if char.isprintable() or char in _JOINERS else " " for char in text)
 
 
 def answer_line(turn: Turn) -> str:

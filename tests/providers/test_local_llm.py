@@ -67,6 +67,16 @@ def test_a_note_stands_at_the_end() -> None:
     ]
 
 
+@pytest.mark.parametrize("small", [True, False])
+@pytest.mark.parametrize("prompt", ["Be brief.", BUILT_IN])
+def test_half_a_surrogate_pair_is_no_failure(small: bool, prompt: str) -> None:
+    """A recogniser's JSON can hold one, and so can bytes that are piped into `chat`."""
+    said = ChatMessage("user", "caf\udce9 \ud83d\ude42")
+    request = ChatRequest((ChatMessage("system", prompt), said))
+    plan = plan_answer(request, LlmSettings(), small=small)
+    assert "caf\ufffd 🙂" in [message["content"] for message in plan.messages]
+
+
 def test_a_script_is_for_larger_models() -> None:
     script = Script((Stage("intro", ("a", "b"), "One.\n\nTwo."), Stage("pitch")), "intro")
     outline = script.outline()

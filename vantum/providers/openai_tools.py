@@ -24,6 +24,7 @@ from vantum.core.messages import (
     ToolCallBegun,
     ToolSpec,
 )
+from vantum.core.sendable import sendable
 
 #: More is no call: a server that never ends one must not fill the memory.
 _MAX_ARGUMENT_CHARS = 1_000_000
@@ -31,9 +32,9 @@ _MAX_ARGUMENT_CHARS = 1_000_000
 
 def message_body(message: ChatMessage) -> dict[str, Any]:
     """A message of the request."""
-    content = _sendable(message.content)
+    content = sendable(message.content)
     if message.role == "tool":
-        call_id = _sendable(message.tool_call_id)
+        call_id = sendable(message.tool_call_id)
         return {"role": "tool", "content": content, "tool_call_id": call_id}
     if not message.tool_calls:
         return {"role": message.role, "content": content}
@@ -43,21 +44,13 @@ def message_body(message: ChatMessage) -> dict[str, Any]:
         "content": content or None,
         "tool_calls": [
             {
-                "id": _sendable(call.id),
+                "id": sendable(call.id),
                 "type": "function",
-                "function": {"name": _sendable(call.name), "arguments": call.arguments_json},
+                "function": {"name": sendable(call.name), "arguments": call.arguments_json},
             }
             for call in message.tool_calls
         ],
     }
-
-
-def _sendable(text: str) -> str:
-    """The same text. JSON can write half of a pair of surrogates, a recogniser's or a model's too,
-    and a server may tear a character into two events: halves that belong together become one."""
-    if text.isascii():
-        return text
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def tools_body(request: ChatRequest) -> dict[str, Any]:

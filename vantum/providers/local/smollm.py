@@ -18,13 +18,14 @@ import json
 import re
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from vantum.config.call import LlmSettings
 from vantum.core.events import Prospect
 from vantum.core.messages import ChatMessage, ChatRequest
 from vantum.core.prompts import build_system_prompt
 from vantum.core.scripts import OUTLINE_BEGINS
+from vantum.core.sendable import sendable
 from vantum.providers.local.choosing import nearest
 from vantum.providers.local.guard import Guard
 from vantum.providers.local.llama import SLOT_TOKENS, Message, Sampling
@@ -71,7 +72,8 @@ class Plan:
 
 def plan_answer(request: ChatRequest, settings: LlmSettings, *, small: bool) -> Plan:
     """What the model is asked for `request`. `small`: it is SmolLM2, not a model of the user's."""
-    system, turns = _parted(request.messages, with_notes=not small)
+    asked = tuple(evolve(each, content=sendable(each.content)) for each in request.messages)
+    system, turns = _parted(asked, with_notes=not small)
     if small and system.startswith(_BUILT_IN):
         return _sales(system, turns, settings)
     if small:
