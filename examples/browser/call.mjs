@@ -1,15 +1,21 @@
 // The protocol, and nothing else: MessagePack maps over a WebSocket.
 import { decode, encode } from "@msgpack/msgpack";
 
+/** Who hangs up waits so long for the server's goodbye, in milliseconds. */
+const GOODBYE_MS = 3000;
+
 /**
  * Open a call.
  *
- * `onEvent` gets every event of the server, `onClose` the code and the reason when it is over.
+ * `onEvent` gets every event of the server that is no answer to a request, `onClose` the code and
+ * the reason when it is over. `signal` gives the call up while it is being opened.
  * Resolves when the server has said who we are; rejects when it cannot be reached.
  */
-export function openCall(url, onEvent, onClose = () => {}) {
+export function openCall(url, onEvent, onClose = () => {}, signal = undefined) {
   const socket = new WebSocket(url);
   socket.binaryType = "arraybuffer";
+  signal?.addEventListener("abort", () => socket.close());
+  let goodbye; // a timer: a network that is gone brings none
   const asked = new Map(); // eventId → the promise that waits for its ack
   let sessionId = null;
   let eventNumber = 0;
@@ -35,7 +41,14 @@ export function openCall(url, onEvent, onClose = () => {}) {
     end: () => ask("audio.input.end"),
     played: (utteranceId, playedMs) => send("audio.output.played", { utteranceId, playedMs }),
     interrupt: () => send("user.action.interrupt"),
-    hangUp: () => send("user.action.end_call"),
+    hangUp: () => {
+      send("user.action.end_call");
+      goodbye ??= setTimeout(() => {
+        socket.close();
+        socket.onclose?.({ code: 1006, reason: "" }); // browsers would wait for it much longer
+        socket.onclose = null;
+      }, GOODBYE_MS);
+    },
   };
 
   return new Promise((resolve, reject) => {
@@ -51,10 +64,10 @@ export function openCall(url, onEvent, onClose = () => {}) {
         asked.delete(event.eventId);
         if ("requestType" in event) waiting.reject(new Error(event.payload.message));
         else waiting.resolve();
-      }
-      onEvent(event);
+      } else onEvent(event);
     };
     socket.onclose = ({ code, reason }) => {
+      clearTimeout(goodbye);
       const error = new Error(
         sessionId === null && code === 1006
           ? `${url} cannot be reached`

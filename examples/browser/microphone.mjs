@@ -23,10 +23,13 @@ export async function openMicrophone(context, onFrame) {
   // Without echo cancellation the server would hear its own answer and reply to it.
   const media = await navigator.mediaDevices.getUserMedia({
     audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
-  });
-  await context.audioWorklet.addModule(new URL("./frames.mjs", import.meta.url));
+  }).catch((error) => { throw new Error(`the microphone: ${error.message}`); });
+  const close = () => media.getTracks().forEach((track) => track.stop());
+  await context.audioWorklet
+    .addModule(new URL("./frames.mjs", import.meta.url))
+    .catch((error) => { close(); throw error; });
   const frames = new AudioWorkletNode(context, "frames", { numberOfOutputs: 0 });
   frames.port.onmessage = ({ data }) => onFrame(new Uint8Array(data));
   context.createMediaStreamSource(media).connect(frames);
-  return () => media.getTracks().forEach((track) => track.stop());
+  return close;
 }
