@@ -265,6 +265,29 @@ def test_recogniser_that_does_not_answer_the_flush_gives_way_to_what_is_known() 
     assert call.turn("next", 2) != []
 
 
+def test_words_behind_those_that_were_answered_as_interim_text_are_not_lost() -> None:
+    call = Call(flush_timeout_s=2.0).listening()
+    call.feed(final("I would"), interim("like th"), ending(1))
+    call.wait(2.1)
+    call.feed(final("like"), interim("that"), final("that very"), final("much"), SttFlushed(1))
+    assert call.c.words == ("very", "much")
+    call.feed(d.ResponseDone(0))
+    (turn,) = of(call.turn("please", 2), d.StartResponse)
+    assert turn.turn.text == "very much please"  # type: ignore[attr-defined]
+
+
+def test_words_that_come_too_late_for_their_turn_join_it_while_its_answer_is_thought_of() -> None:
+    call = Call(flush_timeout_s=2.0).listening("auto")
+    call.feed(final("tango"), UtteranceEnded(1.0))
+    (begun,) = [c for _ in range(20) for c in of(call.wait(0.5), d.StartResponse)]
+    assert begun.turn.text == "tango"  # type: ignore[attr-defined]
+    (cut,) = of(call.feed(final("copper"), SttFlushed(1001)), d.CancelResponse)
+    assert cut.joins  # type: ignore[attr-defined]
+    call.feed(d.ResponseDone(0))
+    (joined,) = [c for _ in range(20) for c in of(call.wait(0.5), d.StartResponse)]
+    assert (joined.turn.text, joined.turn.joins) == ("copper", True)  # type: ignore[attr-defined]
+
+
 def test_recogniser_that_is_behind_is_waited_for_once() -> None:
     call = Call(flush_timeout_s=2.0).listening()
     call.feed(final("I would"), interim("like that"), ending(1))
@@ -776,7 +799,8 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(word=st.sampled_from(["mm-hmm", "no", "well"]), last=st.booleans())
     def transcript(self, word: str, last: bool) -> None:
-        if last and not self.call.c.overdue and self.call.c.state != "ENDED":
+        answered = self.call.c.overdue and self.call.c.foretold
+        if last and not answered and self.call.c.state != "ENDED":
             self.spoken.append(word)
         self.feed(final(word) if last else interim(word))
 

@@ -65,7 +65,7 @@ from vantum.core.events import (
 )
 from vantum.core.evolving import evolve
 from vantum.core.floor import Floor
-from vantum.core.flushing import put_off
+from vantum.core.flushing import new_of_late, put_off
 from vantum.core.messages import (
     EchoHeard,
     SpeechStarted,
@@ -213,7 +213,7 @@ def _check_answered(c: Conversation, e: CheckAnswered, now_s: float) -> Step:
 
 def _transcript(c: Conversation, e: Transcript, now_s: float) -> Step:
     if c.overdue:
-        return c, []
+        c, e = new_of_late(c, e)
     start = c.flushes[0].start if c.flushes else c.start_request
     commands: list[Command] = [SendTranscript(start, e)] if e.text else []
     if (passed := pass_over(c, e, now_s)) is not None:
@@ -231,7 +231,7 @@ def _transcript(c: Conversation, e: Transcript, now_s: float) -> Step:
 def _flushed(c: Conversation, e: SttFlushed, now_s: float) -> Step:
     commands: list[Command] = []
     if e.flush_id in c.overdue:
-        # Words that are there came by keys: what was recognised meanwhile has been passed over.
+        # Words that are there came too late for that turn, or by keys.
         return evolve(c, overdue=c.overdue - {e.flush_id}, interim=""), commands
     # One that is not waited for any more was answered by a newer recogniser than it was asked of:
     # what that one has heard before it is a turn of its own.

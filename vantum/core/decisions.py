@@ -340,8 +340,9 @@ class Conversation:
     """All that the machine remembers.
 
     `words`: final transcripts of the turn being spoken. `interim`: the best guess of what follows.
-    `flushes`: ended turns that wait for the recogniser. `overdue`: flushes that were given up; what
-    the recogniser says before answering them belongs to a turn that is already over.
+    `flushes`: ended turns that wait for the recogniser. `overdue`: flushes that were given up; of
+    what the recogniser says before answering them so many words as `foretold` say again what has
+    been answered as interim text.
     `told_of`: the turn of whose model's failure the client knows.
     `language`: what the recogniser that was ordered last is for.
     `endpointing`: what is known of the turn being spoken, in `auto`. `quiet_since_s`: since when
@@ -370,6 +371,7 @@ class Conversation:
     interim: str = ""
     flushes: tuple[Flush, ...] = ()
     overdue: frozenset[int] = frozenset()
+    foretold: int = 0
     queue: tuple[Turn, ...] = ()
     turn: Turn | None = None
     next_turn: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vantum.core.decisions import Conversation, Flush, Step
 from vantum.core.evolving import evolve
-from vantum.core.messages import SttBehind
+from vantum.core.messages import SttBehind, Transcript
 
 
 def put_off(c: Conversation, e: SttBehind, now_s: float) -> Step:
@@ -18,3 +18,12 @@ def put_off(c: Conversation, e: SttBehind, now_s: float) -> Step:
         return evolve(flush, deadline_s=deadline_s, put_off=True)
 
     return evolve(c, flushes=tuple(map(late, c.flushes))), []
+
+
+def new_of_late(c: Conversation, e: Transcript) -> tuple[Conversation, Transcript]:
+    """What nobody has answered of a text that belongs to a turn which was given up: of the final
+    one, the words behind those that stood as interim text; of an interim one, nothing yet."""
+    words = e.text.split() if e.is_final else []
+    known = min(c.foretold, len(words))
+    rest = evolve(e, text=" ".join(words[known:]), is_final=len(words) > known, words=())
+    return evolve(c, foretold=c.foretold - known), rest

@@ -131,4 +131,5 @@ def flush_given_up(c: Conversation, flush_id: int) -> Conversation:
     """The turn is answered by what is known of it, so that its words must not come again."""
     if "stt" not in c.ready:
         return c  # there is nobody who could say them again: what comes later is new
-    return evolve(c, overdue=c.overdue | {flush_id})
+    before = c.foretold if c.overdue else 0
+    return evolve(c, overdue=c.overdue | {flush_id}, foretold=before + len(c.interim.split()))
