@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -11,7 +10,7 @@ import trio
 import trio.testing
 
 from vantum.actors.call import Inbox
-from vantum.actors.link import Wanted, keep_open
+from vantum.actors.link import Run, Wanted, keep_open
 from vantum.core.decisions import RoleLost, RoleReady
 from vantum.errors import ProviderError
 
@@ -34,10 +33,11 @@ class Scripted:
         task_status.started()
 
 
-async def news(script: Scripted, for_s: float) -> list[str]:
+async def news(run: Run, for_s: float) -> list[str]:
     inbox_tx, inbox_rx = trio.open_memory_channel[Inbox](50)
     with trio.move_on_after(for_s):
-        await partial(keep_open, "stt", script.run, inbox_tx, ready_timeout_s=5)()
+        async with trio.open_nursery() as nursery:
+            await keep_open("stt", run, inbox_tx, nursery, ready_timeout_s=5)
     found: list[str] = []
     with suppress(trio.WouldBlock):
         while True:
@@ -51,11 +51,11 @@ GONE = "speech recognition is unavailable (network): them: gone"
 
 
 async def test_never_ready_is_given_up(autojump_clock: object) -> None:
-    assert await news(Scripted(("dead", 0.1)), 100) == [GONE]
+    assert await news(Scripted(("dead", 0.1)).run, 100) == [GONE]
 
 
 async def test_not_ready_in_time(autojump_clock: object) -> None:
-    (said,) = await news(Scripted(("dead", 1000)), 100)
+    (said,) = await news(Scripted(("dead", 1000)).run, 100)
     assert "timeout" in said
     assert "5 s" in said
 
@@ -64,7 +64,7 @@ async def test_lost_in_mid_call_is_opened_again_ever_slower(autojump_clock: obje
     script = Scripted(
         ("ready", 10), ("dead", 0), ("dead", 0), ("dead", 0), ("dead", 0), ("ready", 10_000)
     )
-    said = await news(script, 100)
+    said = await news(script.run, 100)
     assert said == ["ready", GONE, GONE, GONE, GONE, GONE, "ready"]
     waits = [b - a for a, b in pairwise(script.at_s)]
     assert waits == pytest.approx([11, 2, 5, 10, 10])
@@ -73,10 +73,37 @@ async def test_lost_in_mid_call_is_opened_again_ever_slower(autojump_clock: obje
 async def test_a_connection_that_ends_without_a_reason_is_lost_too(
     autojump_clock: object,
 ) -> None:
-    said = await news(Scripted(("quiet end", 1), ("ready", 10_000)), 100)
+    said = await news(Scripted(("quiet end", 1), ("ready", 10_000)).run, 100)
     assert said[0] == "ready"
     assert "without a reason" in said[1]
     assert said[2] == "ready"
+
+
+async def test_news_that_find_no_room_are_told_later(autojump_clock: object) -> None:
+    inbox_tx, inbox_rx = trio.open_memory_channel[Inbox](0)
+    script = Scripted(("ready", 1), ("ready", 1000))
+    async with trio.open_nursery() as nursery:
+
+        async def keep() -> None:
+            await keep_open("stt", script.run, inbox_tx, nursery, ready_timeout_s=5)
+
+        nursery.start_soon(keep)
+        await trio.sleep(3)
+        assert script.at_s == [0]  # it is not opened again before the loss was told of
+        kinds = [type(await inbox_rx.receive()) for _ in range(3)]
+        assert kinds == [RoleReady, RoleLost, RoleReady]
+        nursery.cancel_scope.cancel()
+
+
+async def test_who_is_ready_too_late_is_not(autojump_clock: trio.testing.MockClock) -> None:
+    async def run(*, task_status: trio.TaskStatus[None]) -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(7)
+        task_status.started()
+        await trio.sleep(1000)
+
+    (said,) = await news(run, 100)
+    assert "not ready within 5 s" in said
 
 
 async def obeyed(wanted: Wanted[str], found: list[str], each_s: float) -> None:

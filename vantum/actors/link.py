@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
@@ -62,10 +63,27 @@ def lost(role: Role, error: ProviderError) -> RoleLost:
     return RoleLost(role, error.kind, f"{names[role]} is unavailable ({error.kind}): {error}")
 
 
+@define(eq=False)
+class _Opening:
+    """A provider's `task_status` where no task is started for it: two of them, each with a nursery,
+    would be a twelfth of what an idle session holds."""
+
+    patience: trio.CancelScope
+    say_ready: Callable[[], None]
+    is_over: bool = False
+
+    def started(self, value: None = None) -> None:
+        """It is ready; from now on it may take its time."""
+        if trio.current_effective_deadline() > -math.inf:  # else it is seen at the next checkpoint
+            self.is_over, self.patience.deadline = True, math.inf
+            self.say_ready()
+
+
 async def keep_open(
     role: Role,
     run: Run,
     inbox_tx: trio.MemorySendChannel[Inbox],
+    nursery: trio.Nursery,
     *,
     ready_timeout_s: float,
     language: str | None = None,
@@ -74,23 +92,32 @@ async def keep_open(
 
     Returns if it never became ready, or if trying again would not help (a key that is refused, an
     account that is empty): the client was told, and its next start tries again.
+
+    `nursery`: for news that the inbox has no room for when a provider is ready.
     """
+
+    def say_ready() -> None:
+        try:
+            inbox_tx.send_nowait(RoleReady(role, language))
+        except trio.WouldBlock:
+            nursery.start_soon(inbox_tx.send, RoleReady(role, language))
+
     was_ready = False
     failures = 0
     while True:
-        error: ProviderError | None = None
+        error = ProviderError(role, "unknown", "the connection ended without a reason")
+        opening = _Opening(
+            trio.CancelScope(deadline=trio.current_time() + ready_timeout_s), say_ready
+        )
         try:
-            async with trio.open_nursery() as nursery:
-                with trio.fail_after(ready_timeout_s):
-                    await nursery.start(run)
-                was_ready, failures = True, 0
-                await put(inbox_tx, RoleReady(role, language))
+            with opening.patience:
+                await run(task_status=opening)
         except* ProviderError as group:
             error = first_error(group)
-        except* trio.TooSlowError:
+        if opening.patience.cancelled_caught:
             error = ProviderError(role, "timeout", f"not ready within {ready_timeout_s:g} s")
-        if error is None:
-            error = ProviderError(role, "unknown", "the connection ended without a reason")
+        if opening.is_over:
+            was_ready, failures = True, 0
         _log.warning("lost" if was_ready else "not ready", role=role, error=str(error))
         await put(inbox_tx, evolve(lost(role, error), language=language))
         if not was_ready or not error.retryable:

@@ -34,8 +34,10 @@ async def recognise(
     wanted: Wanted[Listen],
     stt_rx: trio.MemoryReceiveChannel[SttInput],
     inbox_tx: trio.MemorySendChannel[Inbox],
+    nursery: trio.Nursery,
 ) -> None:
-    """Open the recogniser that is ordered; the newest order replaces the one before.
+    """Open the recogniser that is ordered; the newest order replaces the one before. `nursery`: the
+    session's.
 
     Audio waits in the lane while there is no recogniser: what does not fit is dropped there, oldest
     first, and counted.
@@ -46,7 +48,7 @@ async def recognise(
         run = partial(_run, call, order, _Kept(), stt_rx, inbox_tx)
         with wanted.until_next():
             await keep_open(
-                "stt", run, inbox_tx, ready_timeout_s=timeout_s, language=order.language
+                "stt", run, inbox_tx, nursery, ready_timeout_s=timeout_s, language=order.language
             )
 
 

@@ -33,20 +33,17 @@ async def own_synthesiser(
     call: Call,
     wanted: Wanted[None],
     inbox_tx: trio.MemorySendChannel[Inbox],
+    nursery: trio.Nursery,
 ) -> None:
-    """Open the session's synthesiser when it is ordered and keep it open.
+    """Open the session's synthesiser when it is ordered and keep it open. `nursery`: the session's.
 
     An order that comes while it is open waits until it no longer is.
     """
     timeout_s = call.settings.tts.ready_timeout_ms / 1000
-    run = partial(_run, call.synthesiser)
     while True:
         await wanted.next()
-        await keep_open("tts", run, inbox_tx, ready_timeout_s=timeout_s)
-
-
-async def _run(synthesiser: TextToSpeech, *, task_status: trio.TaskStatus[None]) -> None:
-    await synthesiser.run(task_status=task_status)
+        run = call.synthesiser.run
+        await keep_open("tts", run, inbox_tx, nursery, ready_timeout_s=timeout_s)
 
 
 @define
