@@ -289,21 +289,23 @@ class Server:
         server = self.settings.server
         with bound_contextvars(session=session_id):
             reason, record = "internal error", {}
+
+            def begins(conductor: Conductor) -> None:
+                self.sessions[session_id] = conductor
+                nursery = conductor.nursery
+                if server.ping_interval_ms:
+                    nursery.start_soon(self._until_silent, socket, nursery.cancel_scope)
+                if began is not None:
+                    began(conductor)
+                if self.draining:  # it began too late to be asked with the others
+                    nursery.start_soon(_ask_to_close, conductor)
+
             try:
                 call = new_call()
                 _log.info("session opened", client=call.codec.name, active=len(self.sessions))
-                async with trio.open_nursery() as nursery:
-                    if server.ping_interval_ms:
-                        nursery.start_soon(self._until_silent, socket, nursery.cancel_scope)
-                    conductor = await nursery.start(
-                        self._until_over, socket, call, nursery.cancel_scope
-                    )
-                    self.sessions[session_id] = conductor
-                    if began is not None:
-                        began(conductor)
-                    if self.draining:  # it began too late to be asked with the others
-                        nursery.start_soon(_ask_to_close, conductor)
-                reason, record = conductor.ended_because, conductor.labels
+                await run_session(call, socket, began=begins)
+                if (conductor := self.sessions[session_id]) is not None:
+                    reason, record = conductor.ended_because, conductor.labels
             except* ClientTooSlow as group:
                 reason = str(first_error(group))
             except* Exception:
@@ -357,17 +359,6 @@ class Server:
             tools=tuple(self.tools),
             tool_threads=self._tool_threads,
         )
-
-    async def _until_over(
-        self,
-        socket: WebSocket,
-        call: Call,
-        scope: trio.CancelScope,
-        *,
-        task_status: trio.TaskStatus[Conductor],
-    ) -> None:
-        await run_session(call, socket, task_status=task_status)
-        scope.cancel()
 
     async def _until_silent(self, socket: WebSocket, scope: trio.CancelScope) -> None:
         server = self.settings.server

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import trio
 
 from vantum.actors.call import Call, ClientSocket, Inbox, Outgoing
@@ -19,15 +21,12 @@ from vantum.turn import respond
 
 
 async def run_session(
-    call: Call,
-    socket: ClientSocket,
-    *,
-    task_status: trio.TaskStatus[Conductor] = trio.TASK_STATUS_IGNORED,
+    call: Call, socket: ClientSocket, *, began: Callable[[Conductor], None]
 ) -> None:
     """Hold one conversation until either side ends it.
 
-    `task_status.started` gives the conductor, whose state the server reports and whom it may ask
-    to close. Whatever goes wrong inside comes out as an exception group, for the server to look at.
+    `began` is given the conductor, whose state the server reports and whom it may ask to close.
+    Whatever goes wrong inside comes out as an exception group, for the server to look at.
     """
     # Events for the conductor: it is always quick, so this only rides out a burst.
     inbox_tx, inbox_rx = trio.open_memory_channel[Inbox](64)
@@ -54,6 +53,6 @@ async def run_session(
         nursery.start_soon(recognise, call, recogniser, stt_rx, inbox_tx, nursery)
         nursery.start_soon(own_synthesiser, call, synthesiser, inbox_tx, nursery)
         nursery.start_soon(conductor.run)
-        task_status.started(conductor)
-        await read(call, socket, lane, inbox_tx, out_tx)
+        began(conductor)
+        await read(call, socket, lane, inbox_tx, out_tx, nursery)
         nursery.cancel_scope.cancel()

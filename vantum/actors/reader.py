@@ -118,17 +118,16 @@ async def read(
     lane: AudioLane,
     inbox_tx: trio.MemorySendChannel[Inbox],
     out_tx: trio.MemorySendChannel[Outgoing],
+    nursery: trio.Nursery,
 ) -> None:
-    """Read until the client is gone; then return, which ends the session.
+    """Read until the client is gone; then return, which ends the session, whose `nursery` it is.
 
     Nobody there for the idle time: the conductor is asked to end the session politely, and reading
     goes on until it has. Too many messages: a warning, then the close.
     """
     reading = _Reading(call, lane, inbox_tx, out_tx, heard_s=trio.current_time())
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(_until_idle, reading)
-        await _read_all(reading, socket)
-        nursery.cancel_scope.cancel()
+    nursery.start_soon(_until_idle, reading)
+    await _read_all(reading, socket)
 
 
 async def _until_idle(reading: _Reading) -> None:

@@ -332,7 +332,7 @@ async def _hold(
 ) -> None:
     try:
         ours = server.new_call("unified", new_uuid7())
-        await run_session(ours, socket, task_status=task_status)
+        await run_session(ours, socket, began=task_status.started)
     except Exception as failure:
         talk.failure = failure
     finally:

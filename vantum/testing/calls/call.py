@@ -308,7 +308,7 @@ async def _session(
 ) -> None:
     try:
         ours = server.new_call(call.setup.vocabulary, "session")
-        await run_session(ours, call.socket, task_status=task_status)
+        await run_session(ours, call.socket, began=task_status.started)
     except Exception as failure:
         call.failure = failure
     finally:
