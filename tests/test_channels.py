@@ -8,7 +8,8 @@ import pytest
 import trio
 import trio.testing
 
-from vantum.channels import HOPS, Each, give_way, put, take, take_before
+from tests.patience import HANG_S
+from vantum.channels import HOPS, Each, Spill, give_way, put, take, take_before
 
 
 @pytest.fixture
@@ -146,3 +147,35 @@ async def test_a_receiver_that_has_gone_is_told() -> None:
     rx.close()
     with pytest.raises(trio.BrokenResourceError):
         await put(tx, 1)
+
+
+async def test_what_spills_over_comes_later_and_in_order(nursery: trio.Nursery) -> None:
+    tx, rx = trio.open_memory_channel[int](2)
+    spill = Spill(tx, nursery)
+    for number in range(2):
+        spill.send(number)
+    assert not nursery.child_tasks  # there is room
+    for number in range(2, 6):
+        spill.send(number)
+    assert [await take(rx), await take(rx)] == [0, 1]
+    spill.send(6)  # there is room again, but others have waited for it
+    assert [await rx.receive() for _ in range(5)] == [2, 3, 4, 5, 6]
+    await trio.testing.wait_all_tasks_blocked()
+    assert not nursery.child_tasks
+    spill.send(7)
+    assert rx.receive_nowait() == 7
+
+
+@pytest.mark.parametrize("waiting", [False, True])
+async def test_a_spill_that_nobody_takes_ends_its_nursery(waiting: bool) -> None:
+    tx, rx = trio.open_memory_channel[int](0)
+    with trio.fail_after(HANG_S):
+        async with trio.open_nursery() as nursery:
+            spill = Spill(tx, nursery)
+            if waiting:
+                spill.send(1)
+                await trio.testing.wait_all_tasks_blocked()
+            rx.close()
+            spill.send(2)
+            nursery.start_soon(trio.sleep_forever)
+    assert nursery.cancel_scope.cancel_called

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Generic, Protocol, TypeVar
 
 import trio
-from attrs import frozen
+from attrs import field, frozen
 
 #: Up to four tasks hand on what a turn waits for, one after the other, between two waits for
 #: somebody outside: from the caller's last word to the model, from the model's text to the
@@ -99,6 +99,43 @@ async def give_way(turns: int = HOPS) -> None:
     """
     for _ in range(turns):
         await trio.lowlevel.checkpoint()
+
+
+@frozen(eq=False)
+class Spill(Generic[T]):
+    """A sending end for those who may neither wait nor lose anything.
+
+    What `tx` has no room for waits here, in order, and a task of `nursery` hands it on. It waits
+    without a bound, so what is sent must have one. If the receiver has gone, the nursery is
+    cancelled.
+
+    As long as there is room there is no task, and no second channel: they are 4 KB.
+    """
+
+    tx: trio.MemorySendChannel[T]
+    nursery: trio.Nursery
+    _waiting: list[T] = field(factory=list, init=False)
+
+    def send(self, value: T) -> None:
+        """Hand on, now if there is room."""
+        if self._waiting:
+            self._waiting.append(value)
+            return
+        try:
+            self.tx.send_nowait(value)
+        except trio.WouldBlock:
+            self._waiting.append(value)
+            self.nursery.start_soon(self._hand_on)
+        except trio.BrokenResourceError:
+            self.nursery.cancel_scope.cancel()
+
+    async def _hand_on(self) -> None:
+        try:
+            while self._waiting:
+                await self.tx.send(self._waiting[0])
+                del self._waiting[0]  # not before: what comes meanwhile must go behind it
+        except trio.BrokenResourceError:
+            self.nursery.cancel_scope.cancel()
 
 
 @frozen

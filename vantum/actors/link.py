@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Generic, TypeVar
 
 import trio
 from attrs import define, evolve, field
 
 from vantum.actors.call import Inbox
-from vantum.channels import put
+from vantum.channels import Spill, put
 from vantum.core.backoff import Schedule
 from vantum.core.decisions import RoleLost, RoleReady
 from vantum.errors import ProviderError, Role, first_error
@@ -95,13 +96,7 @@ async def keep_open(
 
     `nursery`: for news that the inbox has no room for when a provider is ready.
     """
-
-    def say_ready() -> None:
-        try:
-            inbox_tx.send_nowait(RoleReady(role, language))
-        except trio.WouldBlock:
-            nursery.start_soon(inbox_tx.send, RoleReady(role, language))
-
+    say_ready = partial(Spill(inbox_tx, nursery).send, RoleReady(role, language))
     was_ready = False
     failures = 0
     while True:

@@ -44,7 +44,7 @@ class Connection:
     """
 
     _socket: WebSocket
-    _scope: trio.CancelScope
+    _stream: trio.abc.Stream
     last_sent: float
     sending_since: float | None = None
 
@@ -73,49 +73,26 @@ class Connection:
         """Whether another message can be sent: it is open and no send was cut short."""
         return self.sending_since is None and self._socket.whole
 
-    def cut(self) -> None:
-        """Close it without a word: its reader stops and the stream is closed."""
-        self._scope.cancel()
+    async def cut(self) -> None:
+        """Close it without a word. Does not wait, but is a checkpoint."""
+        await trio.aclose_forcefully(self._stream)
 
 
-async def open_connection(nursery: trio.Nursery, address: Address, access: Access) -> Connection:
-    """Open a connection that lives in `nursery` until it is cut.
+async def open_connection(address: Address, access: Access) -> Connection:
+    """Open a connection; whoever has it must `cut` it in the end.
 
     Raises:
         ProviderError: it cannot be opened, or not in the time that the settings give it.
     """
     limit_s = access.settings.connect_timeout_ms / 1000
-    opened: list[Connection] = []
     with trio.move_on_after(limit_s):
-        try:
-            connection: Connection = await nursery.start(hold_connection, address, access, opened)
-        except trio.Cancelled:
-            for unclaimed in opened:
-                unclaimed.cut()
-            raise
+        connection = await _opened(address, access)
         access.contacts.success()
         return connection
     raise ProviderError(NAME, "timeout", f"no connection within {limit_s:g} s")
 
 
-async def hold_connection(
-    address: Address,
-    access: Access,
-    opened: list[Connection],
-    *,
-    task_status: trio.TaskStatus[Connection] = trio.TASK_STATUS_IGNORED,
-) -> None:
-    """Open a connection, hand it out by `task_status`, and hold it until it is cut.
-
-    It is in `opened` before it is handed out: whoever is cancelled while it is on its way to him
-    must cut it, or nobody ever will.
-
-    Cancelling works as usual until the connection is open. From then on only `Connection.cut`
-    ends it: its owner may still have to say goodbye when everything around it is being cancelled.
-
-    Raises:
-        ProviderError: it cannot be opened (the caller sets the deadline).
-    """
+async def _opened(address: Address, access: Access) -> Connection:
     stream = await dial(
         NAME,
         address.host,
@@ -126,15 +103,10 @@ async def hold_connection(
     )
     try:
         socket = await _shake_hands(stream, address, access)
-        # Behind the shield `started` would do nothing, and nobody would ever own the connection.
-        await trio.lowlevel.checkpoint_if_cancelled()
-        with trio.CancelScope(shield=True) as scope:
-            connection = Connection(socket, scope, trio.current_time())
-            opened.append(connection)
-            task_status.started(connection)
-            await trio.sleep_forever()
-    finally:
+    except BaseException:
         await trio.aclose_forcefully(stream)
+        raise
+    return Connection(socket, stream, trio.current_time())
 
 
 async def _shake_hands(stream: trio.abc.Stream, address: Address, access: Access) -> WebSocket:

@@ -5,8 +5,9 @@ Tasks of a session, and what they share (`_Recogniser`, all in one thread):
 - *input* takes audio and flushes from the session into the timeline, connected or not. While
   connected it stops at half the ring: audio that comes faster than it can be sent has to wait in
   front of the recogniser, where what is dropped is told to the client.
-- *output* hands events on. It is the only one that waits for the session, so nothing else can be
-  held up by it.
+- events are handed on without waiting for the session, so nothing can be held up by it. What it has
+  no room for waits, but what Deepgram says of real-time audio is bounded: a few events a second. A
+  session that takes none of them has ended or is about to.
 - *keeper* connects, reconnects and gives up.
 - per connection: *reader*, *writer* and *clock*.
 
@@ -24,7 +25,7 @@ from typing import Final, TypeAlias
 
 import trio
 
-from vantum.channels import Each, put
+from vantum.channels import Each, Spill
 from vantum.core.audio import AudioFormat
 from vantum.core.backoff import FIRST_CONNECT, MID_CALL_RECONNECT
 from vantum.core.messages import SttAudio, SttBehind, SttEvent, SttFlush, SttFlushed, SttInput
@@ -93,7 +94,7 @@ class DeepgramRecogniser:
         self._input_over = False
         self._keepalive_due = False
         self._connecting: trio.CancelScope | None = None
-        self._out_tx, _ = trio.open_memory_channel[SttEvent](0)  # of the run
+        self._events: Spill[SttEvent]  # to the session, as long as it runs
 
     @property
     def unheard_s(self) -> float:
@@ -118,21 +119,17 @@ class DeepgramRecogniser:
             ProviderError: Deepgram cannot be reached, or refuses for good.
         """
         failure: ProviderError | None = None
-        # Unbounded, but the writers of it are bounded by what Deepgram says of real-time audio: a
-        # few events a second. A session that takes none of them has ended or is about to.
-        self._out_tx, out_rx = trio.open_memory_channel[SttEvent](math.inf)
         async with trio.open_nursery() as nursery:
+            self._events = Spill(event_tx, nursery)  # which hangs up when nobody listens any more
             taking = trio.CancelScope()
             nursery.start_soon(self._take_input, input_rx, taking)
-            nursery.start_soon(self._hand_out, out_rx, event_tx, nursery.cancel_scope)
             try:
-                await self._keep_connected(nursery, task_status)
+                await self._keep_connected(task_status)
             except ProviderError as error:
                 failure = error
                 # What is known is said before it is given up, and not said again by a further run.
                 self._emit(self._timeline.promote_interim())
                 taking.cancel()
-            self._out_tx.close()
         if failure is not None:
             raise failure
 
@@ -166,21 +163,9 @@ class DeepgramRecogniser:
     def _is_behind(self) -> bool:
         return self._timeline.heard - self._timeline.sent > self._most_unsent
 
-    async def _hand_out(
-        self,
-        out_rx: trio.MemoryReceiveChannel[SttEvent],
-        event_tx: trio.MemorySendChannel[SttEvent],
-        session: trio.CancelScope,
-    ) -> None:
-        try:
-            async for event in Each(out_rx):
-                await put(event_tx, event)
-        except trio.BrokenResourceError:
-            session.cancel()  # nobody listens any more: hang up
-
     def _emit(self, events: list[SttEvent]) -> None:
         for event in events:
-            self._out_tx.send_nowait(event)
+            self._events.send(event)
 
     def _ask_for_patience(self) -> None:
         """Nobody hears what was said: half of it would be answered, and the rest be passed over."""
@@ -188,16 +173,14 @@ class DeepgramRecogniser:
 
     def _emit_flushed(self, flush_ids: list[int]) -> None:
         for flush_id in flush_ids:
-            self._out_tx.send_nowait(SttFlushed(flush_id))
+            self._events.send(SttFlushed(flush_id))
 
     # ------------------------------------------------------------ connecting
 
-    async def _keep_connected(
-        self, nursery: trio.Nursery, task_status: trio.TaskStatus[None]
-    ) -> None:
+    async def _keep_connected(self, task_status: trio.TaskStatus[None]) -> None:
         retries, error, first = Retries(FIRST_CONNECT), None, True
         while not self._input_over:
-            connection = await self._connect(nursery, retries, error)
+            connection = await self._connect(retries, error)
             if connection is None:
                 return
             self._timeline.connect()
@@ -206,7 +189,10 @@ class DeepgramRecogniser:
             else:
                 _log.info("reconnected", lost_s=self.lost_s)
             opened_at, covered = trio.current_time(), self._timeline.covered
-            error = await self._use(connection)
+            try:
+                error = await self._use(connection)
+            finally:
+                await connection.cut()
             if error is None:
                 return
             self._contacts.failure(error, trio.current_time())
@@ -218,9 +204,7 @@ class DeepgramRecogniser:
                 retries = Retries(MID_CALL_RECONNECT)
             first = False
 
-    async def _connect(
-        self, nursery: trio.Nursery, retries: Retries, error: ProviderError | None
-    ) -> Connection | None:
+    async def _connect(self, retries: Retries, error: ProviderError | None) -> Connection | None:
         """An open connection; None if the input ended meanwhile. ProviderError: given up."""
         with trio.CancelScope() as self._connecting:
             while True:
@@ -229,7 +213,7 @@ class DeepgramRecogniser:
                     raise error
                 await trio.sleep(delay_s or 0)
                 try:
-                    return await open_connection(nursery, self._address, self._access)
+                    return await open_connection(self._address, self._access)
                 except ProviderError as failure:
                     error = failure
                     self._contacts.failure(failure, trio.current_time())
@@ -264,7 +248,6 @@ class DeepgramRecogniser:
             if not lost and not self._input_over:
                 with trio.move_on_after(_FAREWELL_S, shield=True):
                     await self._say_goodbye(connection)
-            connection.cut()
         # After CloseStream the peer closes, and that is no loss.
         return None if self._input_over else lost[0]
 
@@ -396,4 +379,4 @@ class DeepgramRecogniser:
             self._timeline.close_utterance()
             self._emit(promoted)
             complete = overdue.silent and not promoted
-            self._out_tx.send_nowait(SttFlushed(overdue.flush_id, complete))
+            self._events.send(SttFlushed(overdue.flush_id, complete))
