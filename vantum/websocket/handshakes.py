@@ -70,7 +70,7 @@ async def accept(
     def choose(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
         return next((one for one in offered if one == subprotocol), None)
 
-    protocol = ServerProtocol(
+    opening = ServerProtocol(
         subprotocols=[Subprotocol(subprotocol)] if subprotocol else None,
         select_subprotocol=choose,
         max_size=max_message_bytes,
@@ -85,24 +85,26 @@ async def accept(
             end = (head + data).find(b"\r\n\r\n")
             taken = len(data) if end < 0 else end + 4 - len(head)
             head, rest = head + data, data[taken:]
-            protocol.receive_data(data[:taken])
+            opening.receive_data(data[:taken])
         else:
-            protocol.receive_eof()
-        events += protocol.events_received()
-        if protocol.handshake_exc is not None:
+            opening.receive_eof()
+        events += opening.events_received()
+        if opening.handshake_exc is not None:
             break
     request = events[0] if events else None
     status = None
     if isinstance(request, Request):
-        response = _response(protocol, request)
-        protocol.send_response(response)
+        response = _response(opening, request)
+        opening.send_response(response)
         status = response.status_code
-    answer = b"".join(protocol.data_to_send())
+    answer = b"".join(opening.data_to_send())
     if not answer and data:  # what the library does not take for HTTP, such as a GET with a body
         answer = _refusal(HTTPStatus.BAD_REQUEST, "This is no request for a WebSocket.\n")
     await stream.send_all(answer)
-    if protocol.handshake_exc is not None:
-        raise BadHandshake(str(protocol.handshake_exc), status)
+    if opening.handshake_exc is not None:
+        raise BadHandshake(str(opening.handshake_exc), status)
+    # A fresh one: that of the handshake would keep its request for as long as it lives.
+    protocol = Protocol(Side.SERVER, max_size=max_message_bytes, logger=_QUIET)
     socket = WebSocket(stream, protocol, RateLimit(frames_per_s) if frames_per_s else None)
     socket.put_unread(rest)
     return socket
