@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import memory_stream_pair
+from trio.testing import lockstep_stream_pair, memory_stream_pair
+from websockets.protocol import Protocol, Side
 
 from tests.patience import HANG_S, until
 from tests.providers.cartesia_call import KEY, call, check_whole, say
@@ -18,13 +19,21 @@ from vantum.providers.cartesia import protocol
 from vantum.providers.cartesia.client import CartesiaProvider
 from vantum.providers.cartesia.link import Link
 from vantum.testing.cartesia import CartesiaScript, SimulatedCartesia
-from vantum.websocket import accept, connect
+from vantum.websocket import WebSocket, accept, connect
 
 
 @pytest.fixture
-def link(autojump_clock: Any) -> Link:
-    outbox_tx, _ = trio.open_memory_channel[str](2)
-    return Link(outbox_tx, 0.0)
+async def link(nursery: trio.Nursery, autojump_clock: Any) -> Link:
+    """One to a peer who reads nothing."""
+
+    async def hold(*, task_status: trio.TaskStatus[Link]) -> None:
+        async with trio.open_nursery() as own:
+            stream, _ = lockstep_stream_pair()
+            task_status.started(Link(WebSocket(stream, Protocol(Side.CLIENT)), own, 0.0))
+            await trio.sleep_forever()
+
+    held: Link = await nursery.start(hold)
+    return held
 
 
 async def test_replies_go_to_their_context_and_to_no_other(link: Link) -> None:
@@ -74,8 +83,10 @@ async def test_the_first_audio_of_an_answer_does_not_wait_for_what_came_with_it(
 
 async def test_a_full_outbox_ends_the_link(link: Link) -> None:
     inbox = link.open_context("one")
-    for _ in range(3):
+    for _ in range(256):
         link.send("message")
+    assert not link.lost.is_set()
+    link.send("message")
     assert link.lost.is_set()
     assert link.error is not None
     assert link.error.kind == "network"

@@ -1,7 +1,7 @@
 """One WebSocket to Cartesia: connected, kept alive, its contexts told apart.
 
-Whoever speaks never touches the socket: sending puts a message into the link's outbox, and the
-link's own task sends it. So a cancelled answer cannot cut a frame in two.
+Whoever speaks never touches the socket: sending puts a message into the link's outbox, and a task
+of the link's sends what is there. So a cancelled answer cannot cut a frame in two.
 
 Receiving never waits for a consumer: replies go into the inbox of their context, bounded in bytes,
 so that a slow listener of one context holds up neither another context nor the pongs. Replies of
@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 import ssl
 import time
-from contextlib import suppress
 from typing import Literal, TypeAlias
 
 import trio
@@ -125,9 +124,10 @@ class Inbox:
 
 @define(eq=False)
 class Link:
-    """An open WebSocket. Made by `hold_link`."""
+    """An open WebSocket. Made by `hold_link`, whose `nursery` ends when it is lost."""
 
-    _outbox_tx: trio.MemorySendChannel[str]
+    _socket: WebSocket
+    _nursery: trio.Nursery
     last_used_s: float
     lost: trio.Event = field(factory=trio.Event)
     #: When it was opened, and when anything came last.
@@ -136,7 +136,8 @@ class Link:
     #: Why it is lost.
     error: ProviderError | None = None
     _inboxes: dict[str, Inbox] = field(factory=dict)
-    _scope: trio.CancelScope = field(factory=trio.CancelScope)
+    _outbox: list[str] = field(factory=list)
+    _is_sending: bool = False
     _retired: bool = False
     _doubted: trio.Event = field(factory=trio.Event)
 
@@ -154,10 +155,27 @@ class Link:
         self.last_used_s = trio.current_time()
         if self.lost.is_set():
             return
-        try:
-            self._outbox_tx.send_nowait(message)
-        except trio.WouldBlock:
+        if len(self._outbox) >= _OUTBOX:
             self.drop(_network("the connection takes no more messages"))
+            return
+        self._outbox.append(message)
+        if not self._is_sending:
+            self._is_sending = True
+            self._nursery.start_soon(self._send_all)
+
+    async def _send_all(self) -> None:
+        """Send what waits. A task only for so long: most of a call the agent does not speak."""
+        while self._outbox:
+            # A piece and its flush, and what else waits, in one write.
+            messages, self._outbox = self._outbox, []
+            with trio.move_on_after(_SEND_WITHIN_S) as scope:
+                try:
+                    await self._socket.send(*messages)
+                except trio.BrokenResourceError:
+                    return  # the receiver says why
+            if scope.cancelled_caught:
+                self.drop(_network("the connection does not take what is sent"))
+        self._is_sending = False
 
     def forget(self, context_id: str, *, cancel: bool) -> None:
         """Drop all further replies for a context and, if asked, stop it at the provider."""
@@ -198,7 +216,7 @@ class Link:
             self.lost.set()
             for inbox in self._inboxes.values():
                 inbox.wake("lost")
-            self._scope.cancel()
+            self._nursery.cancel_scope.cancel()
 
     def route(self, reply: Reply) -> bool:
         """Put a reply into its context's inbox; true: it is the first audio there."""
@@ -249,13 +267,18 @@ async def hold_link(
                 socket = await _shake_hands(stream, where, api_key)
         except trio.TooSlowError:
             raise ProviderError(protocol.NAME, "timeout", "connecting took too long") from None
-        outbox_tx, outbox_rx = trio.open_memory_channel[str](_OUTBOX)
-        link = Link(outbox_tx, trio.current_time())
-        task_status.started(link)
         try:
-            await _run(link, socket, outbox_rx)
+            async with trio.open_nursery() as nursery:
+                link = Link(socket, nursery, trio.current_time())
+                task_status.started(link)
+                del task_status  # it holds the nursery in which this task began
+                nursery.start_soon(_ping, link, socket)
+                try:
+                    await _receive_all(link, socket)
+                finally:  # before the nursery is closed to what might still be sent
+                    link.drop(_network("the connection is gone"))
         finally:
-            link.drop(_network("the connection is gone"))
+            await _say_goodbye(socket)
     finally:
         if stream is not None:
             with trio.CancelScope(shield=True):  # does not wait: closing by force is immediate
@@ -280,19 +303,11 @@ async def _shake_hands(stream: trio.abc.Stream, where: Target, api_key: Secret) 
         raise _network("the connection broke during the handshake") from error
 
 
-async def _run(link: Link, socket: WebSocket, outbox_rx: trio.MemoryReceiveChannel[str]) -> None:
-    try:
-        with link._scope:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(_send_all, link, socket, outbox_rx)
-                nursery.start_soon(_ping, link, socket)
-                await _receive_all(link, socket)
-                nursery.cancel_scope.cancel()
-    finally:
-        # When the session is cancelled nobody reads the peer's reply any more: only say goodbye.
-        hanging_up = trio.current_effective_deadline() == -math.inf
-        with trio.move_on_after(_HANG_UP_WITHIN_S if hanging_up else _CLOSE_WITHIN_S, shield=True):
-            await socket.close()
+async def _say_goodbye(socket: WebSocket) -> None:
+    # When the session is cancelled nobody reads the peer's reply any more: only say goodbye.
+    hanging_up = trio.current_effective_deadline() == -math.inf
+    with trio.move_on_after(_HANG_UP_WITHIN_S if hanging_up else _CLOSE_WITHIN_S, shield=True):
+        await socket.close()
 
 
 async def _receive_all(link: Link, socket: WebSocket) -> None:
@@ -307,24 +322,6 @@ async def _receive_all(link: Link, socket: WebSocket) -> None:
         # It may have held audio. A new connection and the resumed answer lose none.
         _log.warning("malformed message", fault=str(fault))
         link.drop(ProviderError(protocol.NAME, "server", f"sent a malformed message: {fault}"))
-
-
-async def _send_all(
-    link: Link, socket: WebSocket, outbox_rx: trio.MemoryReceiveChannel[str]
-) -> None:
-    async for message in outbox_rx:
-        # A piece and its flush, and what else waits, in one write.
-        messages = [message]
-        with suppress(trio.WouldBlock, trio.EndOfChannel):
-            while True:
-                messages.append(outbox_rx.receive_nowait())
-        with trio.move_on_after(_SEND_WITHIN_S) as scope:
-            try:
-                await socket.send(*messages)
-            except trio.BrokenResourceError:
-                return  # the receiver says why
-        if scope.cancelled_caught:
-            link.drop(_network("the connection does not take what is sent"))
 
 
 async def _ping(link: Link, socket: WebSocket) -> None:
