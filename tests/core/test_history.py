@@ -594,3 +594,19 @@ def test_windows_with_tools_and_summaries(
         assert not history.summary or digests[history.summary].upto <= fallen
     told_of = [message for digest in digests.values() for message in digest.messages]
     assert told_of == list(whole.context("")[: len(told_of)])
+
+
+@pytest.mark.parametrize("limit", [3, 4, 5, 6, 7, 8, 12, 50])
+def test_nothing_is_missing_between_the_notes_and_the_window(limit: int) -> None:
+    """If they are ready by the next turn."""
+    history, noted = History(max_messages=limit), 0
+    for turn in range(40):
+        history.add_user(f"u{turn}")
+        context = history.context("S")
+        begins = int(context[1].content.removeprefix("u"))
+        if history.summary:
+            noted = int(history.summary.removeprefix("up to "))
+        assert begins <= noted
+        history.add_assistant(f"a{turn}")
+        if (digest := history.due()) is not None:
+            history.summarised(digest, f"up to {digest.upto // 2}")

@@ -12,7 +12,7 @@ from attrs import define, field
 
 from vantum.actors.call import Call
 from vantum.core.history import Digest, History
-from vantum.core.summary import clean_summary, summary_request
+from vantum.core.summary import ENOUGH_CHARS, clean_summary, summary_request
 from vantum.errors import ProviderError
 
 #: After failures in a row so many turns pass before the next attempt, at most.
@@ -91,5 +91,10 @@ class Summarising:
 
     async def _ask(self, digest: Digest) -> str:
         request = summary_request(digest, self.call.settings.streaming.break_marker)
+        text = ""
         async with self.call.model.stream(request) as outputs:
-            return "".join([output async for output in outputs if isinstance(output, str)])
+            async for output in outputs:
+                text += output if isinstance(output, str) else ""
+                if len(text) > ENOUGH_CHARS:
+                    break  # a model that does not come to an end: no more of it is taken
+        return text

@@ -372,6 +372,8 @@ class History:
     def _exceeds(self, begin: int, less: int = 0) -> bool:
         """Whether a window from `begin` on is over the limits, or over them less a fraction."""
         count = len(self._messages) - begin
+        # The next that comes is a message, however few there may be.
+        count += less == _SOON and self._max_messages < _SOON
         tokens = self._tokens_before[-1] - self._tokens_before[begin] + self._counted[0]
         limits = ((count, self._max_messages), (tokens, self._max_tokens))
         return any(

@@ -10,6 +10,8 @@ from vantum.core.history import Digest
 from vantum.core.messages import ChatMessage, ChatRequest
 from vantum.core.stage_marks import strip_stage_marks
 
+#: More than this is not read of a summary; some of it may be markers and spaces.
+ENOUGH_CHARS: Final = 2 * MAX_SUMMARY_CHARS
 #: Of one message; a caller's monologue is shortened.
 _MAX_LINE_CHARS: Final = 1_000
 #: Of all of them: a call whose summaries have failed for an hour still makes a bounded request.
