@@ -402,6 +402,9 @@ def test_the_few_words_of_an_echo_that_is_cut_off_are_misheard() -> None:
     assert foreign(tokens("Hath the way?"), ours) == 1
     assert foreign(tokens("our custom"), ours) == 0
     assert foreign(tokens("custom customs"), ours) == 1, "each of ours serves once"
+    assert foreign(tokens("simply customized"), ours) == 0
+    assert foreign(tokens("worked customer"), ours) == 0
+    assert foreign(tokens("Worcester cussed"), ours) == 2, "three letters are not enough"
     floor = Floor(("We", "have", "customers", "in", "logistics,"), 3)
     policy = BargeIn().take(VoiceEdge(True, 0.0), Floor(floor.words, 0), 0.0)
     assert policy.kind("You have customs.", floor) == "echo"

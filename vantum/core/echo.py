@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-#: So many letters at its beginning make a word like another.
+#: So many letters at its beginning make a word like another, if they are half of the longer one.
 _ALIKE: Final = 3
 
 
@@ -26,4 +26,7 @@ def foreign(words: Sequence[str], ours: Sequence[str]) -> int:
 
 
 def _alike(word: str, our: str) -> bool:
-    return word == our or (len(word) >= _ALIKE and word[:_ALIKE] == our[:_ALIKE])
+    if len(word) < _ALIKE or word[:_ALIKE] != our[:_ALIKE]:
+        return word == our
+    half = (max(len(word), len(our)) + 1) // 2
+    return our.startswith(word) or word[:half] == our[:half]
