@@ -454,6 +454,21 @@ async def test_tools_are_asked_for_in_one_piece(peer: SimulatedOpenAI) -> None:
     assert without.message.tool_calls is None
 
 
+@pytest.mark.parametrize(("parallel", "asked"), [(True, 2), (False, 1)])
+async def test_tools_at_once_only_if_they_are_wanted(
+    peer: SimulatedOpenAI, parallel: bool, asked: int
+) -> None:
+    peer.script = OpenAIScript((ASKED,))
+
+    def use(client: openai.OpenAI) -> Any:
+        return client.chat.completions.create(
+            model=MODEL, messages=QUESTION, tools=TOOLS, parallel_tool_calls=parallel
+        )
+
+    completion = await with_client(peer, use)
+    assert len(completion.choices[0].message.tool_calls) == asked
+
+
 WRONG: list[tuple[Any, Any, str]] = [
     ([{"type": "custom"}], QUESTION, "Expected a function"),
     ([{"type": "function", "function": {"name": "a b"}}], QUESTION, "does not match pattern"),

@@ -218,6 +218,8 @@ class SimulatedOpenAI:
         told_not_to = body.get("tool_choice") == "none" and self.script.heeds_tool_choice
         if not body.get("tools") or told_not_to:
             calls = ()
+        if body.get("parallel_tool_calls") is False:
+            calls = calls[:1]
         asked = [
             AskedTool(c.id or f"call_{number}_{i}", c.name, split_tokens(c.arguments, seed))
             for i, c in enumerate(calls)
