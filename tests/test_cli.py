@@ -495,6 +495,23 @@ async def test_a_second_signal_ends_at_once(clean: None) -> None:
         assert "Traceback" not in running.err
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
+async def test_a_terminal_that_is_closed_lets_calls_end_politely(clean: None) -> None:
+    """The shell sends SIGHUP, and then the kernel another one."""
+    async with (
+        a_server(LONG, SHUTDOWN_GRACE="200") as running,
+        connect(running.url) as client,
+    ):
+        await ask(client)
+        running.process.send_signal(signal.SIGHUP)
+        await running.until("(again to end at once)")
+        running.process.send_signal(signal.SIGHUP)
+        rest = [type(message) async for _, message in client.events]
+        assert rest.index(e.OutputCancelled) < rest.index(e.Maintenance)
+        assert await running.ended() == 0
+        assert "Traceback" not in running.err
+
+
 async def test_run_and_replay(clean: None, caller_wav: Path) -> None:
     async with a_server() as server:
         arguments = ("--url", server.url, "--speed", "4", "--events", "unified")

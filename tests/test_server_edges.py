@@ -9,7 +9,7 @@ import attrs
 import pytest
 import trio
 import trio.testing
-from attrs import define, frozen
+from attrs import define, field, frozen
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
@@ -204,28 +204,46 @@ async def test_session_that_cannot_be_made_is_closed_with_1011() -> None:
 
 
 @define
-class _Unread:
-    """A client that takes nothing of what it is sent."""
+class _Mute:
+    """A client that answers no ping and says nothing, and may take nothing of what it is sent."""
 
+    reads: bool
     sent: int = 0
     held: int | None = None
     goodbye: str = "none"
+    over: trio.Event = field(factory=trio.Event)
 
     async def receive(self) -> bytes | str | None:
         await trio.sleep_forever()
 
     async def send(self, *messages: bytes | str) -> None:
+        if not self.reads:
+            await trio.sleep_forever()
+
+    async def ping(self) -> None:
         await trio.sleep_forever()
 
 
-async def test_why_a_client_was_given_up_is_in_the_log(autojump_clock: object) -> None:
-    chosen = Settings(server=ServerSettings(send_timeout_ms=5000, ping_interval_ms=0))
+@pytest.mark.parametrize(
+    ("reads", "why"),
+    [
+        (False, "a message was not read within 5 s"),
+        (True, "a ping was not answered within 8 s"),
+    ],
+)
+async def test_why_a_client_was_given_up_is_in_the_log(
+    reads: bool, why: str, autojump_clock: object
+) -> None:
+    server_settings = ServerSettings(
+        send_timeout_ms=5000, ping_interval_ms=20_000, ping_timeout_ms=8000
+    )
+    chosen = Settings(server=server_settings)
     setup = CallSetup(settings=chosen, direct=True)
     with capture_logs() as logs:
         async with trio.open_nursery() as nursery, providers_of(new_call(setup, nursery)) as ready:
             server = Server(chosen, ready)
-            socket = cast(WebSocket, _Unread())
+            socket = cast(WebSocket, _Mute(reads))
             assert await server.hold(socket, "s-1", lambda: server.new_call("unified", "s-1"))
             nursery.cancel_scope.cancel()
     [closed] = (line for line in logs if line["event"] == "session closed")
-    assert closed["reason"] == "a message was not read within 5 s"
+    assert closed["reason"] == why

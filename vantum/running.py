@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -38,6 +37,9 @@ from vantum.workers.handover import HandoverListener
 from vantum.workers.member import Member
 
 Say = Callable[[str], Any]
+
+#: Of a closed terminal, from the shell and the kernel both; Windows has none.
+HANG_UP: int | None = getattr(signal, "SIGHUP", None)
 
 #: The recording that comes with the sources.
 _EXAMPLE = Path("examples/caller.wav")
@@ -86,8 +88,17 @@ async def _bound_for(
 
 @asynccontextmanager
 async def _signals() -> AsyncIterator[AsyncIterator[int]]:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with trio.open_signal_receiver(*end_signals()) as signals:
         yield signals
+
+
+def end_signals() -> list[int]:
+    """What a server is asked to end with. SIGHUP, when its terminal is closed, is one, unless it is
+    ignored, as behind `nohup`."""
+    asked: list[int] = [signal.SIGINT, signal.SIGTERM]
+    if HANG_UP is not None and signal.getsignal(HANG_UP) is not signal.SIG_IGN:
+        asked.append(HANG_UP)
+    return asked
 
 
 def listening_url(listeners: Sequence[trio.SocketListener]) -> str:
@@ -150,7 +161,7 @@ async def open_server(
 
 
 async def run_server(loaded: Loaded, *, say: Say, member: Member | None = None) -> int:
-    """Serve until SIGINT or SIGTERM; then end politely. A second signal ends at once.
+    """Serve until a signal (`end_signals`); then end politely. A second one ends at once.
 
     Args:
         member: the others, if this process is one of several workers; the parent has looked to
@@ -191,10 +202,9 @@ async def run_server(loaded: Loaded, *, say: Say, member: Member | None = None) 
                     await listener.aclose()
                 nursery.start_soon(_drain, server, desk, nursery.cancel_scope)
                 say(farewell(len(server.sessions), settings.server.grace_ms))
-                async for _ in signals:
-                    # At once means at once: no clean-up that could hang.
-                    sys.stdout.flush()
-                    os._exit(1)
+                async for number in signals:
+                    if number != HANG_UP:
+                        os._exit(1)  # at once means at once: no clean-up that could hang
     return 0
 
 

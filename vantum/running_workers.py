@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import signal
 import socket
 import sys
 import tempfile
@@ -28,7 +27,7 @@ from vantum.config.load import Loaded
 from vantum.errors import ConfigError, VantumError, first_error
 from vantum.models import prepare_models
 from vantum.observe.logs import configure_logs
-from vantum.running import Say, farewell, open_listeners, run_server
+from vantum.running import HANG_UP, Say, end_signals, farewell, open_listeners, run_server
 from vantum.workers.board import make_board, open_board
 from vantum.workers.crew import Crew
 from vantum.workers.member import Address, Member, Place, Task, share_port
@@ -55,7 +54,7 @@ def _cores() -> int:
 
 
 async def run_workers(loaded: Loaded, *, say: Say) -> int:
-    """Serve with several processes until SIGINT or SIGTERM; a second signal ends at once.
+    """Serve with several processes until a signal (`end_signals`); a second one ends at once.
 
     Returns:
         The process's exit code: 0 after a polite end.
@@ -106,7 +105,7 @@ async def _serve(crew: Crew, settings: Settings, say: Say, busy: Callable[[], in
     """Run the workers until a signal."""
     server = settings.server
     grace_s = (server.grace_ms + server.send_timeout_ms) / 1000 + 1 + _OVERTIME_S
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with trio.open_signal_receiver(*end_signals()) as signals:
         async with trio.open_nursery() as nursery:
 
             async def greet() -> None:
@@ -118,11 +117,10 @@ async def _serve(crew: Crew, settings: Settings, say: Say, busy: Callable[[], in
                 await anext(aiter(signals))
                 say(farewell(busy(), server.grace_ms))
                 nursery.start_soon(crew.stop, grace_s)
-                async for _ in signals:
-                    # At once means at once, as in a single process.
-                    crew.kill()
-                    sys.stdout.flush()
-                    os._exit(1)
+                async for number in signals:
+                    if number != HANG_UP:  # at once means at once, as in a single process
+                        crew.kill()
+                        os._exit(1)
 
             nursery.start_soon(greet)
             nursery.start_soon(obey)

@@ -294,7 +294,7 @@ class Server:
                 self.sessions[session_id] = conductor
                 nursery = conductor.nursery
                 if server.ping_interval_ms:
-                    nursery.start_soon(self._until_silent, socket, nursery.cancel_scope)
+                    nursery.start_soon(self._until_silent, socket, conductor)
                 if began is not None:
                     began(conductor)
                 if self.draining:  # it began too late to be asked with the others
@@ -360,14 +360,13 @@ class Server:
             tool_threads=self._tool_threads,
         )
 
-    async def _until_silent(self, socket: WebSocket, scope: trio.CancelScope) -> None:
-        server = self.settings.server
-        await keep_alive(
-            socket,
-            interval_s=server.ping_interval_ms / 1000,
-            timeout_s=server.ping_timeout_ms / 1000,
-        )
-        scope.cancel()
+    async def _until_silent(self, socket: WebSocket, conductor: Conductor) -> None:
+        interval_s = self.settings.server.ping_interval_ms / 1000
+        timeout_s = self.settings.server.ping_timeout_ms / 1000
+        await keep_alive(socket, interval_s=interval_s, timeout_s=timeout_s)
+        if not socket.over.is_set():
+            conductor.ended_because = f"a ping was not answered within {timeout_s:g} s"
+        conductor.nursery.cancel_scope.cancel()
 
     async def _turn_away(
         self,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from contextlib import suppress
-from typing import TextIO, cast
+from typing import Any, TextIO, cast
 
 import structlog
-from attrs import define
+
+from vantum.observe.outlet import Outlet
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
@@ -20,14 +20,17 @@ def configure_logs(level: str = "info", fmt: str = "auto") -> None:
     Args:
         level: debug, info, warning or error.
         fmt: console, json, or auto (console on a terminal).
+
+    Lines that cannot be written are dropped and counted: a full disk must not end a call.
     """
+    is_terminal = sys.stderr is not None and sys.stderr.isatty()
     if fmt == "auto":
-        fmt = "console" if sys.stderr.isatty() else "json"
+        fmt = "console" if is_terminal else "json"
     renderer: structlog.types.Processor = structlog.processors.JSONRenderer()
     if fmt == "console":
         # Its own choice depends on what else is installed, and may print local variables.
         renderer = structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty() and not os.environ.get("NO_COLOR"),
+            colors=is_terminal and not os.environ.get("NO_COLOR"),
             exception_formatter=structlog.dev.plain_traceback,
         )
     chain: list[structlog.types.Processor] = [
@@ -36,16 +39,24 @@ def configure_logs(level: str = "info", fmt: str = "auto") -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
+
+    def lost_line(count: int) -> str:
+        line: Any = {"room": "logs", "event": "log lines that could not be written", "count": count}
+        for step in (*chain[1:], renderer):  # it belongs to no session
+            line = step(None, "warning", line)
+        return f"{line}\n"
+
+    outlet = Outlet(sys.stderr, lost_line)
     structlog.configure(
         processors=[*chain, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         # A line and its end in one write, also where nothing is buffered (PYTHONUNBUFFERED): the
         # lines of several workers would run into each other.
-        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Lossy(sys.stderr))),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, outlet)),
         cache_logger_on_first_use=False,
     )
     # Libraries that log on their own (trio, hypercorn, httpx) only matter when they warn.
-    theirs = logging.StreamHandler(sys.stderr)
+    theirs = logging.StreamHandler(cast(TextIO, outlet))
     theirs.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[_library, *chain],
@@ -53,24 +64,6 @@ def configure_logs(level: str = "info", fmt: str = "auto") -> None:
         )
     )
     logging.basicConfig(level=max(_LEVELS[level], logging.WARNING), handlers=[theirs])
-
-
-@define(eq=False)
-class _Lossy:
-    """A stream on which a line that cannot be written is lost.
-
-    The disk may be full, or whoever read the lines may be gone: no call ends by that.
-    """
-
-    _file: TextIO
-
-    def write(self, text: str) -> None:
-        with suppress(OSError):
-            self._file.write(text)
-
-    def flush(self) -> None:
-        with suppress(OSError):
-            self._file.flush()
 
 
 def _library(
