@@ -6,6 +6,7 @@ The prose is in `docs/templates/`; what a machine knows better stands there as
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -101,11 +102,17 @@ def _fields(fields: Iterable[Field], prefix: str = "") -> Iterable[tuple[str, st
         yield from _fields(field.fields, f"{prefix}{field.name}.")
 
 
+def prose(docstring: str | None) -> str:
+    """What a docstring tells everybody: its paragraphs up to what it raises, one a line."""
+    told = inspect.cleandoc(docstring or "").partition("\n\nRaises:")[0]
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in told.split("\n\n"))
+
+
 def settings() -> str:
     """A section with a table for each table of the file."""
     head = ("key", "environment", "default", "allowed", "meaning")
     return "\n\n".join(
-        f"## [{each.name}]\n\n{each.doc}\n\n{table(head, map(_setting, each.settings))}"
+        f"## [{each.name}]\n\n{prose(each.doc)}\n\n{table(head, map(_setting, each.settings))}"
         for each in declared_tables()
     )
 
@@ -160,7 +167,7 @@ def command_line(group: click.Group = commands, prefix: str = "vantum-actors") -
 def _command(command: click.Command, path: str) -> str:
     context = click.Context(command, info_name=path)
     usage = " ".join([path, *command.collect_usage_pieces(context)])
-    parts = [f"## {code(path)}", f"```\n{usage}\n```", (command.help or "").strip()]
+    parts = [f"## {code(path)}", f"```\n{usage}\n```", prose(command.help)]
     options = [option for option in command.params if isinstance(option, click.Option)]
     if options:
         rows = (_option(option, context) for option in options)
@@ -172,9 +179,11 @@ def _command(command: click.Command, path: str) -> str:
 
 def _option(option: click.Option, context: click.Context) -> tuple[str, str, str]:
     metavar = "" if option.is_flag else " " + option.make_metavar(context)
-    default = str(option.default) if option.show_default else ""
+    default = code(str(option.default) if option.show_default else "")
+    if option.required:
+        default = "required"
     help_text = (option.help or "") + (f" Environment: {option.envvar}." if option.envvar else "")
-    return code(f"{', '.join(option.opts)}{metavar}"), code(default), help_text
+    return code(f"{', '.join(option.opts)}{metavar}"), default, help_text
 
 
 def page(name: str) -> str:

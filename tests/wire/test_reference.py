@@ -76,3 +76,11 @@ def test_every_row_is_on_a_page(generate: ModuleType) -> None:
     text = protocol + events + settings + states + command_line
     assert "<!-- table" not in text
     assert text.count("<!--") == len(generate.PAGES), "all holes are filled"
+
+
+@pytest.mark.parametrize("name", ["settings", "command-line"])
+def test_docstrings_are_prose_on_a_page(generate: ModuleType, name: str) -> None:
+    """Their indentation would be a block of code, and what they raise is for programmers."""
+    page = generate.page(name)
+    assert [line for line in page.splitlines() if line.startswith("    ")] == []
+    assert "Raises:" not in page
