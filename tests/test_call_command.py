@@ -179,6 +179,7 @@ def test_what_is_missing_is_one_line() -> None:
     [
         ("a.json", "{", "is not JSON"),
         ("a.json", "[]", "must be an object"),
+        ("a", ' {"nmae": "Ada"}', "nmae: is not known"),
         ("a.json", '{"nmae": "Ada"}', "nmae: is not known"),
         ("a.toml", "name = ", "is not TOML"),
         ("a.toml", "name = 1", "name: must be text"),

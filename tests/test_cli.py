@@ -233,6 +233,16 @@ def test_a_misspelt_variable_is_pointed_out(
     assert assert_one_line(err) == "OPENAI_APIKEY is not a setting; did you mean OPENAI_API_KEY?"
 
 
+@pytest.mark.parametrize("command", [("replay", "no.wav"), ("call", "1"), ("campaign", "run", "x")])
+def test_a_misspelt_variable_is_pointed_out_once(
+    vantum_actors: Vantum, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """Also where the log is quieter than a server's."""
+    monkeypatch.setenv("OPENAI_APIKEY", SECRET)
+    code, _, err = vantum_actors(*command)
+    assert (code, len(err.splitlines()), err.count("OPENAI_APIKEY")) == (1, 2, 1)
+
+
 def test_models_says_what_is_there(vantum_actors: Vantum, tmp_path: Path) -> None:
     Path("here.toml").write_text(f"[local]\nmodels_dir = '{tmp_path}'")
     code, out, err = vantum_actors("models", "--config", "here.toml")

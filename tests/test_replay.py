@@ -448,7 +448,7 @@ def test_every_rate_becomes_one_that_the_protocol_takes(
         (b"", "not a WAV file"),
         (b"OggS and so on, this is no WAV", "not a WAV file"),
         (write_wav(b"", 16_000), "holds no audio"),
-        (write_wav(b"\0\0", 999), "999 Hz is too low for speech"),
+        (write_wav(b"\0\0", 999), "999 Hz is too low for speech; at least 1000 Hz"),
         (wav_bytes(np.zeros(9), 8000, 1, 16)[:20], "broken WAV file"),
     ],
 )

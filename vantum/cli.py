@@ -210,10 +210,8 @@ def replay(config: Path | None, **options: Any) -> None:
     """Play WAV files to a server as a caller would. What it answers is printed and saved."""
     from vantum.running import run_replay, until_signal
 
-    loaded = load(config)
-    if loaded.origins["log.level"] == "default":
-        # The caller's side is what is of interest here.
-        loaded = load(config, {"log.level": "warning"})
+    # The caller's side is what is of interest here.
+    loaded = load(config, least_logged="warning")
     sys.exit(trio.run(until_signal, partial(run_replay, loaded, say=say, **options)))
 
 
@@ -236,10 +234,8 @@ def chat(config: Path | None, name: str | None, company: str | None, **options: 
         "prompts.script_file": options["script"],
         "tools.load": options["tools"],
     }
-    loaded = load(config, overrides)
-    if loaded.origins["log.level"] == "default":
-        # What is of interest here is what is said.
-        loaded = load(config, {**overrides, "log.level": "warning"})
+    # What is of interest here is what is said.
+    loaded = load(config, overrides, least_logged="warning")
     who = Prospect(name=name, company=company)
     sys.exit(trio.run(until_signal, partial(run_chat, loaded, prospect=who, say=say)))
 

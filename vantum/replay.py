@@ -143,7 +143,10 @@ def load_recording(path: Path) -> Recording:
     if not wav.pcm:
         raise ClientError(f"{path}: holds no audio")
     if wav.sample_rate_hz < _LEAST_HZ:
-        raise ClientError(f"{path}: {wav.sample_rate_hz} Hz is too low for speech")
+        rate = f"{wav.sample_rate_hz} Hz"
+        raise ClientError(
+            f"{path}: {rate} is too low for speech; at least {_LEAST_HZ} Hz is allowed"
+        )
     if MIN_HZ <= wav.sample_rate_hz <= MAX_HZ:
         return Recording(path.name, wav)
     return Recording(path.name, _within_rates(wav), wav.sample_rate_hz)

@@ -286,6 +286,9 @@ def test_what_the_settings_take_the_first_turn_takes(marker: str, text: str) -> 
         ({"OPENAI_APIKEY": "hunter2"}, ["OPENAI_API_KEY"]),
         ({"HOSTNAME": "x", "PORTS": "1", "LLM_X": "1", "PATH": "/"}, []),
         ({"LLM_CLEANUP_INTERVAL": "1"}, ["no effect"]),
+        ({"OPENAI_API_KEY": ' "hunter2"'}, ["OPENAI_API_KEY is in quotation marks"]),
+        ({"LLM_MODEL": "'m'", "LLM_SYSTEM_PROMPT": '"Hi" and "hi".'}, ["LLM_MODEL"]),
+        ({"OPENAI_API_KEY": '"'}, []),
     ],
 )
 def test_variables_that_look_like_ours(env: dict[str, str], warned: list[str]) -> None:

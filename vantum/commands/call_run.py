@@ -227,11 +227,12 @@ def _read_prospect(path: Path | None) -> Prospect:
     if path is None:
         return Prospect()
     text = read_text(path)
+    # Also from a pipe, which has no name; TOML begins with no brace.
+    is_json = path.suffix.lower() == ".json" or text.lstrip().startswith("{")
     try:
-        is_json = path.suffix.lower() == ".json"
         values = json.loads(text) if is_json else tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        kind = "JSON" if path.suffix.lower() == ".json" else "TOML"
+        kind = "JSON" if is_json else "TOML"
         raise ConfigError(f"{path}: is not {kind}: {error}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: must be an object with fields such as name")

@@ -53,8 +53,6 @@ def call(config: Path | None, log_level: str | None, **options: Any) -> None:
     """Call NUMBER, such as +12125550123, and print what is said. Ctrl-C hangs up."""
     from vantum.commands.call_run import run_call
 
-    loaded = load(config, {"log.level": log_level})
-    if loaded.origins["log.level"] == "default":
-        # What is of interest here is the call.
-        loaded = load(config, {"log.level": "warning"})
+    # What is of interest here is the call.
+    loaded = load(config, {"log.level": log_level}, least_logged="warning")
     sys.exit(trio.run(partial(run_call, loaded, say=say_if_heard, **options)))

@@ -87,10 +87,8 @@ def campaign_run(
     from vantum.commands.campaign_run import Through, echo_error, run_campaign
 
     overrides = {key: rules[_parameter(key)] for _, key, *_ in _RULES}
-    loaded = load(config, {"log.level": log_level})
-    if loaded.origins["log.level"] == "default":
-        # What is of interest here is who was called.
-        loaded = load(config, {"log.level": "warning"})
+    # What is of interest here is who was called.
+    loaded = load(config, {"log.level": log_level}, least_logged="warning")
     work = partial(
         run_campaign,
         loaded,

@@ -127,15 +127,25 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
     return found
 
 
-def load(config: Path | None, overrides: Mapping[str, object] | None = None) -> Loaded:
+def load(
+    config: Path | None,
+    overrides: Mapping[str, object] | None = None,
+    *,
+    least_logged: str | None = None,
+) -> Loaded:
     """The settings of the environment, a file and the command line (None: not given); warnings
     are printed.
+
+    Args:
+        least_logged: the level of the log where nobody has chosen one.
 
     Raises:
         ConfigError: see `load_settings`.
     """
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
     loaded = load_settings(os.environ, config, given, _OPTIONS)
+    if least_logged is not None and loaded.origins["log.level"] == "default":
+        loaded = load_settings(os.environ, config, given | {"log.level": least_logged}, _OPTIONS)
     for warning in loaded.warnings:
         complain(warning)
     return loaded

@@ -42,6 +42,8 @@ _ORDER: Final = (
 _RETIRED: Final = {
     "LLM_CLEANUP_INTERVAL": "sessions end by their own deadlines, nothing sweeps them up",
 }
+#: As `docker run --env-file` hands it on.
+_QUOTED: Final = re.compile(r"""(["'])(?:(?!\1).)+\1""", re.DOTALL)
 
 
 @frozen
@@ -214,7 +216,8 @@ def _from_command_line(
 
 
 def _warnings(env: Mapping[str, str]) -> tuple[str, ...]:
-    """Variables that are probably a setting's name written wrong; their values stay unread."""
+    """Variables that are probably a setting's name written wrong, whose values stay unread; and
+    those that hold the quotation marks of a file that is no shell's."""
     ours = [row.env for row in declared().values() if row.env]
     areas = tuple({name.split("_")[0] + "_" for name in ours if "_" in name})
     unset = [name for name in ours if not env.get(name)]
@@ -225,6 +228,8 @@ def _warnings(env: Mapping[str, str]) -> tuple[str, ...]:
         elif name not in ours and name.startswith(areas) and name.isprintable():
             near = difflib.get_close_matches(name, unset, n=1, cutoff=0.85)
             found += [f"{name} is not a setting; did you mean {near[0]}?" for _ in near]
+        elif name in ours and _QUOTED.fullmatch(env[name].strip()):
+            found.append(f"{name} is in quotation marks, and they are taken for a part of it")
     return tuple(found)
 
 
