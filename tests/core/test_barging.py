@@ -436,6 +436,18 @@ def test_what_nobody_will_answer_is_still_known() -> None:
     assert unanswered(call.c) == ("two three four",)
 
 
+def test_what_is_said_while_the_call_is_closing_is_still_known() -> None:
+    call = Call().listening()
+    call.turn("one", 1)
+    call.feed(d.CloseRequested(1001, "bye"))
+    assert sent(call.turn("two", 2), e.ErrorReply)
+    assert sent(call.turn("three", 3), e.ErrorReply)
+    assert unanswered(call.c) == ("two three",)
+    call.feed(d.ResponseDone(0))
+    assert call.c.state == "ENDED"
+    assert unanswered(call.c) == ("two three",)
+
+
 def test_a_listening_noise_is_no_last_word() -> None:
     call = answering()
     call.feed(ON, interim("Mm-hmm."))

@@ -67,7 +67,7 @@ def commit(c: Conversation, text: str, request: Request, commands: list[Command]
         commands.append(
             Send(ErrorReply(request, "queue_full", "the session is closing: not answered"))
         )
-        return c
+        return evolve(c, words=(text,) if text else ())  # it was said all the same
     turn = Turn(c.next_turn, text, request, joins=c.joins)
     # Before the synthesiser is ready a turn waits just as it does behind an answer.
     must_wait = c.turn is not None or c.state == "INITIALIZING"
