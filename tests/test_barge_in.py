@@ -23,6 +23,7 @@ from vantum.testing.calls import (
     CallSetup,
     EndCall,
     Hear,
+    Pause,
     Say,
     Silence,
     run_call,
@@ -521,3 +522,20 @@ def test_nothing_audible_after_a_cancel_and_history_is_what_was_heard(
 
 
 assert len(FRAME) == len(LOUD)
+
+
+@pytest.mark.parametrize("pause_s", [0.6, 0.7, 0.8, 0.9])
+def test_a_listening_noise_just_before_the_first_sound_is_no_turn_of_its_own(
+    pause_s: float,
+) -> None:
+    """It came while the answer was thought of, and its turn is judged while that is heard."""
+    setup = CallSetup(
+        openai=OpenAIScript(turn_by_turn(ANSWER, LATER), first_token_s=0.5, tokens_per_s=60),
+        cartesia=FAST,
+        direct=True,
+    )
+    hello = Say("Hello there, my friend.")
+    call = run_call([hello, Pause(pause_s), Backchannel(), Silence(3.0), EndCall()], setup)
+    (user,) = [x.text for x in call.history if x.role == "user"]
+    assert user in ("Hello there, my friend.", "Hello there, my friend. mm-hmm")
+    assert call.history[-1].text == SPOKEN
