@@ -231,6 +231,19 @@ def test_results_that_come_again_or_late_say_nothing_new() -> None:
     assert texts(line.results(results(words, end_s=2.0))) == ["four"]
 
 
+def test_times_of_audio_that_was_never_sent_hide_no_word() -> None:
+    line = timeline(3.0)
+    assert texts(line.results(results(("one", 0.5, 1e6), end_s=1e6))) == ["one"]
+    hear(line, 1.0)
+    shown = line.results(results(("two", 3.2, 3.5), start_s=3.0, end_s=3.9, is_final=False))
+    assert texts(shown) == ["two"], "it ends before the absurd one"
+    line.connect()
+    hear(line, 1.0)
+    at_s = (line.heard - line.connection_samples) / RATE
+    word = ("two", 3.2 - at_s, 3.5 - at_s)
+    assert texts(line.results(results(word, end_s=4.0 - at_s))) == ["two"]
+
+
 def test_final_results_out_of_order_lose_no_word() -> None:
     line = timeline(6.0)
     later = results(("two", 2.1, 2.4), start_s=2.0, end_s=3.0)

@@ -195,7 +195,7 @@ class Timeline:
         mapped = segment.session + position - segment.connection
         if index + 1 < len(self._segments):  # padding maps to the moment it was put into
             mapped = min(mapped, self._segments[index + 1].session)
-        return mapped / rate_hz
+        return min(mapped, self.sent) / rate_hz  # there was nothing behind it to be heard
 
     def position(self, connection_s: float) -> int:
         """The session's sample for a second of the connection."""
@@ -239,7 +239,8 @@ class Timeline:
         if results.text:
             self._finals.append(stretch)
             del self._finals[:-_REMEMBERED]
-        self._final_s = max(self._final_s, results.end_s)
+        sent_s = self._connection / self.audio.rate_hz
+        self._final_s = max(self._final_s, min(results.end_s, sent_s))
         return True
 
     def _placed(self, results: Results) -> Transcript:
