@@ -18,6 +18,7 @@ from hypothesis.strategies import DrawFn
 from vantum.config import LlmSettings, Settings, SpeculationSettings, TurnSettings
 from vantum.core import events as e
 from vantum.core.conversation import MOVES, TABLE
+from vantum.core.decisions import CloseRequested
 from vantum.testing import CallTool, CartesiaScript, OpenAIScript, Reply
 from vantum.testing.calls import (
     Backchannel,
@@ -60,7 +61,9 @@ ANSWERS = (
     "That depends on how many calls you make. ||BREAK|| May I show you in a short demo?",
 )
 #: Nothing in a call takes longer than this to come to an end.
-REST_S = 20.0
+REST_S = 40.0
+#: What was said so long ago has been understood.
+UNDERSTOOD_S = 0.9
 
 
 @attrs.frozen
@@ -68,6 +71,18 @@ class Announced:
     """Somebody outside the conversation has the agent say something, which need not end it."""
 
     text: str = "One moment please."
+
+
+@attrs.frozen
+class LastWords:
+    """The agent's last words, which end the call, while a turn of the caller's is not over."""
+
+    text: str = "That was all. Goodbye."
+
+
+@attrs.frozen
+class Closing:
+    """The server ends the call politely."""
 
 
 @attrs.frozen
@@ -79,7 +94,7 @@ class Plan:
 
     setup: CallSetup
     steps: tuple[Step | Announced, ...]
-    end: Step
+    end: Step | LastWords | Closing
     booked: list[str] = attrs.field(factory=list)
 
 
@@ -146,6 +161,7 @@ def plans(draw: DrawFn) -> Plan:
             turns=TurnSettings(
                 greeting=draw(st.sampled_from(["", "Good day."])),
                 reprompt_after_ms=0,  # the rest at the end is longer
+                barge_in=draw(st.sampled_from(["auto", "auto", "words"])),
             ),
             llm=LlmSettings(max_messages=draw(st.sampled_from([50, 1, 4]))),
             speculation=SpeculationSettings(draw(st.sampled_from(["off", "model", "speech"]))),
@@ -164,7 +180,13 @@ def plans(draw: DrawFn) -> Plan:
         step_ms=40,
         tools=tools_of(booked),
     )
-    ends: list[Step] = [EndCall(), HangUp(), LoseConnection()]
+    ends: list[Step | LastWords | Closing] = [
+        EndCall(),
+        HangUp(),
+        LoseConnection(),
+        LastWords(),
+        Closing(),
+    ]
     end = draw(st.sampled_from(ends))
     return Plan(setup, tuple(steps), end, booked)
 
@@ -218,11 +240,31 @@ def play(plan: Plan) -> Seen:
             await call.caller.pause(REST_S)
             seen.rested = call.phone.state
             seen.answered_at_last = await _is_answered(call.caller, plan)
-            seen.said.append("finally")
-            await perform(call.caller, plan.end)
+            await call.caller.say("farewell")
+            await call.caller.pause(UNDERSTOOD_S)
+            seen.said += ["finally", "farewell"]
+            await _end(call, plan.end)
+            if any("anybody" in m.transcript for m in call.phone.messages(e.TranscriptOut)):
+                seen.said.append("anybody")
         return seen
 
     return simulate(body, seed=plan.setup.seed)
+
+
+async def _end(call: SimulatedCall, end: Step | LastWords | Closing) -> None:
+    """End the call while what was said last is not answered yet."""
+    assert call.conductor is not None
+    match end:
+        case LastWords(text):
+            await call.conductor.say(text, then_hang_up=True)
+        case Closing():
+            await call.conductor.inbox_tx.send(CloseRequested(1001, "going down"))
+            await call.caller.say("anybody")
+        case step:
+            await perform(call.caller, step)
+            return
+    with trio.fail_after(60):
+        await call.over.wait()
 
 
 async def _is_answered(caller: Caller, plan: Plan) -> bool:
