@@ -92,3 +92,22 @@ def test_whatever_is_installed_a_stack_shows_no_variables() -> None:
     configure_logs("info", "console")
     renderer = structlog.get_config()["processors"][-1]
     assert renderer.exception_formatter is structlog.dev.plain_traceback
+
+
+def test_nobody_steers_the_operators_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a client sent as the name of an event stands in the log."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    configure_logs("info", "auto")
+    try:
+        raise RuntimeError("\x1b[31mred")
+    except RuntimeError:
+        get_log("room").exception("é 👍", event_type="\x1b[2J\x9b\u202e", two="lines\nfake")
+    told = capsys.readouterr().err
+    assert "é 👍" in told
+    assert "event_type=\\x1b[2J\\x9b\\u202e" in told
+    assert "two='lines\\nfake'" in told
+    assert "RuntimeError: \\x1b[31mred\n" in told
+    assert told.replace("\n", "").isprintable()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 import trio
+import trio.testing
+from structlog.testing import capture_logs
 
 from tests.in_memory import a_call
 from vantum.core import events as e
@@ -172,3 +174,21 @@ async def test_record_of_a_cut_answer_is_what_the_client_was_told(autojump_clock
         await caller.until_state("LISTENING")
         assert caller.conductor is not None
         assert caller.conductor.history.entries[-1].text == told.heard_text
+
+
+# ---------------------------------------------------------------- a client that says nonsense
+
+
+async def test_nonsense_does_not_fill_the_log(autojump_clock: object) -> None:
+    """At a rate that no limit minds, for as long as a call may last."""
+    with capture_logs() as logs:
+        async with a_call() as caller:
+            for number in range(1, 201):
+                await caller.send_raw("nonsense")
+                await trio.sleep(0.025)
+                await trio.testing.wait_all_tasks_blocked()
+                assert len(caller.messages(e.ErrorReply)) == number, "the client hears of each"
+    refused = [line for line in logs if line["event"] == "refused"]
+    assert 5 <= len(refused) <= 6
+    assert refused[0]["count"] == 1
+    assert all(35 <= line["count"] <= 45 for line in refused[1:])

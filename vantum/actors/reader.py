@@ -31,6 +31,9 @@ from vantum.wire.fields import ProtocolError
 
 #: The client hears of dropped audio at most so often; the log counts all of it.
 _OVERFLOW_EVERY_S = 1.0
+#: The log hears of what was refused at most so often, and how much it was since the last time: a
+#: client that sends nothing else would fill the disk.
+_REFUSED_EVERY_S = 1.0
 
 
 @define
@@ -47,6 +50,8 @@ class _Reading:
     listens: bool = False
     dropped_s: float = 0.0
     overflow_said_s: float = float("-inf")
+    refused: int = 0
+    refused_said_s: float = float("-inf")
     aligner: PcmAligner = field(factory=PcmAligner)
 
     async def take(self, data: bytes | str) -> bool:
@@ -108,7 +113,12 @@ class _Reading:
         await self._refuse(ErrorReply(request, "buffer_overflow", message))
 
     async def _refuse(self, reply: ErrorReply) -> None:
-        self.call.log.info("refused", case=reply.case, event_type=reply.request.event_type)
+        self.refused += 1
+        now_s = trio.current_time()
+        if now_s - self.refused_said_s >= _REFUSED_EVERY_S:
+            event_type, count = reply.request.event_type, self.refused
+            self.call.log.info("refused", case=reply.case, event_type=event_type, count=count)
+            self.refused, self.refused_said_s = 0, now_s
         await put(self.out_tx, reply)
 
 
