@@ -234,6 +234,33 @@ async def test_a_turn_is_measured_from_its_last_audio(
     assert [n.answer_s for n in shown if isinstance(n, Listening)][-1] == 1.0
 
 
+@pytest.mark.parametrize("seconds", [0.6, 3.0])
+async def test_what_is_said_first_is_no_answer(autojump_clock: Any, seconds: float) -> None:
+    """A greeting, whether it is over when the recording is, or goes on; then the answer comes."""
+    greeting: list[tuple[float, Any]] = [
+        (0.1, e.StateChanged("LISTENING", "THINKING", 0)),
+        (0.0, e.ResponseStarted(UTTERANCE, 0)),
+        (0.0, e.ResponseCompleted(UTTERANCE, "Good day.")),
+        *answer(seconds),
+        (0.2, e.StateChanged("RESPONDING", "LISTENING", 0)),
+    ]
+    peer = Peer(plan=[*greeting, (1.0, words("hello")), *GOOD[2:]], after=e.StartInput)
+    shown: list[News] = []
+    turn = await a_turn(peer, recording(1.0), show=shown.append)
+    assert turn.text == "Hi there."
+    assert turn.answer_s == pytest.approx(1.0)
+    assert turn.speech_s == pytest.approx(seconds + 0.4)
+    assert Said("agent", "Good day.") in shown
+
+
+async def test_a_greeting_alone_is_no_answer(autojump_clock: Any) -> None:
+    greeting: list[tuple[float, Any]] = [(0.1, e.ResponseStarted(UTTERANCE, 0)), *answer(0.5)]
+    turn = await a_turn(Peer(plan=greeting, after=e.StartInput))
+    assert not turn.is_answered
+    assert turn.speech_s is None
+    assert trio.current_time() == pytest.approx(1.0 + NO_WORDS_S)
+
+
 async def test_nothing_recognised(autojump_clock: Any) -> None:
     turn = await a_turn(Peer())
     assert (turn.transcript, turn.is_answered, turn.final_s) == ("", False, None)
@@ -504,6 +531,8 @@ def test_table() -> None:
     assert lines[-1] == "The caller waited 967 ms for a voice (median; at most 1234 ms)."
     assert table(turns[:1]).endswith("The caller waited 700 ms for a voice.")
     assert "waited" not in table(turns[1:2])
+    # Its end was behind that answer: nobody waited.
+    assert "waited" not in table([spoken_turn(-2.5)])
 
 
 def measured(**parts_ms: float) -> e.LatencyMeasured:

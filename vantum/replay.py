@@ -274,6 +274,10 @@ async def speak(
         progress((at + len(piece)) / len(wav.pcm))
 
 
+_Begun: TypeAlias = e.StateChanged | e.ResponseStarted | e.ResponseCompleted
+_Sound: TypeAlias = e.OutputStarted | e.OutputChunk | e.OutputCompleted | e.OutputCancelled
+
+
 @define(eq=False)
 class _Hearing:
     """The caller's ear: what has come of an answer, and until when to wait for more."""
@@ -284,6 +288,7 @@ class _Hearing:
     show: Show
     _patience: trio.CancelScope = field(factory=trio.CancelScope)
     _silent_at_s: float = math.inf  # when the recording was over
+    _opening: bool = False  # what is said began before that, unasked
     _busy: bool = False  # something was understood, or an answer is on its way
     _heard_at_s: float | None = None  # when the last answer is or was over
     _times: dict[str, float] = field(factory=dict)
@@ -323,9 +328,20 @@ class _Hearing:
         else:
             self._patience.deadline = self._silent_at_s + NO_WORDS_S
 
+    def _is_opening(self, event: e.ServerMessage) -> bool:
+        """Whether this is of what the server says unasked before the recording is over."""
+        match event:
+            case e.ResponseStarted() | e.StateChanged(new="THINKING"):
+                self._opening = not self.auto and self._silent_at_s == math.inf
+            case e.ResponseCompleted(text=text) if self._opening:
+                self.show(Said("agent", text))
+        return self._opening and isinstance(event, _Begun | _Sound)
+
     def _take(self, event: e.ServerMessage, now_s: float) -> bool:
         """Note an event; whether it is the end of an answer."""
         turn = self.turn
+        if self._is_opening(event):
+            return False
         match event:
             case e.TranscriptOut(transcript=text, is_final=is_final) if text:
                 self._busy = True

@@ -131,7 +131,8 @@ def table(turns: Sequence[Turn]) -> str:
         ]
         lines.append("  ".join(cells).rstrip())
     lines.insert(1, "  ".join("─" * width for width in widths))
-    voices = [turn.speech_s for turn in turns if turn.speech_s is not None]
+    # Before the end of a recording nobody waits.
+    voices = [s for turn in turns if (s := turn.speech_s) is not None and s >= 0]
     return "\n".join(
         [
             "Milliseconds after the caller's last audio:",
