@@ -11,7 +11,7 @@ import trio
 import trio.lowlevel
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import StreamingResponse
+from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 from trio.testing import memory_stream_pair
 
@@ -62,7 +62,7 @@ async def test_the_goodbye_of_a_websocket_arrives(frames: bytes, goodbye: bytes)
         (b"POST /health HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n", b"405"),
         (b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n", b"200"),
         (b"\x16\x03\x01\r\n", b"400"),
-        (WEBSOCKET.replace(b"Version: 13", b"Version: 12"), b"400"),
+        (WEBSOCKET.replace(b"Version: 13", b"Version: 12"), b"426"),
         (b"GET /nowhere HTTP/1.1\r\n" + UPGRADE, b"404"),
     ],
     ids=["body", "surplus", "no http", "old websocket", "websocket elsewhere"],
@@ -112,8 +112,11 @@ class _Socket:
     getsockname = getpeername
 
 
-async def served_for(request: bytes) -> bytes:
-    """What comes for a request, in virtual time, where its parts may take 10 s."""
+async def served_for(request: bytes, drip: bytes = b"") -> bytes:
+    """What comes for a request, in virtual time, where its parts may take 10 s.
+
+    `drip` is sent every 9 s behind it, for ever.
+    """
 
     async def slow(request: Request) -> StreamingResponse:
         async def pieces() -> AsyncIterator[bytes]:
@@ -123,7 +126,11 @@ async def served_for(request: bytes) -> bytes:
 
         return StreamingResponse(pieces())
 
-    app = Starlette(routes=[Route("/slow", slow, methods=["GET", "POST"])])
+    async def read(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(f"{len(await request.body())} bytes")
+
+    routes = [Route("/slow", slow, methods=["GET", "POST"]), Route("/read", read, methods=["POST"])]
+    app = Starlette(routes=routes)
     ours, theirs = memory_stream_pair()
     ours.socket = _Socket()  # type: ignore[attr-defined]
     said = bytearray()
@@ -131,9 +138,18 @@ async def served_for(request: bytes) -> bytes:
         stream = ReplayStream(cast(trio.SocketStream, ours), b"")
         nursery.start_soon(serve_http, app, http_config(), stream, 10.0)
         await theirs.send_all(request)
+        if drip:
+            nursery.start_soon(_drip, theirs, drip)
         async for part in theirs:
             said += part
+        nursery.cancel_scope.cancel()
     return bytes(said)
+
+
+async def _drip(stream: trio.abc.SendStream, drip: bytes) -> None:
+    while True:
+        await trio.sleep(9)
+        await stream.send_all(drip)
 
 
 async def test_an_answer_may_take_longer_than_a_request(autojump_clock: trio.abc.Clock) -> None:
@@ -148,3 +164,30 @@ async def test_a_request_whose_body_does_not_come_is_given_up(
     head = b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n"
     assert (await served_for(head)).count(b"piece") < 5
     assert trio.current_time() < 40
+
+
+#: A client's first words in HTTP/2: its preface and empty SETTINGS (RFC 9113, section 3.4).
+_HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000040000000000")
+_HTTP2_PING = bytes.fromhex("000008060000000000") + bytes(8)
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "drip"),
+    [
+        (b"POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", b"a"),
+        (_HTTP2, _HTTP2_PING),
+    ],
+    ids=["body", "http2"],
+)
+async def test_a_request_that_comes_drop_by_drop_is_given_up(
+    request_bytes: bytes, drip: bytes, autojump_clock: trio.abc.Clock
+) -> None:
+    """Nobody has to show a token for it, and each holds a file descriptor."""
+    with trio.fail_after(100):
+        assert b"bytes" not in await served_for(request_bytes, drip)
+    assert trio.current_time() > 30, "a slow line has its time"
+
+
+async def test_a_slow_request_is_answered(autojump_clock: trio.abc.Clock) -> None:
+    head = b"POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n"
+    assert (await served_for(head, b"a")).endswith(b"3 bytes")

@@ -37,6 +37,10 @@ MAX_HEAD_BYTES = 65_536
 #: Codes for programs, of requests under `/v1/` that no route takes.
 _CODES = {404: "no_such_path", 405: "wrong_method"}
 
+#: How many times longer than for its next part a request may take as a whole: a body on a slow line
+#: has its time, and one that comes drop by drop does not hold a descriptor for ever.
+_WHOLE_AFTER = 6
+
 #: For what is still to be done when nothing more comes of a connection.
 _FAREWELL_S = 1.0
 _GONE = (trio.BrokenResourceError, trio.ClosedResourceError)
@@ -106,8 +110,9 @@ class _OneRequest(trio.abc.HalfCloseableStream):
     first is answered for a breach of the protocol, and hang up instead of answering either. So what
     comes behind the first is dropped.
 
-    `timeout_s`: between two reads of the request. Behind it nothing is awaited but the peer's end,
-    however long the answer takes.
+    `timeout_s`: between two reads of the request; all of it may take `_WHOLE_AFTER` times as long.
+    Behind it nothing is awaited but the peer's end, however long the answer takes. What is no plain
+    HTTP/1 never is behind it.
 
     `over`: nothing more will come, because the peer has gone or Hypercorn has done. `is_whole`: all
     of the request was read. `_parser`: None as soon as this is no plain HTTP/1 and everything is
@@ -118,12 +123,17 @@ class _OneRequest(trio.abc.HalfCloseableStream):
     timeout_s: float
     over: trio.Event = field(factory=trio.Event, init=False)
     is_whole: bool = field(default=False, init=False)
+    _whole_at_s: float = field(init=False)
     _is_closed: bool = field(default=False, init=False)
     _waiting: trio.CancelScope = field(factory=trio.CancelScope, init=False)
     _parser: h11.Connection | None = field(
         factory=lambda: h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES),
         init=False,
     )
+
+    @_whole_at_s.default
+    def _count_from_now(self) -> float:
+        return trio.current_time() + _WHOLE_AFTER * self.timeout_s
 
     @property
     def socket(self) -> trio.socket.SocketType:
@@ -140,7 +150,7 @@ class _OneRequest(trio.abc.HalfCloseableStream):
     async def _next(self, max_bytes: int | None) -> bytes:
         data = b""
         try:
-            with trio.move_on_after(inf if self.is_whole else self.timeout_s) as self._waiting:
+            with trio.move_on_at(self._next_by_s()) as self._waiting:
                 self._check_open()
                 data = await self.stream.receive_some(max_bytes)
         except _GONE:
@@ -152,6 +162,12 @@ class _OneRequest(trio.abc.HalfCloseableStream):
         if not data:
             self.over.set()
         return data
+
+    def _next_by_s(self) -> float:
+        """When more must have come, on trio's clock."""
+        if self.is_whole:
+            return inf
+        return min(trio.current_time() + self.timeout_s, self._whole_at_s)
 
     def _part(self, data: bytes) -> bytes:
         """What of the next bytes belongs to the request."""
