@@ -4,24 +4,17 @@ Pieces and not one growing buffer: such a buffer keeps the room that it once nee
 at its own worst moment, while freed pieces are taken by other calls. And what is sent is mostly one
 whole piece, which then is not copied.
 
-Of 16-bit PCM what is so quiet that its samples fit into a byte each is kept so: on a line on which
-nobody speaks, as on most while we do, that is half the room. It is read as it was added, bit by
-bit.
+16-bit PCM is kept in less room (`vantum.core.packing`): in half of it on a line on which nobody
+speaks, as on most while we do, in two thirds where somebody does. What is read is what was added,
+bit by bit.
 """
 
 from __future__ import annotations
 
-import numpy as np
-from attrs import define, field, frozen
+from attrs import define, field
 
-from vantum.core.audio import SAMPLE_BYTES, to_int16
-
-
-@frozen
-class _Quiet:
-    """16-bit PCM, each sample as one signed byte."""
-
-    samples: bytes
+from vantum.core.audio import SAMPLE_BYTES
+from vantum.core.packing import Narrow, Packed, Quiet, narrow, widen
 
 
 @define
@@ -29,7 +22,7 @@ class Ring:
     """Mono audio of `sample_bytes` a sample, by position.
 
     Args:
-        look_bytes: so much is looked at in one go, to see whether it is quiet.
+        look_bytes: so much is looked at in one go, to see in how little room it fits.
 
     Attributes:
         base: position of the first sample that is kept.
@@ -37,11 +30,11 @@ class Ring:
     """
 
     sample_bytes: int
-    look_bytes: int = 6_400  # a fifth of a second at 16 kHz
+    look_bytes: int = 12_800  # two fifths of a second at 16 kHz
     base: int = field(default=0, init=False)
     end: int = field(default=0, init=False)
     # A list: they are some dozens, and an empty deque takes as much room as a task's frames.
-    _pieces: list[bytes | _Quiet] = field(factory=list, init=False)
+    _pieces: list[Narrow] = field(factory=list, init=False)
     _seen: int = field(default=0, init=False)  # pieces that have been looked at
     _unseen_bytes: int = field(default=0, init=False)  # what came behind them
 
@@ -57,12 +50,11 @@ class Ring:
         self.end += len(audio) // self.sample_bytes
 
     def _look(self) -> None:
-        """Keep what nobody has looked at in half the room if it is quiet."""
+        """Keep what nobody has looked at in less room, if it fits."""
         if self.sample_bytes == SAMPLE_BYTES:
-            stretch = b"".join(map(_widened, self._pieces[self._seen :]))
-            samples = to_int16(stretch)
-            if len(samples) and samples.max() <= 127 and samples.min() >= -128:
-                self._pieces[self._seen :] = [_Quiet(samples.astype(np.int8).tobytes())]
+            stretch = b"".join(map(widen, self._pieces[self._seen :]))
+            if not isinstance(less := narrow(stretch), bytes):
+                self._pieces[self._seen :] = [less]
         self._seen, self._unseen_bytes = len(self._pieces), 0
 
     def forget_until(self, position: int) -> None:
@@ -85,30 +77,26 @@ class Ring:
         parts: list[bytes] = []
         after = self.end
         # From the end, which is where it is mostly read.
-        for piece in reversed(self._pieces):
+        for index in range(len(self._pieces) - 1, -1, -1):
             if after <= start:
                 break
+            piece = self._pieces[index]
             begin = after - self._length(piece)
             if begin < end:
-                part = self._part(piece, max(start, begin) - begin, min(end, after) - begin)
-                parts.append(_widened(part))
+                low, high = max(start, begin) - begin, min(end, after) - begin
+                if isinstance(piece, Packed) and high - low < piece.samples:
+                    # Where one begins to read he mostly does so again.
+                    self._pieces[index] = piece = widen(piece)
+                parts.append(widen(self._part(piece, low, high)))
             after = begin
         return parts[0] if len(parts) == 1 else b"".join(reversed(parts))
 
-    def _length(self, piece: bytes | _Quiet) -> int:
+    def _length(self, piece: Narrow) -> int:
         """In samples."""
-        if isinstance(piece, _Quiet):
-            return len(piece.samples)
-        return len(piece) // self.sample_bytes
+        return len(piece) // self.sample_bytes if isinstance(piece, bytes) else piece.samples
 
-    def _part(self, piece: bytes | _Quiet, low: int, high: int) -> bytes | _Quiet:
+    def _part(self, piece: Narrow, low: int, high: int) -> bytes | Quiet:
         """Samples `low` to before `high` of a piece; of bytes, the piece itself if that is all."""
-        if isinstance(piece, _Quiet):
-            return _Quiet(piece.samples[low:high])
-        return piece[low * self.sample_bytes : high * self.sample_bytes]
-
-
-def _widened(piece: bytes | _Quiet) -> bytes:
-    if isinstance(piece, _Quiet):
-        return np.frombuffer(piece.samples, np.int8).astype("<i2").tobytes()
-    return piece
+        if isinstance(piece, Quiet):
+            return Quiet(piece.data[low:high])
+        return widen(piece)[low * self.sample_bytes : high * self.sample_bytes]

@@ -16,11 +16,13 @@ import time
 from typing import Literal, TypeAlias
 
 import trio
-from attrs import define, field
+from attrs import define, field, frozen
 
 from vantum.channels import give_way
 from vantum.config import Secret
+from vantum.core.audio import SAMPLE_BYTES, Encoding
 from vantum.core.backoff import retry_after_s
+from vantum.core.packing import PackedQueue
 from vantum.errors import ProviderError
 from vantum.observe.logs import get_log
 from vantum.providers.cartesia import protocol
@@ -49,6 +51,9 @@ _OUTBOX = 256
 #: Audio of a context that nobody has taken yet: much more than is ever asked for ahead.
 _MAX_INBOX_BYTES = 8 * 1024 * 1024
 
+#: Audio behind so much that waits is packed: a second at 16 kHz. What is before it goes soon.
+_NEAR_BYTES = 32_000
+
 _MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
 
@@ -56,11 +61,23 @@ def _network(message: str, *, status: int | None = None) -> ProviderError:
     return ProviderError(protocol.NAME, "network", message, status=status)
 
 
+@frozen
+class _Kept:
+    """A `Chunk` whose audio, so many bytes, is in the inbox's queue."""
+
+    size: int
+    flush_id: int | None
+
+
 @define(eq=False)
 class Inbox:
-    """What a context has sent and its answer has not taken yet."""
+    """What a context has sent and its answer has not taken yet.
+
+    `encoding`: of the audio. PCM that is far from its turn is packed meanwhile.
+    """
 
     context_id: str
+    encoding: Encoding = "pcm"
     #: The last submission that was answered in full, and when anything last came, as the network
     #: saw it: the reader may be far behind.
     flushed: int = 0
@@ -71,24 +88,35 @@ class Inbox:
     sounds: bool = False
     _bytes: int = 0
     _held: Reply | Wake | None = None
+    _far: PackedQueue = field(factory=PackedQueue)
     #: Not bounded in messages, because `put` bounds it in bytes.
     _channel: tuple[
-        trio.MemorySendChannel[Reply | Wake], trio.MemoryReceiveChannel[Reply | Wake]
-    ] = field(factory=lambda: trio.open_memory_channel[Reply | Wake](math.inf))
+        trio.MemorySendChannel[Reply | Wake | _Kept],
+        trio.MemoryReceiveChannel[Reply | Wake | _Kept],
+    ] = field(factory=lambda: trio.open_memory_channel[Reply | Wake | _Kept](math.inf))
 
     def put(self, reply: Reply) -> bool:
         """Add a reply; false: the inbox is full, the context has to be given up."""
         self.last_reply_s = trio.current_time()
+        kept: Reply | _Kept = reply
         match reply:
             case FlushDone(flush_id=flush_id):
                 self.flushed = max(self.flushed, flush_id)
             case protocol.Done() | Failure():
                 self.over = True
             case protocol.Chunk(audio=audio):
+                kept = self._put_by(reply)
                 self._bytes += len(audio)
                 self.sounds = True
-        self._channel[0].send_nowait(reply)
+        self._channel[0].send_nowait(kept)
         return self._bytes <= _MAX_INBOX_BYTES
+
+    def _put_by(self, chunk: protocol.Chunk) -> protocol.Chunk | _Kept:
+        size = len(chunk.audio)
+        if self._bytes < _NEAR_BYTES or self.encoding != "pcm" or size % SAMPLE_BYTES:
+            return chunk
+        self._far.add(chunk.audio)
+        return _Kept(size, chunk.flush_id)
 
     def wake(self, why: Wake) -> None:
         """Wake the reader, behind what is already there."""
@@ -99,27 +127,31 @@ class Inbox:
         """The next reply, in order."""
         reply, self._held = self._held, None
         if reply is None:
-            reply = await self._channel[1].receive()
-        return self._taken(reply)
+            reply = self._taken(await self._channel[1].receive())
+        return reply
 
     def more_speech(self) -> protocol.Chunk | protocol.Words | None:
         """The next reply, if it is there already and is audio or timestamps."""
         if self._held is None:
             try:
-                self._held = self._channel[1].receive_nowait()
+                self._held = self._taken(self._channel[1].receive_nowait())
             except trio.WouldBlock:
                 return None
         reply = self._held
         if not isinstance(reply, protocol.Chunk | protocol.Words):
             return None
         self._held = None
-        self._taken(reply)
         return reply
 
-    def _taken(self, reply: Reply | Wake) -> Reply | Wake:
-        if isinstance(reply, protocol.Chunk):
-            self._bytes -= len(reply.audio)
-        return reply
+    def _taken(self, kept: Reply | Wake | _Kept) -> Reply | Wake:
+        """As it came."""
+        match kept:
+            case _Kept(size=size, flush_id=flush_id):
+                self._bytes -= size
+                return protocol.Chunk(self.context_id, self._far.take(size), flush_id)
+            case protocol.Chunk(audio=audio):
+                self._bytes -= len(audio)
+        return kept
 
 
 @define(eq=False)
@@ -145,9 +177,9 @@ class Link:
     def _since_its_first_use(self) -> float:
         return self.last_used_s
 
-    def open_context(self, context_id: str) -> Inbox:
-        """From now on replies for this context are kept."""
-        inbox = self._inboxes[context_id] = Inbox(context_id)
+    def open_context(self, context_id: str, encoding: Encoding = "pcm") -> Inbox:
+        """From now on replies for this context, whose audio is so written, are kept."""
+        inbox = self._inboxes[context_id] = Inbox(context_id, encoding)
         return inbox
 
     def send(self, message: str) -> None:

@@ -191,7 +191,9 @@ class Speaking:
         if not self._contexts or not self._contexts[-1].open:
             if not self._contexts:
                 self._answer.enter_context()
-            self._contexts.append(_Context(link, link.open_context(self._new_context_id())))
+            encoding = self._voicing.audio.encoding
+            inbox = link.open_context(self._new_context_id(), encoding)
+            self._contexts.append(_Context(link, inbox))
         return self._contexts[-1]
 
     # ------------------------------------------------------------ speech out
