@@ -45,8 +45,8 @@ class ServerSettings:
     )
     handshake_timeout_ms: int = setting(
         10_000,
-        "From accept to the end of the WebSocket handshake or of an HTTP request's head, and to each "
-        "next part of its body; all of that may take six times as long.",
+        "From accept to the end of the WebSocket handshake or of an HTTP request's head, and to "
+        "each next part of its body; all of that may take six times as long.",
         env="HANDSHAKE_TIMEOUT",
         low=100,
         high=120_000,
