@@ -80,6 +80,16 @@ def test_a_click_or_a_room_says_nothing(noise: bytes) -> None:
     assert texts(hear(source(), noise, quiet(1), sound(0.4), quiet(1))) == "one two three"
 
 
+@pytest.mark.parametrize("silence", [0.0, 0.3])
+def test_what_comes_behind_finish_is_the_next_sentence(silence: float) -> None:
+    """Two recordings in `manual`: no audio is between them."""
+    ear = source()
+    first = sound(1.0) + quiet(silence)
+    at = len(first) // 2
+    assert texts([*ear.hear(first, 0, at), *ear.finish()]) == "one two three"
+    assert texts(ear.hear(sound(1.0), at, at + 8000)) == "four five"
+
+
 def test_finish_takes_the_rest_as_said() -> None:
     ear = source()
     first = ear.hear(sound(0.5), 0, 4000)

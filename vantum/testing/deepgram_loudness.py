@@ -96,11 +96,12 @@ class Loudness:
         return Heard(self._left[0].text, self._word, end, self._left[0].confidence, is_clear)
 
     def finish(self) -> list[Heard]:
-        """See `Source`: the sentence's other words are taken as said."""
+        """See `Source`: the sentence's other words are taken as said, and the next sound begins the
+        next one, though no silence is between them: in `manual` no audio comes between turns."""
         self.partial = None
-        if self._sound is None:
-            return []
-        return self._rest()
+        found = [] if self._sound is None else self._rest()
+        self._quiet = -self._samples(_NEXT_S)
+        return found
 
     def _samples(self, seconds: float) -> int:
         return round(seconds * self._rate)
