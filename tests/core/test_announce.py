@@ -10,6 +10,7 @@ from tests.core.test_conversation import Call, ending, final, interim, listening
 from vantum.core import conversation as table
 from vantum.core import decisions as d
 from vantum.core import events as e
+from vantum.core.barging import unanswered
 from vantum.core.floor import Floor
 from vantum.core.messages import SttFlushed
 
@@ -116,6 +117,17 @@ def test_what_was_said_before_the_last_words_is_known_though_its_turn_was_not_ov
     call.feed(final("I have"), interim("a question"))
     (turn,) = begun(call.feed(LAST))
     assert (turn.text, turn.say) == ("I have a question", LAST.text)
+
+
+def test_who_hangs_up_during_the_last_words_is_not_recorded_twice() -> None:
+    """The recogniser's text goes on with what was taken when they began."""
+    call = Call().listening("auto")
+    call.feed(interim("I have"))
+    (turn,) = begun(call.feed(LAST))
+    assert turn.text == "I have"
+    call.feed(d.FirstAudio(0), final("I have a question"), e.EndCall(e.Request()))
+    assert call.c.state == "ENDED"
+    assert unanswered(call.c) == ()
 
 
 def test_behind_the_last_words_the_call_ends() -> None:

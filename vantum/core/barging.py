@@ -38,6 +38,7 @@ from vantum.core.moves import (
     parting,
     service_error,
     take_words,
+    without_last,
 )
 from vantum.core.noises import Noise
 from vantum.core.turn_taking import is_auto, notice, turn_taken
@@ -215,16 +216,9 @@ def unanswered(c: Conversation) -> tuple[str, ...]:
     """What the caller has said that has not become a turn, or whose turn waits, oldest first: when
     the call is over nobody will answer it any more, and he has said it all the same. What is heard
     during the last words is none of it: a machine's recording, more often than not."""
-    if c.turn is not None and c.turn.ends is not None:
-        c = _without_last(c, c.turn)
+    c = without_last(c)
     waiting = (turn.text for turn in c.queue)
     return tuple(filter(None, (*waiting, _meant(c, with_interim=True, judged=True))))
-
-
-def _without_last(c: Conversation, turn: Turn) -> Conversation:
-    """Without what was heard during the last words, which are what we say in this turn."""
-    queue = (t if t.number < turn.number else evolve(t, text="") for t in c.queue)
-    return evolve(c, words=(), interim="", queue=tuple(queue))
 
 
 def _is_firm(c: Conversation) -> bool:
@@ -273,7 +267,7 @@ def response_done(c: Conversation, e: ResponseDone, now_s: float) -> Step:
         if lost.role != "llm" or c.told_of != e.turn:
             commands.extend(service_error(c.turn.request, lost))
     ends = c.turn.ends
-    c = _without_last(c, c.turn) if ends is not None else c
+    c = without_last(c)
     c = evolve(c, turn=None, quiet_since_s=now_s, bargein=c.bargein.answer_over(now_s))
     if ends is not None:
         c = evolve(c, closing=c.closing or ends)

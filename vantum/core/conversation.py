@@ -293,7 +293,7 @@ def _hang_up(c: Conversation, e: EndCall | Goodbye, now_s: float) -> Step:
     if c.turn is not None:
         commands.append(CancelResponse(c.turn.number, "end_call", interrupted=False))
     reason = "call ended by the client"
-    c = end_call(drop_queue(c), CloseRequested(1000, reason), commands)
+    c = end_call(evolve(drop_queue(c), turn=None), CloseRequested(1000, reason), commands)
     return c, commands
 
 

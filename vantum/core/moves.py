@@ -121,8 +121,18 @@ def leave(c: Conversation, commands: list[Command]) -> Conversation:
     return end_call(c, parting(c), commands) if is_heard_out(c) else c
 
 
+def without_last(c: Conversation) -> Conversation:
+    """Without what was heard during the last words, if they are what we say in this turn."""
+    turn = c.turn
+    if turn is None or turn.ends is None:
+        return c
+    queue = (t if t.number < turn.number else evolve(t, text="") for t in c.queue)
+    return evolve(c, words=(), interim="", queue=tuple(queue))
+
+
 def drop_queue(c: Conversation) -> Conversation:
     """Answer nobody who waits; what they have said stays known."""
+    c = without_last(c)
     texts = (turn.text for turn in c.queue if turn.text)
     return evolve(c, words=(*texts, *c.words), queue=())
 
