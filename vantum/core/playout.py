@@ -21,6 +21,7 @@ Positions (`start_s`, `end_s`, `played_s`, `heard_s`) are seconds since the answ
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterable
 from itertools import starmap
@@ -130,8 +131,8 @@ def _joined(words: Iterable[PlacedWord]) -> str:
     return "".join(f" {word.text}" if word.spaced else word.text for word in words).strip()
 
 
-def _at_s(record: Sent | Stretch) -> float:
-    return record.at_s
+def _at_s(stretch: Stretch) -> float:
+    return stretch.at_s
 
 
 @define
@@ -150,7 +151,9 @@ class Playout:
     utterance_id: str
     sample_rate_hz: int = field()
     lead_s: float = field()
-    _sent: list[Sent] = field(factory=list, init=False)
+    # Of each chunk, of which there are ten a second: when it left, and where it ends.
+    _left_s: array[float] = field(factory=lambda: array("d"), init=False)
+    _ends_s: array[float] = field(factory=lambda: array("d"), init=False)
     _stretches: list[Stretch] = field(factory=list, init=False)
     _underruns: list[Underrun] = field(factory=list, init=False)
     _text: SpokenText = field(factory=SpokenText, init=False)
@@ -172,7 +175,7 @@ class Playout:
 
         Absolute: derived from the start of playback, not from the previous chunk.
         """
-        if not self._sent:
+        if not self._left_s:
             return now_s
         lead_s = max(self.lead_s, duration_s)
         return max(now_s, self._pace_start_s + self.sent_s + duration_s - lead_s)
@@ -180,17 +183,21 @@ class Playout:
     def sent(self, now_s: float, duration_s: float) -> None:
         """A chunk of `duration_s` (to the nearest sample) left at `now_s`."""
         now_s = max(now_s, self._last_s)
-        start_s = self._sent[-1].end_s if self._sent else 0.0
+        start_s = self._start_s(len(self._ends_s))
         gap_s = now_s - (self._pace_start_s + start_s)
-        if not self._sent or gap_s > _EPSILON_S:
-            if self._sent:
+        if not self._left_s or gap_s > _EPSILON_S:
+            if self._left_s:
                 self._underruns.append(Underrun(now_s, start_s, gap_s))
             self._pace_start_s = now_s - start_s
         if self.heard_s(now_s) > start_s - _EPSILON_S:
             # Nothing was left to play, or nothing played yet: playback goes on from here.
             self._stretches.append(Stretch(now_s, start_s))
         self._sent_samples += round(duration_s * self.sample_rate_hz)
-        self._sent.append(Sent(now_s, start_s, self.sent_s))
+        self._left_s.append(now_s)
+        self._ends_s.append(self.sent_s)
+
+    def _start_s(self, chunk: int) -> float:
+        return self._ends_s[chunk - 1] if chunk else 0.0
 
     @property
     def sent_s(self) -> float:
@@ -205,7 +212,8 @@ class Playout:
     @property
     def chunks(self) -> tuple[Sent, ...]:
         """Every chunk that was sent, oldest first."""
-        return tuple(self._sent)
+        starts_s = map(self._start_s, range(len(self._ends_s)))
+        return tuple(map(Sent, self._left_s, starts_s, self._ends_s))
 
     @property
     def underruns(self) -> tuple[Underrun, ...]:
@@ -248,7 +256,7 @@ class Playout:
         One that comes after the utterance was cut tells where the client stopped, or nearly: it was
         sent at most the time there and back before that.
         """
-        if not self._sent or not played_s >= self._reported_s:
+        if not self._left_s or not played_s >= self._reported_s:
             return
         if self._end is not None:
             if self._end.cut:
@@ -265,12 +273,12 @@ class Playout:
         played, and playback goes on when the rest comes. Each call is one sample: what is not
         sampled is taken to run. The client's own reports know better: with them this is ignored.
         """
-        if self._reported_s or self._end is not None or not 0 <= chunks < len(self._sent):
+        if self._reported_s or self._end is not None or not 0 <= chunks < len(self._left_s):
             return
-        missing = self._sent[chunks]
-        is_held_up = now_s - missing.at_s > self.lead_s + _ON_THE_WAY_S
-        if is_held_up and self.heard_s(now_s) > missing.start_s + _EPSILON_S:
-            self._stretches.append(Stretch(max(now_s, self._last_s), missing.start_s))
+        missing_s = self._start_s(chunks)
+        is_held_up = now_s - self._left_s[chunks] > self.lead_s + _ON_THE_WAY_S
+        if is_held_up and self.heard_s(now_s) > missing_s + _EPSILON_S:
+            self._stretches.append(Stretch(max(now_s, self._last_s), missing_s))
 
     def heard_s(self, now_s: float) -> float:
         """How much audio has come out of the client's speaker by then: never more than was sent."""
@@ -284,8 +292,7 @@ class Playout:
         if not stretch_count:
             return 0.0
         stretch = self._stretches[stretch_count - 1]
-        chunk_count = bisect_right(self._sent, now_s, key=_at_s)
-        limit_s = self._sent[chunk_count - 1].end_s if chunk_count else 0.0
+        limit_s = self._start_s(bisect_right(self._left_s, now_s))
         return min(stretch.position_s + now_s - stretch.at_s, limit_s)
 
     def heard_text(self, now_s: float) -> str:
@@ -317,7 +324,7 @@ class Playout:
         assert self._end is not None
         return Utterance(
             self.utterance_id,
-            self._sent[0].at_s if self._sent else None,
+            self._left_s[0] if self._left_s else None,
             self._end.at_s,
             self._end.cut,
             self.sent_s,
@@ -343,7 +350,7 @@ class Playout:
     @property
     def _last_s(self) -> float:
         return max(
-            self._sent[-1].at_s if self._sent else float("-inf"),
+            self._left_s[-1] if self._left_s else float("-inf"),
             self._stretches[-1].at_s if self._stretches else float("-inf"),
         )
 
