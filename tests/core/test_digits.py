@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.core.test_barging import answering, begun, cancelled, ended_turn, stopped
-from tests.core.test_conversation import Call, ending, final, of
+from tests.core.test_conversation import Call, ending, final, interim, of
 from vantum.core import decisions as d
 from vantum.core import events as e
 from vantum.core.messages import SttFlushed
@@ -40,6 +40,18 @@ def test_keys_and_words_are_one_turn_in_order() -> None:
     call.feed(final("My number is"), keys("1"), keys("2"), final("and that is all."), keys("3"))
     (turn,) = begun(ended_turn(call))
     assert turn.text == "My number is (pressed 12) and that is all. (pressed 3)"
+
+
+def test_keys_stand_behind_what_was_being_said_when_they_were_pressed() -> None:
+    """Its final text comes later."""
+    call = Call().listening("auto")
+    call.feed(interim("My number is"), keys("1"), keys("2"), final("My number is"))
+    call.feed(keys("3"), interim("and that"), final("and that is all."))
+    (turn,) = begun(ended_turn(call))
+    assert turn.text == "My number is (pressed 123) and that is all."
+    call.feed(d.ResponseDone(0), keys("4"), interim("that was a four"), final("that was a four."))
+    (turn,) = begun(ended_turn(call))
+    assert turn.text == "(pressed 4) that was a four."
 
 
 def test_in_manual_mode_the_client_says_when_the_turn_is_over() -> None:

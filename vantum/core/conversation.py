@@ -49,7 +49,7 @@ from vantum.core.decisions import (
     Tick,
     TurnEnding,
 )
-from vantum.core.digits import pressed
+from vantum.core.digits import pressed, with_final
 from vantum.core.endpointing import CheckAnswered
 from vantum.core.events import (
     Ack,
@@ -218,11 +218,7 @@ def _transcript(c: Conversation, e: Transcript, now_s: float) -> Step:
     commands: list[Command] = [SendTranscript(start, e)] if e.text else []
     if (passed := pass_over(c, e, now_s)) is not None:
         return passed, commands
-    if e.is_final:
-        words = (*c.words, e.text) if e.text else c.words
-        c = evolve(c, words=words, interim="", noise=None)
-    else:
-        c = evolve(c, interim=e.text)
+    c = evolve(with_final(c, e.text), noise=None) if e.is_final else evolve(c, interim=e.text)
     if e.text:
         c = notice(hear(c, e, now_s), e, now_s)
     return judge(barge(c, now_s, commands), now_s, commands), commands

@@ -339,7 +339,8 @@ class Silence:
 class Conversation:
     """All that the machine remembers.
 
-    `words`: final transcripts of the turn being spoken. `interim`: the best guess of what follows.
+    `words`: final transcripts of the turn being spoken. `interim`: the best guess of what follows;
+    behind it, if `pressed_behind`, keys were pressed that are the last of the words.
     `flushes`: ended turns that wait for the recogniser. `overdue`: flushes that were given up; of
     what the recogniser says before answering them so many words as `foretold` say again what has
     been answered as interim text.
@@ -369,6 +370,7 @@ class Conversation:
     ready: frozenset[Role] = frozenset()
     words: tuple[str, ...] = ()
     interim: str = ""
+    pressed_behind: bool = False
     flushes: tuple[Flush, ...] = ()
     overdue: frozenset[int] = frozenset()
     foretold: int = 0

@@ -18,15 +18,24 @@ from vantum.core.turn_taking import is_auto, judge, notice
 _BEGINS = "(pressed "
 
 
+def with_final(c: Conversation, text: str) -> Conversation:
+    """With the final text of what was heard last: in front of keys that were pressed behind it."""
+    words = (*c.words, text) if text else c.words
+    if text and c.pressed_behind and c.words and c.words[-1].startswith(_BEGINS):
+        words = (*c.words[:-1], text, c.words[-1])
+    return evolve(c, words=words, interim="", pressed_behind=False)
+
+
 def pressed(c: Conversation, e: InputDigits, now_s: float) -> Step:
     """Keys were pressed."""
     commands: list[Command] = []
     words = c.words
     if words and words[-1].startswith(_BEGINS):
-        words = (*words[:-1], f"{words[-1][:-1]}{e.digits})")
+        words, behind = (*words[:-1], f"{words[-1][:-1]}{e.digits})"), c.pressed_behind
     else:
+        behind = bool(c.interim)
         words = (*words, f"{_BEGINS}{e.digits})")
-    c = evolve(c, words=words)
+    c = evolve(c, words=words, pressed_behind=behind)
     if not is_auto(c):
         return c, commands
     # Each key as words of its own: the wait begins anew.
