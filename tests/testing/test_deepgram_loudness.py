@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from vantum.testing.deepgram_loudness import LOUD, Loudness
 from vantum.testing.deepgram_script import DeepgramScript, Heard
+from vantum.testing.deepgram_speech import Listener
 
 RATE = 8000
 SENTENCES = ("one two three", "four five", "six")
@@ -88,6 +90,16 @@ def test_what_comes_behind_finish_is_the_next_sentence(silence: float) -> None:
     at = len(first) // 2
     assert texts([*ear.hear(first, 0, at), *ear.finish()]) == "one two three"
     assert texts(ear.hear(sound(1.0), at, at + 8000)) == "four five"
+
+
+def test_a_finalize_that_is_not_answered_ends_the_sentence_too() -> None:
+    """As behind a recording that ends just after speech_final: nothing is left to make final."""
+    script = DeepgramScript(SENTENCES, speech="loud")
+    query = {"encoding": "linear16", "sample_rate": str(RATE), "endpointing": "300"}
+    listener = Listener(script, query, script.utterances(), "id")
+    listener.audio(sound(1.0) + quiet(0.3))
+    assert listener.finalize() == []
+    assert "four" in json.dumps([*listener.audio(sound(1.0)), *listener.finalize()])
 
 
 def test_finish_takes_the_rest_as_said() -> None:

@@ -152,7 +152,11 @@ class Listener:
         if self.script.speech == "on_finalize" and self.received > self._segment:
             self._words = self._spread(next(self.utterances, Utterance(())))
         elif self.received - self._segment < self.script.least_finalize_s * self._rate:
-            return []
+            if isinstance(self._source, Loudness):
+                # What comes next is the next sentence all the same.
+                self._words += self._source.finish()
+            if not (isinstance(self._source, Loudness) and self._words):
+                return []
         self._words += self._source.finish()
         return [self._final(self.received, speech_final=True, from_finalize=True)]
 
