@@ -223,6 +223,9 @@ class _Mute:
     async def ping(self) -> None:
         await trio.sleep_forever()
 
+    def let_go(self) -> None:
+        pass
+
 
 @pytest.mark.parametrize(
     ("reads", "why"),

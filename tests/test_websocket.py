@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -430,3 +432,20 @@ async def test_a_stream_without_a_socket_tells_nothing() -> None:
         await socket.send(b"abc")
         assert socket.sent == 5
         assert socket.held is None
+
+
+async def test_a_connection_that_is_let_go_of_holds_nothing() -> None:
+    """Its last message may be a megabyte, and the collector comes seldom."""
+    gc.disable()
+    try:
+        async with raw() as (socket, protocol, stream):
+            await stream.send_all(protocol.send(BytesMessage(data=b"last")))
+            assert await socket.receive() == b"last"
+            await stream.aclose()
+            assert await socket.receive() is None
+            socket.let_go()
+            parts = weakref.ref(socket), weakref.ref(socket._protocol)
+            del socket
+        assert [part() for part in parts] == [None, None]
+    finally:
+        gc.enable()

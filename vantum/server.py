@@ -274,6 +274,7 @@ class Server:
         try:
             await self._session(socket, session_id, new_call, began)
         finally:
+            socket.let_go()
             del self.sessions[session_id]
             self._count()
             self._changed.set()

@@ -267,6 +267,17 @@ class WebSocket:
                 await self._read()
             self._messages.clear()
 
+    def let_go(self) -> None:
+        """Nobody uses the connection any more: drop what it holds, up to two whole messages.
+
+        The protocol and its parser hold each other, and so do what the parser ended with and where
+        that was raised; the collector comes seldom.
+        """
+        self._protocol.parser.close()
+        if self._protocol.parser_exc is not None:
+            self._protocol.parser_exc.__traceback__ = None
+        self._messages, self._unread, self._fragments = [], [], []
+
 
 async def keep_alive(socket: WebSocket, *, interval_s: float, timeout_s: float) -> None:
     """Ping for ever; return when a pong is late or the connection is gone."""
