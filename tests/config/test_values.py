@@ -59,3 +59,30 @@ def test_a_login_within_a_text_is_not_printed() -> None:
     rows = {row.name: row for row in describe(loaded)}
     assert rows["llm.system_prompt"].value == "See https://***@x/ and sell."
     assert "hunter2" in loaded.settings.llm.system_prompt
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("TURN_GREETING", "Hello {{prospect.nam}}!"),
+        ("TURN_GREETING", "{{prospect.name}}"),
+        ("TURN_REPROMPTS", "Still there?|Hello {{prospect.name}"),
+        ("TURN_GOODBYE", "{{marker}} Goodbye."),
+    ],
+)
+def test_a_text_of_ours_with_a_variable_that_there_is_not(name: str, text: str) -> None:
+    with pytest.raises(ConfigError, match=r"variables prospect\.name, ") as caught:
+        load_settings({name: text}, None)
+    assert str(caught.value).startswith(f"{name}={text}: must be text")
+
+
+def test_texts_of_ours_with_variables() -> None:
+    turns = load_settings(
+        {
+            "TURN_GREETING": "Hello {{prospect.name|there}}!",
+            "TURN_REPROMPTS": "{{prospect.name|Hello}}? | Still there?",
+        },
+        None,
+    ).settings.turns
+    assert turns.greeting == "Hello {{prospect.name|there}}!"
+    assert turns.reprompt_texts == ("{{prospect.name|Hello}}?", "Still there?")

@@ -601,6 +601,21 @@ def test_greeting_is_spoken_once_and_first() -> None:
     assert not said_unasked(call.feed(start("auto")))
 
 
+def test_texts_of_our_own_are_filled_with_what_is_known_of_the_prospect() -> None:
+    call = Call()
+    call.c = attrs.evolve(
+        call.c,
+        greeting="Hello {{prospect.name|there}} of {{prospect.company|your company}}.",
+        prospect=e.Prospect(company="Acme"),
+    )
+    told = e.InputOptions(prospect=e.Prospect(name="Ann", company="Ajax"))
+    said = call.feed(e.StartInput(e.Request("e"), told), d.RoleReady("stt", "en-US"))
+    said += call.feed(d.RoleReady("tts"))
+    assert said_unasked(said) == ["Hello Ann of Acme."]
+    _, said = listening_with(greeting="Hello {{prospect.name|there}}.")
+    assert said_unasked(said) == ["Hello there."]
+
+
 def test_long_silence_asks_and_then_says_goodbye() -> None:
     call, _ = listening_with(d.Silence(10, ("Still there?",), "Goodbye."))
     assert table.wake_at(call.c) == call.now_s + 10

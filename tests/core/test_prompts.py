@@ -16,10 +16,14 @@ from vantum.core.prompts import (
     MAX_FACT_CHARS,
     MAX_NOTE_CHARS,
     build_system_prompt,
+    check_own_text,
     check_prompt,
     check_spoken,
+    divided,
     extra_needed,
     fill_spoken,
+    known_of,
+    literal,
 )
 
 MARKER = "||BREAK||"
@@ -178,6 +182,33 @@ def test_spoken_texts_are_filled_with_words() -> None:
     assert fill_spoken("Hello {{prospect.name}}, this is Ada.", NOBODY) == "Hello, this is Ada."
     with pytest.raises(ValueError, match=re.escape("unknown variable {{marker}}")):
         fill_spoken("{{marker}}", NOBODY)
+
+
+@given(st.text(alphabet="a {}|\\,."))
+def test_what_has_been_filled_is_left_as_it_is(text: str) -> None:
+    assert fill_spoken(literal(text), ANN).split() == fill_spoken(literal(text), NOBODY).split()
+    assert "".join(fill_spoken(literal(text), ANN).split()) == "".join(text.split())
+
+
+def test_a_text_of_our_own_needs_words_whoever_hears_it() -> None:
+    for text in ("", "Hello {{prospect.name}}!", "{{prospect.name|friend}}"):
+        check_own_text(text)
+    for text in ("{{prospect.name}}", "...", " "):
+        with pytest.raises(ValueError, match="nothing is left of it"):
+            check_own_text(text)
+
+
+def test_texts_between_bars_keep_their_defaults() -> None:
+    assert divided("Hi {{prospect.name|there}}?| |Still there?") == (
+        "Hi {{prospect.name|there}}?",
+        "Still there?",
+    )
+
+
+def test_our_records_count_before_what_the_client_says() -> None:
+    told = Prospect("Ann", "Ajax", timezone="UTC", extra={"a": "1"})
+    known = Prospect(company="Acme", extra={"b": "2"})
+    assert known_of(told, known) == Prospect("Ann", "Acme", timezone="UTC", extra={"b": "2"})
 
 
 def test_braces_that_are_meant() -> None:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import attrs
 from attrs import define, field
 
 from vantum.actors.call import Call
 from vantum.actors.response import Response
 from vantum.core.events import Prospect, StageChanged
-from vantum.core.prompts import build_system_prompt
+from vantum.core.prompts import build_system_prompt, known_of
 from vantum.core.scripts import MOVE_TOOL, ScriptState
 from vantum.core.tools import Tool, ToolError, make_tool, parse_arguments
 from vantum.core.variants import PromptVariant, choose_variant
@@ -63,8 +62,7 @@ class Briefing:
 
     def prospect(self, told: Prospect) -> Prospect:
         """All that is known of the person; `told`: see `prompt`."""
-        known = {k: v for k, v in attrs.asdict(self.call.prospect).items() if v}
-        return attrs.evolve(told, **known)
+        return known_of(told, self.call.prospect)
 
     def _new_prompt(self, told: Prospect) -> str:
         settings = self.call.settings

@@ -99,6 +99,7 @@ def new_conversation(call: Call) -> Conversation:
         silence=Silence(turns.reprompt_after_ms / 1000, turns.reprompt_texts, turns.goodbye),
         greeting=turns.greeting,
         greeting_is_firm=turns.greeting_is_firm,
+        prospect=call.prospect,
     )
 
 

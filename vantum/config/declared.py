@@ -10,6 +10,7 @@ from attrs import frozen
 
 from vantum.config import Settings
 from vantum.config.base import Secret
+from vantum.core.prompts import SPOKEN_VARIABLES
 
 Kind: TypeAlias = Literal["int", "float", "bool", "str", "secret"]
 
@@ -26,6 +27,7 @@ _KINDS: dict[object, Kind] = {
 MARKER_CHARS = 40
 
 #: What is allowed in settings that are written in a small language of their own.
+_OWN_TEXT: Final = f"text with words and, if wanted, the variables {', '.join(SPOKEN_VARIABLES)}"
 _FORMS: Final = {
     "hours": 'days and hours, such as "mon-fri 08:00-21:00, sat 10:00-16:00"',
     "holidays": "dates such as 2026-11-26 or, for each year, 12-25, comma-separated",
@@ -34,6 +36,8 @@ _FORMS: Final = {
     "destinations": 'names with numbers, such as "sales=+12125550123, support=+12125550124"',
     "numbers": "phone numbers in international form, such as +12125550123, comma-separated",
     "opt_out_languages": "languages of en, es, fr, de, pt, comma-separated",
+    "own_text": _OWN_TEXT,
+    "own_texts": f"texts between bars, each: {_OWN_TEXT}",
     "pattern": "a regular expression",
     "phone_tools": "auto or of send_digits, transfer, schedule_callback, do_not_call",
 }

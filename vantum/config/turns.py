@@ -11,12 +11,13 @@ from vantum.config.base import setting
 from vantum.core.backchannels import BACKCHANNELS
 from vantum.core.bargein import BargeInOptions
 from vantum.core.endpointing import EndpointingOptions
+from vantum.core.prompts import divided
 
 
 @lru_cache(maxsize=64)
-def _phrases(divided: str) -> frozenset[str]:
+def _phrases(text: str) -> frozenset[str]:
     """Those between the bars: one set for all calls with the same settings."""
-    return frozenset(text for part in divided.split("|") if (text := part.strip()))
+    return frozenset(divided(text))
 
 
 @frozen
@@ -129,7 +130,13 @@ class TurnSettings:
         "the user's loudspeaker is none. Needs the embedded voice activity.",
         env="TURN_ECHO",
     )
-    greeting: str = setting("", "Spoken first, before the user says anything.", env="TURN_GREETING")
+    greeting: str = setting(
+        "",
+        "Spoken first, before the user says anything. May hold the prospect's variables, such as "
+        "`{{prospect.name|there}}`; so may `reprompts` and `goodbye`.",
+        env="TURN_GREETING",
+        form="own_text",
+    )
     greeting_is_firm: bool = setting(
         False,
         "Whether the greeting is said to its end whatever the user says meanwhile; he is answered "
@@ -149,18 +156,20 @@ class TurnSettings:
         "Are you still there?|Hello? Can you hear me?",
         "What is said then, one after the other, divided by bars.",
         env="TURN_REPROMPTS",
+        form="own_texts",
     )
     goodbye: str = setting(
         "I'll let you go then. Goodbye!",
         "Said after the last of them went unanswered; then the call ends, unless the user says "
         "something to that.",
         env="TURN_GOODBYE",
+        form="own_text",
     )
 
     @property
     def reprompt_texts(self) -> tuple[str, ...]:
         """What is said in a long silence, in order; nothing: the goodbye comes at once."""
-        return tuple(text for part in self.reprompts.split("|") if (text := part.strip()))
+        return divided(self.reprompts)
 
     def bargein(self) -> BargeInOptions:
         """For `vantum.core.bargein`."""

@@ -17,6 +17,7 @@ from vantum.core.cost import parse_rates
 from vantum.core.dial_policy import parse_caps
 from vantum.core.markers import marker_grammar
 from vantum.core.opt_out import parse_languages
+from vantum.core.prompts import check_own_text, divided
 
 _TRUE: Final = {"true", "yes", "on", "1"}
 _FALSE: Final = {"false", "no", "off", "0"}
@@ -163,6 +164,11 @@ def _countries(text: str) -> None:
             raise ValueError
 
 
+def _own_texts(text: str) -> None:
+    for part in divided(text):
+        check_own_text(part)
+
+
 #: Forms whose text something else reads, which raises ValueError if it cannot.
 _READ_BY: Final[dict[str, Callable[[str], object]]] = {
     "hours": parse_hours,
@@ -173,6 +179,8 @@ _READ_BY: Final[dict[str, Callable[[str], object]]] = {
     "numbers": _numbers,
     "opt_out_languages": parse_languages,
     "pattern": re.compile,
+    "own_text": check_own_text,
+    "own_texts": _own_texts,
     "phone_tools": parse_phone_tools,
 }
 

@@ -19,6 +19,7 @@ from vantum.core.events import (
     InputDigits,
     InputOptions,
     Interrupt,
+    Prospect,
     Request,
     ServerMessage,
     StartInput,
@@ -353,7 +354,7 @@ class Conversation:
     it was saying when he was heard last; `audible_s`: when its first audio left. `joins`: what he
     says goes on with the turn whose answer was dropped. `follows_cut`: the turn behind an answer
     that the user has cut himself. `noise`: words that were dropped before they were final.
-    `greeting_is_firm`: the greeting is said to its end, whatever he says.
+    `greeting_is_firm`: it is said to its end, whatever he says. `prospect`: he, in our records.
     `grace_at_s`: when an answer that a polite end waits for is cut off.
     `leaving`: the agent has said goodbye, and it is not known yet whether what was heard meanwhile
     wants an answer.
@@ -391,6 +392,7 @@ class Conversation:
     silence: Silence = Silence()
     greeting: str = ""
     greeting_is_firm: bool = False
+    prospect: Prospect = Prospect()
     quiet_since_s: float = 0.0
     prompted: int = 0
 

@@ -18,6 +18,8 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Final
 
+import attrs
+
 from vantum.core.context import as_data, quoted
 from vantum.core.events import Prospect
 
@@ -88,6 +90,8 @@ _VARIABLE: Final = re.compile(
     r"\\(?P<literal>\{\{)|\{\{(?P<name>[^{}|\n]*)(?:\|(?P<default>[^{}\n]*))?\}\}|(?P<stray>\{\{)"
 )
 
+_BAR: Final = re.compile(r"\|(?![^{}\n]*\}\})")
+
 #: What looks like a name or a trade, and like nothing else, may stand in the midst of a prompt.
 _PLAIN_CHARS: Final = 40
 _PLAIN_WORDS: Final = 5
@@ -140,6 +144,34 @@ def extra_needed(text: str) -> frozenset[str]:
         if found["name"] is not None and found["default"] is None
     )
     return frozenset(name.removeprefix(EXTRA) for name in names if name.startswith(EXTRA))
+
+
+def check_own_text(text: str) -> None:
+    """See that a text of our own has words whoever it is said to, or is empty.
+
+    Raises:
+        ValueError: it has none, or as `check_spoken`.
+    """
+    if text and not any(map(str.isalnum, fill_spoken(text, Prospect()))):
+        raise ValueError("nothing is left of it if nobody knows who is on the line")
+
+
+def divided(texts: str) -> tuple[str, ...]:
+    """The texts between bars; the bar of a variable's default divides nothing."""
+    parts = _BAR.split(texts)
+    return tuple(text for part in parts if (text := part.strip()))
+
+
+def literal(text: str) -> str:
+    """A text that has been filled, so that `fill_spoken` leaves it as it is."""
+    return text.replace("{{", "\\{{")
+
+
+def known_of(told: Prospect, known: Prospect) -> Prospect:
+    """All that is known of a person: by the client, and by our records, which count if both say
+    something."""
+    facts = {k: v for k, v in attrs.asdict(known, recurse=False).items() if v}
+    return attrs.evolve(told, **facts)
 
 
 def fill_spoken(text: str, prospect: Prospect) -> str:

@@ -16,9 +16,11 @@ from vantum.core.decisions import (
     Turn,
 )
 from vantum.core.endpointing import CheckAsked, Sign, TurnTaken
+from vantum.core.events import Prospect
 from vantum.core.evolving import evolve
 from vantum.core.messages import Transcript
 from vantum.core.moves import NOBODY_ANSWERED, go_on, has_given_up
+from vantum.core.prompts import fill_spoken, known_of
 
 
 def is_auto(c: Conversation) -> bool:
@@ -81,7 +83,9 @@ def say(
     firm: bool = False,
     leaves: bool = False,
 ) -> Conversation:
-    """Speak a text of our own, ahead of whoever waits."""
+    """Speak a text of our own, with its variables filled, ahead of whoever waits."""
+    told = c.options.prospect if c.options is not None else Prospect()
+    text = fill_spoken(text, known_of(told, c.prospect))
     turn = Turn(c.next_turn, "", c.start_request, say=text, firm=firm, leaves=leaves)
     return go_on(evolve(c, next_turn=c.next_turn + 1, queue=(turn, *c.queue)), commands)
 

@@ -21,6 +21,7 @@ from vantum.admission import most_frames_per_s
 from vantum.config import PlayoutSettings, Settings
 from vantum.config.telephony import TwilioSettings
 from vantum.core.events import InputOptions
+from vantum.core.prompts import literal
 from vantum.http import ReplayStream
 from vantum.observe.logs import get_log
 from vantum.telephony.calls import Calls, prospect_of
@@ -179,12 +180,12 @@ def phone_settings(settings: Settings, live: LiveCall) -> Settings:
         ),
     )
     if live.comeback is not None:
-        back = settings.transfer.unavailable_text
+        back = literal(settings.transfer.unavailable_text)
         turns = attrs.evolve(settings.turns, greeting=back, greeting_is_firm=False)
         settings = attrs.evolve(settings, turns=turns)
     elif live.permit is not None:
         # What the permit was given for is said and heard, though most people say "Hello?" into it.
-        opening = live.permit.opening
+        opening = literal(live.permit.opening)
         turns = attrs.evolve(settings.turns, greeting=opening, greeting_is_firm=True)
         settings = attrs.evolve(settings, turns=turns)
     if order is not None and order.script is not None:
