@@ -23,12 +23,12 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable
 from itertools import starmap
 
 from attrs import define, evolve, field, frozen
 
 from vantum.core.spoken import SpokenText
+from vantum.core.uttered import PlacedWord, Utterance, Words
 
 # Clock arithmetic in floats is no underrun.
 _EPSILON_S = 1e-6
@@ -78,57 +78,6 @@ class End:
     limit_s: float
     cut: bool
     final_s: float | None = None
-
-
-@frozen
-class PlacedWord:
-    """A word of an utterance, with its punctuation, and the position from which it is heard.
-
-    `spaced`: a space stands in front of it, unless it is the first.
-    """
-
-    text: str
-    at_s: float
-    spaced: bool = True
-
-
-@frozen
-class Utterance:
-    """What is kept of an utterance that is over.
-
-    Attributes:
-        utterance_id: as the client knows it.
-        began_s, ended_s: when its first audio left (None: none did), and when it was over, on the
-            caller's clock. `cut`: it was stopped.
-        sent_s, heard_s: how much audio left, and how much was played.
-        reported: the client said how much.
-        words: its text, in order; those with `at_s` up to `heard_s` were heard.
-        underruns: how often audio came too late.
-    """
-
-    utterance_id: str
-    began_s: float | None
-    ended_s: float
-    cut: bool
-    sent_s: float
-    heard_s: float
-    reported: bool
-    words: tuple[PlacedWord, ...]
-    underruns: int
-
-    @property
-    def text(self) -> str:
-        """What was said, or was about to be."""
-        return _joined(self.words)
-
-    @property
-    def heard_text(self) -> str:
-        """What was heard of it."""
-        return _joined(word for word in self.words if word.at_s <= self.heard_s)
-
-
-def _joined(words: Iterable[PlacedWord]) -> str:
-    return "".join(f" {word.text}" if word.spaced else word.text for word in words).strip()
 
 
 def _at_s(stretch: Stretch) -> float:
@@ -330,7 +279,7 @@ class Playout:
             self.sent_s,
             self.heard_s(self._end.at_s),
             any(s.reported for s in self._stretches) or self._end.final_s is not None,
-            tuple(starmap(PlacedWord, self._text.places())),
+            Words.of(starmap(PlacedWord, self._text.places())),
             len(self._underruns),
         )
 
