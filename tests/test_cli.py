@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -505,8 +505,18 @@ async def test_a_second_signal_ends_at_once(clean: None) -> None:
         assert "Traceback" not in running.err
 
 
+@pytest.fixture
+def no_nohup() -> Iterator[None]:
+    """Who runs these tests may ignore SIGHUP, and so would the programs that they start."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
-async def test_a_terminal_that_is_closed_lets_calls_end_politely(clean: None) -> None:
+async def test_a_terminal_that_is_closed_lets_calls_end_politely(
+    clean: None, no_nohup: None
+) -> None:
     """The shell sends SIGHUP, and then the kernel another one."""
     async with (
         a_server(LONG, SHUTDOWN_GRACE="200") as running,

@@ -67,8 +67,16 @@ def test_a_task_outside_all_nurseries_is_found(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_thread_that_goes_on_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    over = threading.Event()
-    found = _plant(monkeypatch, lambda: threading.Thread(target=over.wait, daemon=True).start())
+    over, before = threading.Event(), threading.Event()
+    waiting = threading.Thread(target=before.wait, daemon=True)
+    waiting.start()
+
+    def plant() -> None:
+        threading.Thread(target=over.wait, daemon=True).start()
+        before.set()  # one that was there before goes meanwhile, and hides none
+        waiting.join()
+
+    found = _plant(monkeypatch, plant)
     over.set()
     assert any("more threads" in what for what in found)
 

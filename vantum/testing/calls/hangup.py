@@ -130,7 +130,7 @@ def prove_hang_up(
 def _leaks() -> Iterator[Callable[..., list[str]]]:
     """Gives a function that tells what the process holds more than at the beginning."""
     unraisable: list[str] = []
-    least = {"open files or sockets": _files(), "threads": threading.active_count()}
+    least, known = _files(), set(threading.enumerate())
     hook, sys.unraisablehook = sys.unraisablehook, lambda u: unraisable.append(repr(u.exc_value))
 
     def look(*, collect: bool) -> list[str]:
@@ -138,12 +138,13 @@ def _leaks() -> Iterator[Callable[..., list[str]]]:
             gc.collect()
         found = [f"unraisable: {what}" for what in unraisable]
         unraisable.clear()
-        there = {"open files or sockets": _files(), "threads": threading.active_count()}
-        for what, now in there.items():
-            if now > least[what]:
-                found.append(f"{now - least[what]} more {what}")
-            # What others left behind before may go meanwhile.
-            least[what] = min(least[what], now)
+        # What others left behind before may go meanwhile.
+        nonlocal least
+        if (now := _files()) > least:
+            found.append(f"{now - least} more open files or sockets")
+        least = min(least, now)
+        if threads := set(threading.enumerate()) - known:
+            found.append(f"{len(threads)} more threads")
         found += [f"warning: {w.message}" for w in caught]
         caught.clear()
         return found
