@@ -557,6 +557,27 @@ async def test_a_pure_tool_that_was_cut_in_mid_speech_says_so(
         assert used.tool_calls
 
 
+async def test_words_without_spaces_that_were_cut_in_front_of_a_call_say_so(
+    autojump_clock: object,
+) -> None:
+    first = asks("book", "少々お待ちください、予定を確認します。", what="a")
+    script = OpenAIScript((first, "空いています。"))
+    tools = (Desk().tool("pure", takes_s=0.1, filler=""),)
+    async with a_call(openai=script, settings=settings(), tools=tools) as call:
+        await call.start()
+        await call.speak(0.5)
+        await call.end()
+        await call.until(e.OutputStarted)
+        await trio.sleep(3.65)  # what follows is on its way to the client already
+        await call.send(e.Interrupt(call.request()))
+        await call.until_state("LISTENING")
+        await call.hang_up()
+        said = next(entry for entry in call.call.history if entry.role == "assistant")
+        assert first.text.startswith(said.text)
+        assert said.text != first.text
+        assert said.interrupted
+
+
 async def test_asked_again_while_it_runs_it_is_not_begun_again(
     autojump_clock: object,
 ) -> None:

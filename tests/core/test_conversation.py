@@ -276,6 +276,15 @@ def test_words_behind_those_that_were_answered_as_interim_text_are_not_lost() ->
     assert turn.turn.text == "very much please"  # type: ignore[attr-defined]
 
 
+def test_a_late_sentence_without_spaces_is_not_lost_behind_its_beginning() -> None:
+    call = Call(flush_timeout_s=2.0).listening()
+    call.feed(interim("我想"), ending(1))
+    (begun,) = of(call.wait(2.1), d.StartResponse)
+    assert begun.turn.text == "我想"  # type: ignore[attr-defined]
+    call.feed(final("我想知道价格。"), SttFlushed(1))
+    assert call.c.words == ("知道价格。",)
+
+
 def test_words_that_come_too_late_for_their_turn_join_it_while_its_answer_is_thought_of() -> None:
     call = Call(flush_timeout_s=2.0).listening("auto")
     call.feed(final("tango"), UtteranceEnded(1.0))

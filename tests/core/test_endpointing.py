@@ -137,6 +137,13 @@ def test_words_that_are_only_late_hold_the_end_back_for_a_moment() -> None:
     assert end_of(policy.take(OVER, 2.66))[0] == pytest.approx(2.7)
 
 
+def test_a_sentence_without_spaces_grows_by_its_characters() -> None:
+    """Else who speaks Chinese without a pause would be cut off at the deadline."""
+    policy = after(PLAIN, (0, BEGAN), (4, said("我想", final=False)))
+    policy = policy.take(said("我想知道你们的价格", final=False), 5.5)
+    assert policy.wake_at() == 5.5 + PLAIN.deadline_s
+
+
 def test_a_correction_without_a_new_word_holds_nothing_back() -> None:
     policy = spoken(OPEN).take(said("the blue cars"), 2.69)
     assert policy.text == "the blue cars"

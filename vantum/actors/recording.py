@@ -73,7 +73,7 @@ def record_rounds(
         before, text = split_behind(text, words)
         before_heard, heard = split_behind(heard, words)
         if before:
-            is_cut = not text or len(before_heard.split()) < len(before.split())
+            is_cut = not text or len(words_of(before_heard)) < len(words_of(before))
             history.add_assistant(
                 before,
                 interrupted=interrupted and is_cut,

@@ -41,6 +41,7 @@ from vantum.core.messages import (
     VoiceEdge,
 )
 from vantum.core.pauses import Pauses
+from vantum.core.wording import words_of
 
 # ---------------------------------------------------------------- signs
 
@@ -254,7 +255,7 @@ class Endpointing:
         final, interim = self.final, transcript.text
         if transcript.is_final:
             final, interim = f"{final} {interim}".strip(), ""
-        count = len(final.split()) + len(interim.split())
+        count = len(words_of(final)) + len(words_of(interim))
         if count <= self.most:
             return evolve(self, final=final, interim=interim)
         if self.voice_s is None and self.flush_id is not None:  # what the flush was for

@@ -5,6 +5,7 @@ from __future__ import annotations
 from vantum.core.decisions import Conversation, Flush, Step
 from vantum.core.evolving import evolve
 from vantum.core.messages import SttBehind, Transcript
+from vantum.core.wording import split_behind, words_of
 
 
 def put_off(c: Conversation, e: SttBehind, now_s: float) -> Step:
@@ -23,7 +24,6 @@ def put_off(c: Conversation, e: SttBehind, now_s: float) -> Step:
 def new_of_late(c: Conversation, e: Transcript) -> tuple[Conversation, Transcript]:
     """What nobody has answered of a text that belongs to a turn which was given up: of the final
     one, the words behind those that stood as interim text; of an interim one, nothing yet."""
-    words = e.text.split() if e.is_final else []
-    known = min(c.foretold, len(words))
-    rest = evolve(e, text=" ".join(words[known:]), is_final=len(words) > known, words=())
-    return evolve(c, foretold=c.foretold - known), rest
+    known, new = split_behind(e.text, c.foretold) if e.is_final else ("", "")
+    rest = evolve(e, text=new, is_final=bool(new), words=())
+    return evolve(c, foretold=c.foretold - len(words_of(known))), rest

@@ -21,6 +21,7 @@ from vantum.core.evolving import evolve
 from vantum.core.messages import Transcript
 from vantum.core.moves import NOBODY_ANSWERED, go_on, has_given_up
 from vantum.core.prompts import fill_spoken, known_of
+from vantum.core.wording import words_of
 
 
 def is_auto(c: Conversation) -> bool:
@@ -136,4 +137,4 @@ def flush_given_up(c: Conversation, flush_id: int) -> Conversation:
     if "stt" not in c.ready:
         return c  # there is nobody who could say them again: what comes later is new
     before = c.foretold if c.overdue else 0
-    return evolve(c, overdue=c.overdue | {flush_id}, foretold=before + len(c.interim.split()))
+    return evolve(c, overdue=c.overdue | {flush_id}, foretold=before + len(words_of(c.interim)))
