@@ -776,6 +776,18 @@ async def test_odd_bytes_are_carried_over(autojump_clock: object) -> None:
         assert caller.deepgram.connections[0].audio_s == pytest.approx(0.4, abs=0.001)
 
 
+async def test_half_a_sample_does_not_turn_the_next_stream_into_noise(
+    autojump_clock: object,
+) -> None:
+    ear = LoudnessEar()
+    async with a_call(activity=ear) as caller:
+        for _ in range(2):
+            await caller.start(turn_detection="auto")
+            await caller.send(e.InputChunk(caller.request(), FRAME + b"\x00"))
+            await trio.sleep(1)
+        assert not ear.speaking
+
+
 # ---------------------------------------------------------------- limits
 
 

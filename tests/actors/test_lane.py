@@ -138,6 +138,20 @@ async def test_the_oldest_goes_and_marks_stay() -> None:
     assert await drain(lane) == joined([frame(2), SttFlush(1), frame(3), frame(4)])
 
 
+async def test_of_marks_that_nobody_takes_the_newest_stay() -> None:
+    """Or a client that sends nothing but ends of turns would fill the memory."""
+    lane = AudioLane(0.06)
+    lane.put(frame(1))
+    for _ in range(3_000):
+        lane.flush()
+    lane.put(frame(2))
+    first, *marks, last = await drain(lane)
+    assert (first, last) == (frame(1), frame(2))
+    assert marks == [SttFlush(n) for n in range(2_001, 3_001)]
+    assert lane.flush() == 3_001
+    assert await drain(lane) == [SttFlush(3_001)]
+
+
 async def test_one_long_message_is_taken_whole() -> None:
     lane = AudioLane(0.1)
     assert lane.put(frame(1, 5000)) == 0.0

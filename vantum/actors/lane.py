@@ -2,7 +2,8 @@
 
 A memory channel can only refuse the newest when it is full. On a live call the oldest is the least
 useful, and the reader must never wait for audio: pings and interruptions come through it too. So
-this one queue is our own: `put` never waits. Marks (the end of a turn) are never dropped.
+this one queue is our own: `put` never waits. Marks (the end of a turn) are never dropped for audio,
+and the newest thousand of them not at all: who answers one stands for those before it.
 
 It also hands audio on in batches: each hop of a frame costs the event loop a turn, and recognisers
 want audio in larger pieces anyway (Deepgram: up to 250 ms). A mark takes everything along at once,
@@ -13,6 +14,7 @@ the batches are shorter.
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
 
 import trio
 from attrs import define, field, frozen
@@ -39,6 +41,10 @@ class AudioFrame:
 
 
 LaneItem = AudioFrame | SttFlush
+
+#: More than there may be ends of turns that wait for their words (`LLM_MAX_QUEUE_SIZE`): what a
+#: client sends besides is refused, and a mark for it need not be kept, be it for hours.
+_MOST_MARKS: Final = 1_000
 
 #: Audio handed on at once: what interim transcripts may be late by. With half of it a call costs a
 #: sixth more.
@@ -71,6 +77,7 @@ class AudioLane:
     handed: dict[int, float] = field(factory=dict, init=False)
     _items: deque[LaneItem] = field(factory=deque, init=False)
     _held_s: float = field(default=0.0, init=False)
+    _marks: int = field(default=0, init=False)
     _flushes: int = field(default=0, init=False)
     _fed_s: float = field(default=float("-inf"), init=False)
     _due_at_s: float = field(default=float("inf"), init=False)
@@ -93,6 +100,10 @@ class AudioLane:
         self._items.append(item)
         if isinstance(item, SttFlush):
             self._due.set()
+            self._marks += 1
+            if self._marks > _MOST_MARKS:
+                self._items.remove(next(mark for mark in self._items if isinstance(mark, SttFlush)))
+                self._marks -= 1
             return 0.0
         now_s = self._fed_s = trio.current_time()
         batch_s = self.listening_batch_s if item.listen else _BATCH_S
@@ -132,6 +143,7 @@ class AudioLane:
                 run.append(self._items.popleft())
             batch.append(_joined(run))
         self._held_s, self._due_at_s, self._due = 0.0, float("inf"), trio.Event()
+        self._marks = 0
         return batch
 
 

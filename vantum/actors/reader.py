@@ -65,9 +65,8 @@ class _Reading:
             case InputChunk() as chunk:
                 await self._audio(chunk)
             case StartInput() as start:
-                if self.line != start.options.line:
-                    self.line = start.options.line
-                    self.aligner = PcmAligner()
+                self.line = start.options.line
+                self.aligner = PcmAligner()  # half a sample belongs to what was before
                 self.listens = start.options.turn_detection == "auto"
                 await put(self.inbox_tx, start)
             case EndInput() as end:
