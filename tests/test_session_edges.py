@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from tests.in_memory import a_call
 from vantum.core import events as e
 from vantum.testing import DeepgramScript, OpenAIScript
-from vantum.testing.deepgram import Disconnects, HangsInHandshake, Stalls
+from vantum.testing.deepgram import Disconnects, HangsInHandshake, RefusesConnection, Stalls
 from vantum.testing.openai_script import Fault as LlmFault
 
 ANSWER = "Hi there, this is Alex from Vantum. ||BREAK|| We help teams. ||BREAK|| Shall we talk?"
@@ -120,6 +120,23 @@ async def test_audio_all_at_once_is_recognised_or_its_loss_is_told(
         # Whether a second's messages overtake the recogniser is the scheduler's choice.
         assert caller.deepgram.audio_s == pytest.approx(61, abs=0.1) or told
         assert not told or chunk_s == 1.0, "a single message waits, whatever its length"
+
+
+async def test_an_outage_is_told_once_and_what_it_cost_is_logged(autojump_clock: object) -> None:
+    """The recogniser is away for a minute and a half; the client hangs up in a second outage."""
+    away = RefusesConnection(connections=frozenset({*range(1, 26), *range(27, 99)}))
+    times = {0: 1.0, 26: 60.0}
+    lost = [Disconnects(at_s, connections=frozenset({n})) for n, at_s in times.items()]
+    with capture_logs() as logs:
+        async with a_call(openai=THREE, deepgram_faults=(away, *lost)) as caller:
+            await caller.start()
+            outages = [["stt_unavailable", "buffer_overflow"] * n for n in (1, 2)]
+            for told, length_s in zip(outages, (105, 60), strict=True):
+                await caller.speak(length_s)
+                assert [m.case for m in caller.messages(e.ErrorReply)] == told
+    costs = [line["total_ms"] for line in logs if line["event"] == "audio dropped"]
+    assert len(costs) == 2
+    assert all(10_000 < cost < 100_000 for cost in costs)
 
 
 # ---------------------------------------------------------------- answers that are none

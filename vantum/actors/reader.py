@@ -29,8 +29,10 @@ from vantum.core.events import (
 from vantum.core.ratelimit import RateLimit
 from vantum.wire.fields import ProtocolError
 
-#: The client hears of dropped audio at most so often; the log counts all of it.
-_OVERFLOW_EVERY_S = 1.0
+#: Audio that is dropped sooner after other audio was is of the same overflow: while a recogniser is
+#: away it is tried every ten seconds, and takes audio for as long. The client hears of each once,
+#: when it begins; the log says at its end how much it was.
+_OVERFLOW_OVER_S = 30.0
 #: The log hears of what was refused at most so often, and how much it was since the last time: a
 #: client that sends nothing else would fill the disk.
 _REFUSED_EVERY_S = 1.0
@@ -38,7 +40,8 @@ _REFUSED_EVERY_S = 1.0
 
 @define
 class _Reading:
-    """What the reader remembers of its client. `heard_s`: when somebody was last there."""
+    """What the reader remembers of its client. `heard_s`: when somebody was last there;
+    `dropped_s`: audio that this overflow has cost, the last of it at `overflow_s`."""
 
     call: Call
     lane: AudioLane
@@ -49,7 +52,7 @@ class _Reading:
     muted: bool = False
     listens: bool = False
     dropped_s: float = 0.0
-    overflow_said_s: float = float("-inf")
+    overflow_s: float = 0.0
     refused: int = 0
     refused_said_s: float = float("-inf")
     aligner: PcmAligner = field(factory=PcmAligner)
@@ -93,23 +96,30 @@ class _Reading:
             return
         if self.muted or chunk.is_muted:
             audio = line.silence(len(audio))
-        dropped_s = self.lane.put(AudioFrame(audio, line, self.listens))
-        if dropped_s:
+        if dropped_s := self.lane.put(AudioFrame(audio, line, self.listens)):
             await self._overflowed(chunk.request, dropped_s)
+        elif self.dropped_s and trio.current_time() >= self.overflow_s + _OVERFLOW_OVER_S:
+            self.overflow_over()
 
     async def _overflowed(self, request: Request, dropped_s: float) -> None:
+        begins = not self.dropped_s
         self.dropped_s += dropped_s
-        now_s = trio.current_time()
-        if now_s - self.overflow_said_s < _OVERFLOW_EVERY_S:
+        self.overflow_s = trio.current_time()
+        if not begins:
             return
-        self.overflow_said_s = now_s
         limit_ms = self.call.settings.session.input_buffer_ms
         message = (
-            f"audio arrives faster than it can be taken: {self.dropped_s * 1000:.0f} ms dropped so "
-            f"far (at most {limit_ms} ms may wait)"
+            "audio arrives faster than it can be taken: as long as it does, the oldest is dropped "
+            f"(at most {limit_ms} ms may wait)"
         )
-        self.call.log.warning("audio dropped", total_ms=round(self.dropped_s * 1000))
+        self.call.log.warning("dropping audio", limit_ms=limit_ms)
         await self._refuse(ErrorReply(request, "buffer_overflow", message))
+
+    def overflow_over(self) -> None:
+        """No more is dropped, or the session is over."""
+        if self.dropped_s:
+            self.call.log.warning("audio dropped", total_ms=round(self.dropped_s * 1000))
+            self.dropped_s = 0.0
 
     async def _refuse(self, reply: ErrorReply) -> None:
         self.refused += 1
@@ -136,7 +146,10 @@ async def read(
     """
     reading = _Reading(call, lane, inbox_tx, out_tx, heard_s=trio.current_time())
     nursery.start_soon(_until_idle, reading)
-    await _read_all(reading, socket)
+    try:
+        await _read_all(reading, socket)
+    finally:
+        reading.overflow_over()
 
 
 async def _until_idle(reading: _Reading) -> None:
