@@ -78,3 +78,60 @@ def test_a_turn_that_ends_while_there_is_no_connection_is_answered_whole(lost_at
     call = simulate(body)
     assert [x.text.lower() for x in call.history if x.role == "user"] == [SAID]
     assert not call.phone.messages(e.ErrorReply)
+
+
+DEAF = "I'm sorry, I can't hear you any more: something on our side is broken. Goodbye."
+
+
+@pytest.mark.parametrize("status", [401, 402, 403])
+@pytest.mark.parametrize("lost_at_s", [0.5, 1.9, 4.0])
+def test_whom_nobody_will_hear_any_more_is_told_and_the_call_ends(
+    lost_at_s: float, status: int
+) -> None:
+    """Deepgram refuses for good in mid-call: while he speaks, or is spoken to."""
+    faults = (
+        Disconnects(after_s=lost_at_s, connections=frozenset({0})),
+        Rejects(status, frozenset({1})),
+    )
+
+    async def body() -> SimulatedCall:
+        async with simulated_call(attrs.evolve(SETUP, deepgram_faults=faults)) as call:
+            await call.caller.start()
+            await call.caller.say("tango copper violet")
+            with trio.fail_after(25):
+                await call.over.wait()
+        return call
+
+    call = simulate(body)
+    told = [m.case for m in call.phone.messages(e.ErrorReply)]
+    assert told in (["stt_unavailable"], ["stt_unavailable", "buffer_overflow"])
+    assert bool(call.phone.messages(e.QuotaExceeded)) == (status == 402)
+    assert call.history[-1].text == DEAF
+    assert call.heard()[-1] == DEAF
+    assert words_of(call) in ([], ["tango", "copper", "violet"][: len(words_of(call))])
+    assert call.failure is None
+
+
+def test_who_starts_again_is_heard_again() -> None:
+    faults = (
+        Disconnects(after_s=1.0, connections=frozenset({0})),
+        Rejects(403, frozenset({1})),
+    )
+
+    async def body() -> SimulatedCall:
+        async with simulated_call(attrs.evolve(SETUP, deepgram_faults=faults)) as call:
+            await call.caller.start()
+            await call.caller.say("tango copper violet")
+            await call.caller.pause(2)
+            assert call.phone.messages(e.ErrorReply)
+            await call.caller.start()
+            await call.caller.pause(6)
+            await call.caller.say("finally")
+            with trio.fail_after(10):
+                await call.caller.answered()
+            await call.caller.end_call()
+        return call
+
+    call = simulate(body)
+    assert words_of(call)[-1] == "finally"
+    assert DEAF not in call.heard()

@@ -521,6 +521,84 @@ def test_what_was_said_while_there_was_no_recogniser_is_a_turn_of_its_own() -> N
     assert of(said, d.StartResponse)[0].turn.text == "two"  # type: ignore[attr-defined]
 
 
+GONE = d.RoleLost("stt", "auth", "refused", for_good=True)
+
+
+def deaf(mode: e.TurnDetection = "auto", text: str = "Sorry, {{prospect.name|friend}}.") -> Call:
+    call = Call()
+    call.c = attrs.evolve(call.c, cannot_hear=text)
+    return call.listening(mode)
+
+
+def test_whom_nobody_will_hear_any_more_is_told_and_the_call_ends() -> None:
+    call = deaf()
+    call.feed(final("so far"), interim("and"))
+    assert len(sent(call.feed(GONE), e.ErrorReply)) == 1
+    assert table.wake_at(call.c) <= call.now_s + 4
+    said = call.wait(4)
+    (begun,) = of(said, d.StartResponse)
+    assert begun.turn.say == "Sorry, friend."  # type: ignore[attr-defined]
+    assert begun.turn.text == "so far and", "it stays a part of the call"  # type: ignore[attr-defined]
+    call.feed(d.FirstAudio(0))
+    assert call.feed(VoiceEdge(True, 0.0), e.Interrupt(e.Request())) == []
+    why = "speech recognition is unavailable"
+    assert call.feed(d.ResponseDone(0))[-1] == d.EndSession(1011, why)
+
+
+def test_a_deaf_call_ends_without_a_word_if_there_is_none() -> None:
+    call = deaf(text="")
+    call.feed(GONE)
+    assert call.wait(3.9) == []
+    assert of(call.wait(0.1), d.EndSession)
+
+
+def test_what_is_being_said_is_said_before_the_deaf_call_ends() -> None:
+    call = deaf("manual")
+    call.turn("hi")
+    call.feed(start("auto"), d.FirstAudio(0), GONE)
+    assert of(call.wait(10), d.StartResponse) == []
+    assert table.wake_at(call.c) > call.now_s
+    call.feed(d.ResponseDone(0))
+    assert table.wake_at(call.c) <= call.now_s
+    assert of(call.wait(0), d.StartResponse)
+
+
+def test_who_starts_again_is_not_deaf() -> None:
+    call = deaf()
+    call.feed(GONE, start("auto"))
+    assert call.wait(5) == [], "its recogniser is being opened"
+    call.feed(d.RoleReady("stt", "en-US"))
+    assert of(call.wait(5), d.StartResponse) == []
+    # What passes after that is no reason to end.
+    assert sent(call.feed(d.RoleLost("stt", "network", "gone")), e.ErrorReply)
+    assert of(call.wait(100), d.StartResponse) == []
+    # It is told of each start that fails, and of what can be done about it once more.
+    assert len(sent(call.feed(start("auto"), GONE), e.ErrorReply)) == 1
+    assert of(call.wait(5), d.StartResponse) == [], "it knows, and may start again"
+    quota = d.RoleLost("stt", "quota", "empty", for_good=True)
+    assert len(sent(call.feed(quota), e.QuotaExceeded)) == 1
+    call.feed(start("auto"), GONE)
+    assert of(call.wait(5), d.StartResponse)
+
+
+def test_who_ends_turns_himself_decides_what_becomes_of_a_deaf_call() -> None:
+    call = deaf("manual")
+    call.feed(GONE)
+    assert of(call.wait(100), d.StartResponse) == []
+    assert call.c.state == "LISTENING"
+
+
+@pytest.mark.parametrize("role", ["stt", "tts"])
+def test_a_call_that_cannot_begin_ends_if_its_client_cannot_start_again(role: str) -> None:
+    options = e.InputOptions(starts_once=True)
+    lost = d.RoleLost(role, "network", "gone", for_good=True)  # type: ignore[arg-type]
+    call = Call()
+    assert of(call.feed(e.StartInput(e.Request(), options), lost), d.EndSession)
+    call = Call()
+    call.feed(start(), lost)
+    assert call.c.state == "INITIALIZING"
+
+
 def test_end_call_cuts_and_ends_in_every_state() -> None:
     for hang_up in (e.EndCall(e.Request()), e.Goodbye(e.Request())):
         for prepare, cuts in (([], 0), (["turn"], 1), (["turn", "audio"], 1)):
@@ -760,7 +838,11 @@ class AnyOrder(RuleBasedStateMachine):
         silence = d.Silence(10.0, ("Still there?",), "Goodbye.")
         options = EndpointingOptions(has_detector=True)
         self.call.c = attrs.evolve(
-            self.call.c, silence=silence, greeting=greeting, endpointing=Endpointing(options)
+            self.call.c,
+            silence=silence,
+            greeting=greeting,
+            endpointing=Endpointing(options),
+            cannot_hear="Sorry.",
         )
         self.flush = 0
         self.said: list[str] = []
@@ -817,9 +899,9 @@ class AnyOrder(RuleBasedStateMachine):
     def ready(self, role: str) -> None:
         self.feed(d.RoleReady(role))  # type: ignore[arg-type]
 
-    @rule(role=st.sampled_from(["stt", "tts"]))
-    def lost(self, role: str) -> None:
-        self.feed(d.RoleLost(role, "network", "gone"))  # type: ignore[arg-type]
+    @rule(role=st.sampled_from(["stt", "tts"]), really=st.integers(0, 4))
+    def lost(self, role: str, really: int) -> None:
+        self.feed(d.RoleLost(role, "network", "gone", for_good=really == 4))  # type: ignore[arg-type]
 
     @rule(word=st.sampled_from(["mm-hmm", "no", "well"]), last=st.booleans())
     def transcript(self, word: str, last: bool) -> None:

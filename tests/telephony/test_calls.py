@@ -10,12 +10,13 @@ import trio
 import trio.testing
 
 from tests.telephony.office import OTHER, PROSPECT, SETTINGS, SETUP, Office, an_office, stopping
-from vantum.config import ComplianceSettings
+from vantum.config import ComplianceSettings, TurnSettings
 from vantum.core.events import Prospect
 from vantum.core.scripts import parse_script
 from vantum.errors import ConfigError
 from vantum.telephony import lifecycle
 from vantum.telephony.calls import CallRefused, CarrierError, NoLine, NoSuchCall, OrderError
+from vantum.testing import deepgram
 from vantum.testing.twilio import (
     AnsweringMachine,
     Busy,
@@ -40,6 +41,7 @@ OPENING = "Hello, this is an AI assistant calling. Is now a good moment?"
 #: Says something six seconds after picking up (see `office`).
 TALKER = Person((Pause(12), HangUp()), rings_s=3)
 STAYS = Person(rings_s=3)
+FIRST = frozenset({0})
 
 
 def only(office: Office) -> PhoneCall:
@@ -564,6 +566,29 @@ async def test_a_session_that_fails_ends_the_call(autojump_clock: Clock) -> None
         record = await office.call()
         assert record.outcome == "hung_up"
         assert record.ended_because == "its session failed"
+        assert office.is_idle()
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        (deepgram.Rejects(401),),
+        (deepgram.RefusesConnection(),),
+        (deepgram.Disconnects(4.0, connections=FIRST), deepgram.Rejects(402, frozenset({1}))),
+    ],
+)
+async def test_whom_nobody_would_hear_is_not_kept_on_the_line(
+    autojump_clock: Clock, faults: tuple[deepgram.Fault, ...]
+) -> None:
+    """Deepgram cannot be had at the start of the call, or not any more in the middle of it."""
+    setup = attrs.evolve(SETUP, direct=False, deepgram_faults=faults)
+    async with an_office(TwilioScript(answers=STAYS), setup=setup) as office:
+        record = await office.call()
+        assert record.ended_because == "speech recognition is unavailable"
+        assert record.duration_s is not None
+        assert record.duration_s < 20
+        said = [turn.heard for turn in record.turns]
+        assert (TurnSettings().cannot_hear in said) == (len(faults) == 2)
         assert office.is_idle()
 
 

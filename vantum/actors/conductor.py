@@ -97,6 +97,7 @@ def new_conversation(call: Call) -> Conversation:
         endpointing=Endpointing(turns.endpointing(has_detector=call.has_detector)),
         bargein=BargeIn(turns.bargein(), eared=call.activity is not None),
         silence=Silence(turns.reprompt_after_ms / 1000, turns.reprompt_texts, turns.goodbye),
+        cannot_hear=turns.cannot_hear,
         greeting=turns.greeting,
         greeting_is_firm=turns.greeting_is_firm,
         prospect=call.prospect,

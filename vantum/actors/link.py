@@ -114,8 +114,9 @@ async def keep_open(
         if opening.is_over:
             was_ready, failures = True, 0
         _log.warning("lost" if was_ready else "not ready", role=role, error=str(error))
-        await put(inbox_tx, evolve(lost(role, error), language=language))
-        if not was_ready or not error.retryable:
+        for_good = not was_ready or not error.retryable
+        await put(inbox_tx, evolve(lost(role, error), language=language, for_good=for_good))
+        if for_good:
             return
         last = len(_REOPEN.delays_s) - 1
         await trio.sleep(_REOPEN.delays_s[min(failures, last)])

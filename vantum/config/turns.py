@@ -133,7 +133,7 @@ class TurnSettings:
     greeting: str = setting(
         "",
         "Spoken first, before the user says anything. May hold the prospect's variables, such as "
-        "`{{prospect.name|there}}`; so may `reprompts` and `goodbye`.",
+        "`{{prospect.name|there}}`; so may `reprompts`, `goodbye` and `cannot_hear`.",
         env="TURN_GREETING",
         form="own_text",
     )
@@ -163,6 +163,14 @@ class TurnSettings:
         "Said after the last of them went unanswered; then the call ends, unless the user says "
         "something to that.",
         env="TURN_GOODBYE",
+        form="own_text",
+    )
+    cannot_hear: str = setting(
+        "I'm sorry, I can't hear you any more: something on our side is broken. Goodbye.",
+        "Said when speech recognition has failed in a way that does not pass (a key that is "
+        "refused, an account that is empty) and the client has not started again within 4 s; then "
+        "the call ends. Empty: it ends without a word. In `manual` mode the client decides.",
+        env="TURN_CANNOT_HEAR",
         form="own_text",
     )
 

@@ -38,7 +38,7 @@ def announce(c: Conversation, e: Announce, now_s: float) -> Step:
         c.start_request,
         say=e.text,
         joins=c.joins and bool(text),
-        ends=CloseRequested(1000, e.reason) if e.then_hang_up else None,
+        ends=CloseRequested(e.code, e.reason) if e.then_hang_up else None,
     )
     # Those that wait already go first, and whoever waits for an answer waits on.
     before = sum(1 for waiting in c.queue if waiting.say)

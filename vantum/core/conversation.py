@@ -27,6 +27,7 @@ from vantum.core.barging import (
     response_done,
     take_turn,
 )
+from vantum.core.deafness import deaf_wakes_at, gone_deaf, hopeless, mind_deafness
 from vantum.core.decisions import (
     Announce,
     AnswerFailed,
@@ -156,22 +157,20 @@ def _role_lost(c: Conversation, e: RoleLost, now_s: float) -> Step:
     if _is_stale(c, e):
         return c, commands
     was_ready = e.role in c.ready
-    c = evolve(c, ready=c.ready - {e.role})
+    c = gone_deaf(evolve(c, ready=c.ready - {e.role}), e, now_s)
     if c.starts:
         for start in c.starts:
             commands.extend(service_error(start.request, e))
         c = evolve(c, starts=())
-    elif was_ready:
+    elif was_ready or e.for_good:
         commands.extend(service_error(c.start_request, e))
     if e.role == "stt":
         # Its answers will not come: the best known words stand, and nothing old is expected.
         for flush in c.flushes:
             c = take_turn(c, flush.request, now_s, commands, with_interim=True, judged=flush.judged)
         c = evolve(shown_is_said(c), flushes=(), overdue=frozenset())
-    last = next((turn.ends for turn in c.queue if turn.ends), None)
-    if last is not None and c.state == "INITIALIZING":
-        c = end_call(c, last, commands)  # nobody will ever hear the last words
-    return c, commands
+    why = hopeless(c, e)
+    return (c if why is None else end_call(c, why, commands)), commands
 
 
 def _input_ending(c: Conversation, e: InputEnding, now_s: float) -> Step:
@@ -263,6 +262,7 @@ def _tick(c: Conversation, e: Tick, now_s: float) -> Step:
         c = _open_recogniser(c, commands)
     c = judge(barge(c, now_s, commands), now_s, commands)
     c = mind_silence(c, e, now_s, commands)
+    c = mind_deafness(c, now_s, commands)
     if c.closing is None and now_s >= c.started_s + c.limits.max_duration_s:
         c, more = _close(c, CloseRequested(1000, "maximum duration reached"), now_s)
         commands.extend(more)
@@ -392,5 +392,5 @@ def wake_at(c: Conversation) -> float:
         deadlines.append(c.started_s + c.limits.max_duration_s)
     elif c.grace_at_s is not None:
         deadlines.append(c.grace_at_s)
-    deadlines += (policy_wakes_at(c), barging_wakes_at(c))
+    deadlines += (policy_wakes_at(c), barging_wakes_at(c), deaf_wakes_at(c))
     return min(deadlines, default=float("inf"))

@@ -36,7 +36,9 @@ from vantum.core.messages import (
     VoiceEdge,
 )
 from vantum.core.noises import Noise
-from vantum.errors import ErrorKind, Role
+from vantum.core.roles import RoleLost as RoleLost
+from vantum.core.roles import RoleReady as RoleReady
+from vantum.errors import Role
 
 # ---------------------------------------------------------------- events of our own
 
@@ -51,24 +53,6 @@ class InputEnding:
     message: EndInput
     flush_id: int
     at_s: float | None = None
-
-
-@frozen
-class RoleReady:
-    """The recogniser (for this language) or the synthesiser of this session is ready."""
-
-    role: Role
-    language: str | None = None
-
-
-@frozen
-class RoleLost:
-    """It cannot be reached, at the start or in mid-call."""
-
-    role: Role
-    kind: ErrorKind
-    message: str
-    language: str | None = None
 
 
 @frozen
@@ -121,14 +105,15 @@ class Announce:
     """Somebody outside the conversation has it say this now, instead of what is being said.
 
     `then_hang_up`: they are the call's last words, which nothing that is said meanwhile interrupts;
-    it ends when they have been heard. `reason`: why it ends, for the record. `answers`: it is the
-    answer to what the caller is saying, as far as he has said it.
+    it ends when they have been heard, with `code`. `reason`: why it ends, for the record.
+    `answers`: it is the answer to what the caller is saying, as far as he has said it.
     """
 
     text: str
     then_hang_up: bool = False
     reason: str = "the agent ended the call"
     answers: bool = False
+    code: int = 1000
 
 
 @frozen
@@ -346,7 +331,8 @@ class Conversation:
     what the recogniser says before answering them so many words as `foretold` say again what has
     been answered as interim text.
     `told_of`: the turn of whose model's failure the client knows.
-    `language`: what the recogniser that was ordered last is for.
+    `language`: what the recogniser that was ordered last is for. `deaf_at_s`: there is none and
+    will be none unless the client asks for it; when that is said, if `cannot_hear` is anything.
     `endpointing`: what is known of the turn being spoken, in `auto`. `quiet_since_s`: since when
     neither side speaks; `prompted`: how often the user was asked since he last said something, the
     goodbye counted.
@@ -390,6 +376,8 @@ class Conversation:
     follows_cut: int | None = None
     noise: Noise | None = None
     silence: Silence = Silence()
+    deaf_at_s: float | None = None
+    cannot_hear: str = ""
     greeting: str = ""
     greeting_is_firm: bool = False
     prospect: Prospect = Prospect()

@@ -69,7 +69,8 @@ class InputOptions:
     """How a client speaks: from `audio.input.start`.
 
     `encoding`: how its connection carries audio. The samples of a line of mu-law, such as a
-    telephone's, are no finer than that in either direction.
+    telephone's, are no finer than that in either direction. `starts_once`: it will send no further
+    start, whatever becomes of this one.
     """
 
     sampling_rate_hz: int = 16_000
@@ -80,6 +81,7 @@ class InputOptions:
     prospect: Prospect = Factory(Prospect)
     latency: bool = False
     encoding: Encoding = "pcm"
+    starts_once: bool = False
 
     @property
     def line(self) -> AudioFormat:

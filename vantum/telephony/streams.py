@@ -117,9 +117,8 @@ class Streams:
         # A call that comes back goes on: it is the same session to whoever reads of it.
         session_id = live.record.session_id or server.new_id()
         language, past = self.settings.language, live.past
-        codec = PhoneCodec(
-            start, InputOptions(RATE_HZ, language=language, turn_detection="auto", encoding="mulaw")
-        )
+        options = InputOptions(RATE_HZ, language, encoding="mulaw", starts_once=True)
+        codec = PhoneCodec(start, options)
 
         def new_call() -> Call:
             if past is not None and live.comeback is not None:
