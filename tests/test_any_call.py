@@ -101,6 +101,7 @@ class Plan:
 def with_tools(messages: Messages) -> str | Reply:
     """The model looks something up and books it before it answers, with or without a word."""
     text = turn_by_turn("", ANSWERS[1], ANSWERS[2])(messages)
+    assert isinstance(text, str)
     if messages[-1]["role"] != "user":
         return ANSWERS[0]
     return Reply(text, (CallTool("look"), CallTool("book", {"what": "it"})))

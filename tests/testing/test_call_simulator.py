@@ -212,6 +212,37 @@ def test_the_embedded_ear_hears_the_synthetic_voice_and_no_cough(
     assert [edges[0].speaking, edges[-1].speaking] == [True, False]
 
 
+@pytest.mark.parametrize("direct", [False, True])
+def test_an_answer_in_turn_may_ask_for_tools(direct: bool) -> None:
+    """Behind their results the same turn goes on; it does not ask for them again."""
+    booked: list[int] = []
+
+    @tool(effect="irreversible", filler="")
+    async def book(persons: int) -> str:
+        booked.append(persons)
+        return "booked"
+
+    asks = Reply("One moment.", (CallTool("book", {"persons": 4}),))
+    answers = turn_by_turn((asks, "It is booked."), asks, "Goodbye.")
+    setup = CallSetup(openai=OpenAIScript(answers), tools=(book,), direct=direct)
+    steps: list[Step] = [
+        Say("For four."),
+        Answered(),
+        Say("Once more."),
+        Answered(),
+        Say("Bye."),
+        Answered(),
+    ]
+    call = run_call(steps, setup)
+    # An answer that has nothing of its own behind the results says its text again.
+    assert call.heard() == [
+        "One moment. It is booked.",
+        "One moment. One moment.",
+        "Goodbye.",
+    ]
+    assert booked == [4, 4]
+
+
 @tool(effect="pure", filler="")
 async def look_up() -> str:
     """Takes longer than the synthesiser keeps an answer open that says nothing."""

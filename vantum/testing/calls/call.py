@@ -40,6 +40,7 @@ from vantum.testing.cartesia import CartesiaScript, SimulatedCartesia
 from vantum.testing.deepgram import DeepgramScript, SimulatedDeepgram
 from vantum.testing.deepgram_faults import Fault
 from vantum.testing.openai import OpenAIScript, SimulatedOpenAI
+from vantum.testing.openai_script import Reply
 from vantum.testing.openai_wire import Messages
 from vantum.tools import check_tools
 from vantum.wire.native import Vocabulary
@@ -159,16 +160,28 @@ class SimulatedCall:
         return [utterance.heard_text(now_s) for utterance in self.answers]
 
 
-def turn_by_turn(*texts: str) -> Callable[[Messages], str]:
-    """The first text answers the user's first message, and so on; the last one also all behind it.
+def turn_by_turn(
+    *answers: str | Reply | tuple[str | Reply, ...],
+) -> Callable[[Messages], str | Reply]:
+    """The first one answers the user's first message, and so on; the last one also all behind it.
 
     For `OpenAIScript(answers=…)`. By the number of requests instead, one that is made on a guess
     and thrown away would use an answer up.
+
+    An answer that asks for tools is asked for again with their results. In a tuple stands what it
+    says behind them, one for each time; without more, its last text is said again and no tool is
+    asked for.
     """
 
-    def answer(messages: Messages) -> str:
-        turns = sum(1 for message in messages if message["role"] == "user")
-        return texts[min(max(turns, 1), len(texts)) - 1]
+    def answer(messages: Messages) -> str | Reply:
+        roles: list[str] = [message["role"] for message in messages]
+        turn = answers[min(max(roles.count("user"), 1), len(answers)) - 1]
+        rounds = turn if isinstance(turn, tuple) else (turn,)
+        since = itertools.takewhile("user".__ne__, reversed(roles))
+        done = sum(role == "tool" for role, _ in itertools.groupby(since))
+        if done < len(rounds):
+            return rounds[done]
+        return rounds[-1].text if isinstance(rounds[-1], Reply) else rounds[-1]
 
     return answer
 
