@@ -130,6 +130,20 @@ async def test_a_summary_that_fails_leaves_the_window_alone(
     assert asked(caller)[:4] == asked(plain)[:4]
 
 
+async def test_a_refusal_to_take_notes_is_no_note(autojump_clock: object) -> None:
+    with capture_logs() as logs:
+        model = OpenAIScript(talk("I'm sorry, but I can't help with that."))
+        async with a_call(settings=remembering(4), openai=model, deepgram=hears(4)) as caller:
+            await caller.start()
+            for _ in range(4):
+                await caller.turn()
+            assert caller.conductor is not None
+            assert caller.conductor.history.summary == ""
+    assert asked(caller, summaries=True)
+    assert not any("can't help" in str(messages) for messages in asked(caller))
+    assert any(line.get("why") == "the model declined or said nothing" for line in logs)
+
+
 async def test_of_notes_without_an_end_the_beginning_is_taken(autojump_clock: object) -> None:
     """A model that writes on and on would never be done in time."""
     model = OpenAIScript(talk("They want a demo. " * 2000), tokens_per_s=60.0)

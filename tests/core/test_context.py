@@ -121,6 +121,48 @@ def test_a_summary_is_one_line(answer: str, summary: str) -> None:
     assert clean_summary(answer, MARKER) == summary
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "I can't help with that.",
+        "I’m sorry, but I can’t assist with that request.",
+        "Sorry, I cannot do that.",
+        "I'm really sorry. I am unable to provide a summary of this conversation.",
+        "As an AI language model, I cannot summarize private calls.",
+        "I apologize, but I won't be able to help with this one.",
+        "Unfortunately, I'm not able to continue with this request.",
+        "I must decline to write these notes.",
+        "Es tut mir leid, aber dabei kann ich nicht helfen.",
+        "Ich kann Ihnen dabei leider nicht helfen.",
+        "Lo siento, pero no puedo ayudar con eso.",
+        "No puedo ayudarte con esa solicitud.",
+        "Je suis désolé, mais je ne peux pas vous aider.",
+        "Je ne peux pas répondre à cette demande.",
+        "Desculpe, mas não posso ajudar com isso.",
+        "Não posso ajudar com esse pedido.",
+    ],
+)
+def test_a_refusal_is_no_summary(answer: str) -> None:
+    assert clean_summary(answer, MARKER) == ""
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        "Ann of Acme can't help with that before Monday.",
+        'The caller is sorry, but said: "I can\'t help with that."',
+        "I spoke with Ann. I can't promise her a discount.",
+        "Sorry for the noise, said Ann; she wants a demo on Monday.",
+        "Unable to meet before Friday. Wants prices by mail.",
+        "Es tut mir leid, sagte Herr Weber, er sei im Auto und wünsche einen Anruf um drei.",
+        "Lo siento dijo Ana; quiere una demostración el lunes.",
+        "Désolé du bruit, a dit Anne; elle veut une démonstration.",
+    ],
+)
+def test_notes_of_somebody_who_cannot_help_are_a_summary(notes: str) -> None:
+    assert clean_summary(notes, MARKER) == notes
+
+
 @settings(max_examples=100)
 @given(st.text(max_size=60).map(lambda text: text * 60))
 def test_a_summary_is_never_longer_than_allowed(answer: str) -> None:

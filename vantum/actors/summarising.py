@@ -69,7 +69,7 @@ class Summarising:
         log = self.call.log
         marker = self.call.settings.streaming.break_marker
         timeout_s = self.call.settings.llm.summary_timeout_ms / 1000
-        text, why = "", "no words"
+        text, why = "", "the model declined or said nothing"
         try:
             with scope, trio.move_on_after(timeout_s) as patience:
                 try:
