@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from tests.core.test_conversation import Call, ending, final, interim, moves, of, sent
+from tests.core.test_conversation import Call, ending, final, interim, moves, of, sent, start
 from vantum.core import conversation as table
 from vantum.core import decisions as d
 from vantum.core import events as e
@@ -322,6 +322,51 @@ def test_a_greeting_in_the_making_is_said_whatever_comes() -> None:
     assert not cancelled(call.feed(ON, interim("hello who is")))
     assert not cancelled(call.feed(d.FirstAudio(0))), "that was said before it"
     assert cancelled(call.feed(interim("hello who is there")))
+
+
+def prompting(*prompts: str, goodbye: str = "") -> Call:
+    """What is said into a long silence is being made; nobody has heard it yet."""
+    call = Call()
+    call.c = attrs.evolve(call.c, silence=d.Silence(10.0, prompts, goodbye))
+    call.listening("auto")
+    call.now_s += 10
+    call.feed(d.Tick(hearing=True))
+    assert call.c.state == "THINKING"
+    return call
+
+
+@pytest.mark.parametrize("heard_first", [False, True])
+def test_a_short_word_into_the_silence_is_an_answer_though_we_are_about_to_ask(
+    heard_first: bool,
+) -> None:
+    """It belongs to what was said before the silence, as it would have a moment earlier."""
+    call = prompting("Still there?")
+    call.feed(ON, OFF, final("Yes."))
+    if heard_first:
+        call.feed(d.FirstAudio(0))
+    ended_turn(call)
+    assert [turn.text for turn in begun(call.feed(d.ResponseDone(0)))] == ["Yes."]
+
+
+def test_who_says_yes_while_our_goodbye_is_being_made_is_not_hung_up_on() -> None:
+    call = prompting(goodbye="Goodbye.")
+    call.feed(ON, OFF, final("Yes."))
+    ended_turn(call)
+    call.feed(d.FirstAudio(0))
+    assert [turn.text for turn in begun(call.feed(d.ResponseDone(0, hangs_up=True)))] == ["Yes."]
+
+
+@pytest.mark.parametrize("heard_first", [False, True])
+def test_a_short_word_before_the_greeting_sounds_is_no_turn(heard_first: bool) -> None:
+    """Who picks a telephone up says "yes?", and the greeting is the answer to that."""
+    call = Call()
+    call.c = attrs.evolve(call.c, greeting="Hello, this is Alex.")
+    call.feed(start("auto"), d.RoleReady("stt"), d.RoleReady("tts"))
+    call.feed(ON, OFF, final("Yes?"))
+    if heard_first:
+        call.feed(d.FirstAudio(0))
+    ended_turn(call)
+    assert not begun(call.feed(d.ResponseDone(0)))
 
 
 def test_words_before_a_resumed_answer_sounds_keep_it_stopped() -> None:

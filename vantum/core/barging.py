@@ -199,9 +199,11 @@ def _meant(c: Conversation, *, with_interim: bool, judged: bool) -> str:
     if not judged or not is_auto(c) or c.bargein.options.mode == "off":
         return text
     over_agent = c.bargein.onset is not None or c.bargein.stopped_s is not None
-    # Also what came while that was thought of which is being said to him: it did not go on with it.
-    over_agent = over_agent or bool(c.bargein.before and c.turn is not None and not c.turn.say)
-    if not over_agent and c.state != "THINKING":
+    # What came while we were about to ask into a silence answers what was said before that. While
+    # anything else was made it is none, also if that is being said by now.
+    if c.turn is not None and not (c.turn.say and c.prompted):
+        over_agent = over_agent or bool(c.bargein.before) or c.state == "THINKING"
+    if not over_agent:
         return text
     kind = c.bargein.kind(text, c.floor)
     if kind == "echo" and c.floor.firm:
