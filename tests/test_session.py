@@ -378,7 +378,7 @@ async def test_requests_during_an_answer_queue_in_order(autojump_clock: object) 
         assert [text for role, text, _ in record(caller) if role == "user"] == [
             "one",
             "two",
-            "three",
+            "three four",
         ]
         (error,) = caller.messages(e.ErrorReply)
         assert "LLM_MAX_QUEUE_SIZE" in error.message

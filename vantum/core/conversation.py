@@ -66,7 +66,7 @@ from vantum.core.events import (
 )
 from vantum.core.evolving import evolve
 from vantum.core.floor import Floor
-from vantum.core.flushing import new_of_late, put_off
+from vantum.core.flushing import awaits_words, is_unknown, new_of_late, put_off, waits_on
 from vantum.core.messages import (
     EchoHeard,
     SpeechStarted,
@@ -114,7 +114,7 @@ def _open_recogniser(c: Conversation, commands: list[Command]) -> Conversation:
     wanted = c.options.language if c.options is not None else None
     if wanted is None or c.language == wanted:
         return c
-    if c.flushes and "stt" in c.ready:
+    if "stt" in c.ready and awaits_words(c):
         return c  # the words of an ended turn come first; only this recogniser knows them
     commands.append(OpenRecogniser(wanted))
     # The new one knows of no flush but those whose marks still wait in front of it.
@@ -237,7 +237,9 @@ def _flushed(c: Conversation, e: SttFlushed, now_s: float) -> Step:
     c = evolve(c, overdue=frozenset(n for n in c.overdue if n > e.flush_id))
     c = notice(hear(c, e, now_s), e, now_s)
     judged = bool(found and found[0].judged)
-    if not judged or c.flushes or still_ended(c, now_s):
+    if found and not e.complete and is_unknown(c) and not (judged or is_auto(c)):
+        c = evolve(c, flushes=(evolve(found[0], answered=True), *c.flushes))
+    elif not judged or c.flushes or still_ended(c, now_s):
         with_interim = not e.complete
         c = take_turn(c, request, now_s, commands, with_interim=with_interim, judged=judged)
     return _when_ready(_open_recogniser(c, commands), now_s, commands), commands
@@ -249,13 +251,11 @@ def _tick(c: Conversation, e: Tick, now_s: float) -> Step:
         if flush.deadline_s is None or flush.deadline_s > now_s:
             continue
         others = tuple(f for f in c.flushes if f is not flush)
-        if not c.words and not c.interim and c.options and c.language == c.options.language:
-            # There is nothing to answer, so nothing is gained by giving up on words that come late.
-            if flush.judged or is_auto(c):  # they begin the next turn, and nothing waits for them
+        if is_unknown(c) and c.options and c.language == c.options.language:
+            if flush.judged or is_auto(c):  # late words begin the next turn: none waits for them
                 c = turn_taken(evolve(c, flushes=others), now_s)
-                continue
-            waiting = evolve(flush, deadline_s=None)
-            c = evolve(c, flushes=tuple(waiting if f is flush else f for f in c.flushes))
+            else:
+                c = waits_on(c, flush)
             continue
         c = flush_given_up(evolve(c, flushes=others), flush.flush_id)
         c = take_turn(c, flush.request, now_s, commands, with_interim=True, judged=flush.judged)

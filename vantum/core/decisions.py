@@ -288,7 +288,7 @@ class Flush:
 
     `request` ended it, `start` began it: its transcripts carry that one. `judged`: nobody said that
     it is over but our own policy, which may think better of it. `put_off`: its deadline was put
-    off, and will not be again.
+    off, and will not be again. `answered`: incompletely and without a word; one may still come.
     """
 
     flush_id: int
@@ -297,6 +297,7 @@ class Flush:
     start: Request = Request()
     judged: bool = False
     put_off: bool = False
+    answered: bool = False
 
 
 @frozen

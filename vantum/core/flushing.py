@@ -1,4 +1,4 @@
-"""The recogniser's answers to ends of turns that take longer than usual."""
+"""The recogniser's answers to ends of turns that take longer than usual, or have no words."""
 
 from __future__ import annotations
 
@@ -19,6 +19,25 @@ def put_off(c: Conversation, e: SttBehind, now_s: float) -> Step:
         return evolve(flush, deadline_s=deadline_s, put_off=True)
 
     return evolve(c, flushes=tuple(map(late, c.flushes))), []
+
+
+def waits_on(c: Conversation, flush: Flush) -> Conversation:
+    """Nothing is known of this turn by its deadline, and nothing is gained by giving up on words
+    that come late. What the recogniser has answered without any is over."""
+    waiting = () if flush.answered else (evolve(flush, deadline_s=None),)
+    others = (waiting if f is flush else (f,) for f in c.flushes)
+    return evolve(c, flushes=tuple(f for some in others for f in some))
+
+
+def awaits_words(c: Conversation) -> bool:
+    """Whether the words of a turn that has ended are still expected."""
+    opening = c.state == "INITIALIZING"
+    return any(opening or flush.deadline_s is not None for flush in c.flushes)
+
+
+def is_unknown(c: Conversation) -> bool:
+    """Whether no word of the turn being spoken is known."""
+    return not c.words and not c.interim
 
 
 def new_of_late(c: Conversation, e: Transcript) -> tuple[Conversation, Transcript]:

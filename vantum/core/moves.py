@@ -74,10 +74,11 @@ def commit(c: Conversation, text: str, request: Request, commands: list[Command]
     if must_wait and len(c.queue) >= c.limits.max_queue_size:
         message = (
             f"{c.limits.max_queue_size} requests are waiting already (LLM_MAX_QUEUE_SIZE); "
-            "this one was not queued"
+            "this one is not answered by itself but with the last of them"
         )
         commands.append(Send(ErrorReply(request, "queue_full", message)))
-        return c
+        *others, last = c.queue  # it was said all the same
+        return evolve(c, queue=(*others, evolve(last, text=f"{last.text} {text}".strip())))
     c = evolve(c, next_turn=c.next_turn + 1, queue=(*c.queue, turn), prompted=0, joins=False)
     return c if must_wait else go_on(c, commands)
 
