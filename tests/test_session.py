@@ -106,6 +106,19 @@ async def test_speech_begins_while_the_model_still_writes(autojump_clock: object
         assert speech < written - 0.2
 
 
+async def test_what_is_dated_is_dated_when_it_leaves(autojump_clock: object) -> None:
+    async with a_call(openai=SLOW) as caller:
+        await caller.start()
+        await caller.turn()
+        kinds = (e.StateChanged, e.TranscriptOut, e.ResponseStarted, e.OutputStarted)
+        offsets_ms = {
+            round(message.timestamp_ms - when_s * 1000)
+            for kind in kinds
+            for message, when_s in zip(caller.messages(kind), caller.when(kind), strict=True)
+        }
+        assert max(offsets_ms) - min(offsets_ms) <= 2
+
+
 async def test_audio_is_never_further_ahead_than_the_lead(autojump_clock: object) -> None:
     async with a_call(openai=THREE) as caller:
         await caller.start()

@@ -27,7 +27,7 @@ async def test_only_an_answer_that_goes_on_may_have_nothing_to_say(goes_on: bool
     out_tx, out_rx = trio.open_memory_channel[Any](9)
     inbox_tx, inbox_rx = trio.open_memory_channel[Any](9)
     fallback = Fallback(1, "Sorry?")
-    answer = Answer(0, "u", 0, fallback, ChunkingOptions(), goes_on=goes_on)
+    answer = Answer(0, "u", lambda: 0, fallback, ChunkingOptions(), goes_on=goes_on)
     said = Said()
     async with aclosing(nothing()) as messages:
         await chunk(answer, said, messages, piece_tx, out_tx, inbox_tx)

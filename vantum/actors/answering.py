@@ -213,7 +213,7 @@ class Answering:
             Answer(
                 number,
                 utterance_id,
-                call.wall_ms(),
+                call.wall_ms,
                 Fallback(tier, text),
                 ChunkingOptions(**attrs.asdict(streaming)),
                 options.tokens,

@@ -6,7 +6,7 @@ what was spoken stands and the broken-off rest is not said. An answer without wo
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
 
 import trio
 from attrs import define, field, frozen
@@ -47,12 +47,12 @@ class Fallback:
 
 @frozen
 class Answer:
-    """How an answer is made: its identity and what the client wants to see of it. `goes_on`: with
-    one that was cut, so that there may be nothing more to say."""
+    """How an answer is made: its identity and what the client wants to see of it. `wall_ms`: the
+    time of day. `goes_on`: with one that was cut, so that there may be nothing more to say."""
 
     turn: int
     utterance_id: str
-    timestamp_ms: int
+    wall_ms: Callable[[], int]
     fallback: Fallback
     options: ChunkingOptions
     tokens: bool = False
@@ -153,7 +153,7 @@ class _Writing:
         if not self.said.begun:
             self.said.begun = True
             answer = self.answer
-            await put(self.out_tx, ResponseStarted(answer.utterance_id, answer.timestamp_ms))
+            await put(self.out_tx, ResponseStarted(answer.utterance_id, answer.wall_ms()))
 
     async def say(self, pieces: list[str], tokens: int = 0) -> None:
         if pieces:
