@@ -119,7 +119,8 @@ def settings() -> str:
 
 def _setting(row: Declared) -> tuple[str, str, str, str, str]:
     default = row.default if isinstance(row.default, str) else shown(row, row.default)
-    return f"`{row.key}`", code(row.env), code(default), _allowed(row), row.doc
+    variables = "<br>".join(map(code, row.variables)) or code(None)
+    return f"`{row.key}`", variables, code(default), _allowed(row), row.doc
 
 
 def _allowed(row: Declared) -> str:

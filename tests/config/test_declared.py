@@ -23,7 +23,7 @@ def test_every_field_of_every_table_is_listed() -> None:
 
 
 def test_no_two_settings_share_a_variable() -> None:
-    variables = [row.env for row in ROWS if row.env]
+    variables = [name for row in ROWS for name in row.variables]
     assert len(variables) == len(set(variables))
 
 
@@ -37,7 +37,7 @@ def test_a_default_is_allowed_and_every_setting_is_explained(row: Declared) -> N
 
 
 def test_names_of_the_original_are_all_there() -> None:
-    variables = {row.env for row in ROWS}
+    variables = {name for row in ROWS for name in row.variables}
     llm = (
         "MODEL TEMPERATURE MAX_TOKENS TOP_P FREQUENCY_PENALTY PRESENCE_PENALTY REQUEST_TIMEOUT "
         "STREAMING_TIMEOUT FALLBACK_TIER1 FALLBACK_TIER2 FALLBACK_TIER3 SYSTEM_PROMPT "
@@ -46,7 +46,8 @@ def test_names_of_the_original_are_all_there() -> None:
     )
     others = (
         "OPENAI_API_KEY OPENAI_ORGANIZATION DEEPGRAM_API_KEY CARTESIA_API_KEY PORT LOG_LEVEL "
-        "DEEPGRAM_BASE_URL OPENAI_BASE_URL CARTESIA_BASE_URL"
+        "DEEPGRAM_BASE_URL OPENAI_BASE_URL CARTESIA_BASE_URL TWILIO_ACCOUNT_SID TWILIO_AUTH_TOKEN "
+        "TWILIO_PHONE_NUMBER"
     )
     assert variables >= {f"LLM_{name}" for name in llm.split()} | set(others.split())
 

@@ -87,6 +87,51 @@ def test_keys_as_the_original_writes_them(file: Path) -> None:
     assert loaded.origins["stt.provider"] == f"file {file}"
 
 
+@pytest.mark.parametrize("row", declared().values(), ids=lambda row: row.name)
+def test_every_key_may_be_in_camel_case_and_a_time_without_its_unit(
+    row: Declared, file: Path
+) -> None:
+    def camel(key: str) -> str:
+        first, *others = key.split("_")
+        return first + "".join(other[0].upper() + other[1:] for other in others)
+
+    names = {row.key, camel(row.key)}
+    short = row.key.removesuffix("_ms")
+    if f"{row.table}.{short}" not in declared():
+        names.add(camel(short))
+    for name in names:
+        file.write_text(f"[{row.table}]\n{name} = []\n")
+        with pytest.raises(ConfigError, match="must be "):
+            load_settings({}, file)
+
+
+def test_a_name_that_is_another_settings_means_that_one(file: Path) -> None:
+    file.write_text('[turns]\nbargeIn = "words"\nbargeInMs = 100\n')
+    turns = load_settings({}, file).settings.turns
+    assert (turns.barge_in, turns.barge_in_ms) == ("words", 100)
+
+
+def test_a_variable_may_have_another_name_that_counts_behind_the_first() -> None:
+    def number(**env: str) -> tuple[str, str]:
+        loaded = load_settings(env, None)
+        return loaded.settings.twilio.from_number, loaded.origins["twilio.from_number"]
+
+    ours, theirs = "+12125550123", "+12125550124"
+    assert number(TWILIO_PHONE_NUMBER=theirs) == (theirs, "environment TWILIO_PHONE_NUMBER")
+    both = number(TWILIO_FROM_NUMBER=ours, TWILIO_PHONE_NUMBER=theirs)
+    assert both == (ours, "environment TWILIO_FROM_NUMBER")
+    assert number(TWILIO_FROM_NUMBER=" ", TWILIO_PHONE_NUMBER=theirs)[0] == theirs
+    with pytest.raises(ConfigError, match="TWILIO_PHONE_NUMBER=555: must be a phone number"):
+        number(TWILIO_PHONE_NUMBER="555")
+
+
+def test_a_queue_size_of_0_is_the_most_there_may_be() -> None:
+    """As the original has it, where it means that nothing is ever refused."""
+    session = load_settings({"LLM_MAX_QUEUE_SIZE": "0"}, None).settings.session
+    assert session.queue_size == 1000
+    assert load_settings({}, None).settings.session.queue_size == 10
+
+
 @pytest.mark.parametrize(
     ("env", "line"),
     [

@@ -63,7 +63,7 @@ def test_every_row_is_on_a_page(generate: ModuleType) -> None:
         assert row.doc in protocol
     for setting in declared().values():
         assert f"| `{setting.key}` |" in settings
-        assert setting.env is None or f"`{setting.env}`" in settings
+        assert all(f"`{name}`" in settings for name in setting.variables)
     for (old, new), why in MOVES.items():
         assert f"    {old} --> {new}: {why}" in states
         assert f"| `{old}` | `{new}` | {why} |" in states

@@ -87,7 +87,7 @@ def new_conversation(call: Call) -> Conversation:
     session, turns = call.settings.session, call.settings.turns
     return Conversation(
         Limits(
-            max_queue_size=session.max_queue_size,
+            max_queue_size=session.queue_size,
             flush_timeout_s=call.settings.stt.flush_timeout_ms / 1000,
             max_duration_s=session.max_duration_ms / 1000,
             grace_s=call.settings.server.grace_ms / 1000,

@@ -39,6 +39,7 @@ def setting(
     doc: str,
     *,
     env: str | None = None,
+    also: str | None = None,
     low: float | None = None,
     high: float | None = None,
     choices: tuple[str, ...] | None = None,
@@ -50,6 +51,7 @@ def setting(
         default: its default; the field's annotation gives its type.
         doc: one sentence for the reference.
         env: environment variable, if it can be set there.
+        also: another name of that variable, which counts where the first is not set.
         low, high: allowed range, inclusive.
         choices: allowed strings.
         form: a further check by name: "url" (http, https, ws or wss), "nonempty", "tokens"
@@ -63,6 +65,7 @@ def setting(
         metadata={
             "doc": doc,
             "env": env,
+            "also": also,
             "low": low,
             "high": high,
             "choices": choices,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from attrs import frozen
 
 from vantum.config.base import Secret, setting
+
+#: Nobody waits for an answer behind so many; a queue without an end is memory for whoever wants it.
+_MOST_WAITING: Final = 1000
 
 
 @frozen
@@ -107,10 +110,10 @@ class SessionSettings:
     )
     max_queue_size: int = setting(
         10,
-        "Finished user turns that may wait while a response is running.",
+        f"Finished user turns that may wait while a response is running; 0: {_MOST_WAITING}.",
         env="LLM_MAX_QUEUE_SIZE",
-        low=1,
-        high=1000,
+        low=0,
+        high=_MOST_WAITING,
     )
     input_buffer_ms: int = setting(
         2_000,
@@ -119,6 +122,11 @@ class SessionSettings:
         low=200,
         high=60_000,
     )
+
+    @property
+    def queue_size(self) -> int:
+        """`max_queue_size` in effect."""
+        return self.max_queue_size or _MOST_WAITING
 
 
 @frozen

@@ -47,7 +47,7 @@ _FORMS: Final = {
 class Declared:
     """One setting as its class declares it.
 
-    `choices`, `low`, `high` and `form` are as in `vantum.config.base.setting`.
+    `also`, `choices`, `low`, `high` and `form` are as in `vantum.config.base.setting`.
     """
 
     table: str
@@ -56,6 +56,7 @@ class Declared:
     default: object
     doc: str
     env: str | None = None
+    also: str | None = None
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()
@@ -65,6 +66,11 @@ class Declared:
     def name(self) -> str:
         """Dotted, as in `llm.max_tokens`."""
         return f"{self.table}.{self.key}"
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment variables that set it; the first of them that is set counts."""
+        return tuple(name for name in (self.env, self.also) if name)
 
     @property
     def allowed(self) -> str:
@@ -146,6 +152,7 @@ def _declared(table: str, field: attrs.Attribute[object], annotation: object) ->
         default=field.default,
         doc=meta["doc"],
         env=meta["env"],
+        also=meta["also"],
         low=meta["low"],
         high=meta["high"],
         choices=meta["choices"] or literals,

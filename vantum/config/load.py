@@ -197,9 +197,10 @@ def _check_together(settings: Settings, origins: Mapping[str, str]) -> None:
 def _from_environment(env: Mapping[str, str]) -> dict[str, _Given]:
     found: dict[str, _Given] = {}
     for row in declared().values():
-        text = env.get(row.env, "") if row.env else ""
-        if text.strip():
-            found[row.name] = _Given(text, f"environment {row.env}", row.env or "")
+        for variable in row.variables:
+            text = env.get(variable, "")
+            if text.strip() and row.name not in found:
+                found[row.name] = _Given(text, f"environment {variable}", variable)
     return found
 
 
@@ -218,7 +219,7 @@ def _from_command_line(
 def _warnings(env: Mapping[str, str]) -> tuple[str, ...]:
     """Variables that are probably a setting's name written wrong, whose values stay unread; and
     those that hold the quotation marks of a file that is no shell's."""
-    ours = [row.env for row in declared().values() if row.env]
+    ours = [name for row in declared().values() for name in row.variables]
     areas = tuple({name.split("_")[0] + "_" for name in ours if "_" in name})
     unset = [name for name in ours if not env.get(name)]
     found = []
@@ -289,12 +290,22 @@ def _from_file(content: Mapping[str, Any], path: Path) -> dict[str, _Given]:
 def _row_of(path: Path, table: str, key: str) -> Declared:
     """The setting that a key of the file means."""
     rows = {row.key: row for row in declared().values() if row.table == table}
-    snake = _snake(key)
-    # The original's names have no units; all its times are milliseconds.
-    for candidate in (key, snake, f"{snake}_ms") if key != snake else (key,):
-        if candidate in rows:
-            return rows[candidate]
-    raise ConfigError(f"{path}: [{table}] has no setting {_line(key)}{_meant(snake, list(rows))}")
+    if (row := rows.get(key) or _in_camel_case(rows).get(key)) is not None:
+        return row
+    raise ConfigError(
+        f"{path}: [{table}] has no setting {_line(key)}{_meant(_snake(key), list(rows))}"
+    )
+
+
+def _in_camel_case(rows: Mapping[str, Declared]) -> dict[str, Declared]:
+    """The settings by their names in camelCase. The original's names have no units, and all its
+    times are milliseconds; but a name that is another setting's means that one."""
+    short = {_camel(key.removesuffix("_ms")): row for key, row in rows.items()}
+    return short | {_camel(key): row for key, row in rows.items()}
+
+
+def _camel(key: str) -> str:
+    return re.sub(r"_(.)", lambda found: found[1].upper(), key)
 
 
 def _known_table(path: Path, table: str) -> None:

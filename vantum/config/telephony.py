@@ -71,6 +71,7 @@ class TwilioSettings:
         "",
         "The account's number that outbound calls come from, such as `+12125550123`.",
         env="TWILIO_FROM_NUMBER",
+        also="TWILIO_PHONE_NUMBER",
         form="number",
     )
     api_key: str = setting(
