@@ -401,6 +401,33 @@ async def test_calls_without_ids_of_their_own_get_some(
     assert await talk(Reply("", twice), "Done.", tools=tools) == ["a is booked", "b is booked"]
 
 
+async def test_a_late_result_is_not_taken_for_that_of_a_later_call_of_the_same_id(
+    autojump_clock: object,
+) -> None:
+    """Some servers number the calls of each answer from 0."""
+    desk = Desk()
+    slow, quick = desk.tool("irreversible", takes_s=5.0, filler=""), desk.tool("pure", name="look")
+    script = OpenAIScript(
+        (
+            Reply("", (CallTool("book", {"what": "a"}, id="0"),)),
+            Reply("", (CallTool("look", {"what": "b"}, id="0"),)),
+            "It is there.",
+            "Both.",
+        )
+    )
+    async with a_call(openai=script, settings=settings(), tools=(slow, quick)) as call:
+        await call.start()
+        await call.speak(0.5)
+        await call.end()
+        await until(lambda: desk.begun)
+        await call.send(e.Interrupt(call.request()))
+        await call.until_state("LISTENING")
+        await call.turn()
+        await until(lambda: len(desk.done) == 2)
+        await call.turn()
+        assert results(call, 3) == ["a is booked", "b is booked"]
+
+
 # ---------------------------------------------------------------- fillers
 
 
@@ -1055,3 +1082,32 @@ async def test_a_goodbye_that_words_have_stopped_is_not_the_end(autojump_clock: 
         assert call.heard()[-1] == "Yes, what else?"
         (told,) = [m for m in call.asked[1] if m["role"] == "tool"]
         assert "unless they go on speaking" in told["content"]
+
+
+async def test_what_was_done_before_a_false_stop_is_not_done_again_behind_it(
+    autojump_clock: object,
+) -> None:
+    """It is one turn of the caller's, whoever coughs into its answer."""
+    desk = Desk()
+    script = OpenAIScript(
+        (
+            asks("book", "I book it.", what="a"),
+            "It is booked, and I will tell you about the place. It has a view of the sea, and the "
+            "food is good. There is a garden too, with many old trees in it.",
+            asks("book", what="a"),
+            "Done.",
+        ),
+        tokens_per_s=3.0,
+    )
+    tools = (desk.tool("irreversible"),)
+    setup = CallSetup(settings=settings(), openai=script, direct=True, tools=tools)
+    async with simulated_call(setup) as call:
+        await call.caller.start()
+        await call.caller.say("Please book it.")
+        await call.caller.hear(2.0)
+        await call.caller.noise(0.8, dbfs=-10)
+        await call.caller.pause(20.0)
+        told = [m for m in call.asked[3] if m["role"] == "tool"]
+        assert [m["content"] for m in told] == ["a is booked"] * 2
+        assert len({m["tool_call_id"] for m in told}) == 2
+        assert len(desk.begun) == 1

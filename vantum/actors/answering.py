@@ -244,9 +244,10 @@ class Answering:
         """Give the answer its tools, and what is said while it is waited for."""
         response.fillers = self.fillers
         if self.toolbox.tools:
+            first = response if self.cut is None else self.cut.responses[0]
             errands = response.errands = Errands(
                 self.toolbox,
-                response.playing.turn,
+                first.playing.turn,
                 self.briefing.prospect(response.options.prospect),
                 response.committed,
                 response.quiet_since,

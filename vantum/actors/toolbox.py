@@ -92,6 +92,8 @@ class Toolbox:
         threads: for tools that block; shared by all calls of a server.
         log: of the session. Neither arguments nor results are logged: they are people's data.
         tools: by name.
+
+    `call_ids`: of all that the model has asked for.
     """
 
     call_id: str
@@ -101,6 +103,7 @@ class Toolbox:
     tools: dict[str, Tool] = field(factory=dict)
     memory: Memory = field(factory=Memory)
     deeds: dict[str, Deed] = field(factory=dict)
+    call_ids: set[str] = field(factory=set)
 
     @classmethod
     def of(cls, call: Call) -> Toolbox:

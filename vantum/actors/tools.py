@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 from typing import Final
 
 import trio
@@ -83,7 +84,7 @@ class Errands:
 
     Args:
         toolbox: the call's.
-        turn: number of the user's turn.
+        turn: number of the user's turn: of an answer that goes on, the turn that it answers.
         prospect: who is spoken with.
         committed: set when it is certain that the turn is one, and that this is its answer.
         quiet_since: since when the caller hears nothing, on trio's clock (the past, however far,
@@ -158,12 +159,14 @@ class Errands:
         done.set()
 
     def _with_own_id(self, call: ToolCall) -> ToolCall:
-        """Ids tie results to calls, so each needs one of its own; and a provider may refuse a
-        context with arguments that are no JSON object."""
-        taken = {c.id for r in self.rounds for c in r.calls} | {c.id for c in self._asked}
-        number = len(taken)
+        """Ids tie results to calls, late ones too, so each of a whole session needs one of its own,
+        which some servers do not give; and a provider may refuse a context with arguments that are
+        no JSON object."""
+        taken = self.toolbox.call_ids
         if not call.id or call.id in taken:
-            call = evolve(call, id=f"call_{self.turn}_{number}")
+            own = (f"call_{self.turn}_{number}" for number in count(len(taken)))
+            call = evolve(call, id=next(each for each in own if each not in taken))
+        taken.add(call.id)
         if parse_arguments(call.arguments_json) is None:
             self._outcomes[call.id] = failed("the arguments are not a JSON object")
             call = evolve(call, arguments_json="{}")
