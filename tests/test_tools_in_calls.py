@@ -24,6 +24,7 @@ from vantum.config import (
 )
 from vantum.core import events as e
 from vantum.core.scripts import Script, Stage
+from vantum.core.tools import Line
 from vantum.testing import CallTool, CartesiaScript, OpenAIScript, Reply
 from vantum.testing.calls import CallSetup, simulated_call
 from vantum.testing.openai_script import Fault
@@ -426,6 +427,27 @@ async def test_a_late_result_is_not_taken_for_that_of_a_later_call_of_the_same_i
         await until(lambda: len(desk.done) == 2)
         await call.turn()
         assert results(call, 3) == ["a is booked", "b is booked"]
+
+
+async def test_what_a_tool_says_after_its_answer_is_an_announcement(
+    autojump_clock: object,
+) -> None:
+    lines: list[Line] = []
+
+    @tool(effect="pure")
+    async def look(context: ToolContext) -> str:
+        """Look."""
+        lines.append(context.line)
+        return "later"
+
+    script = OpenAIScript((asks("look"), "I will tell you."))
+    async with a_call(openai=script, settings=settings(), tools=(look,)) as call:
+        await call.start()
+        await call.turn()
+        await lines[0].say("It is there.")
+        with pytest.raises(ToolError):
+            lines[0].press("1")
+        await until(lambda: said(call) == ["I will tell you.", "It is there."])
 
 
 # ---------------------------------------------------------------- fillers

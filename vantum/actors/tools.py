@@ -215,6 +215,8 @@ class Errands:
             nursery.start_soon(self._fill, this, errands, filler_tx)
             await self._run_round(this, errands)
             nursery.cancel_scope.cancel()
+        if self.line is not None:
+            self.line.speech_tx = None  # who kept the line says what comes later by himself
         self.busy_until_s = trio.current_time()
         if self._is_enough(this, errands):
             return None
