@@ -47,6 +47,8 @@ def emitted_after(text: str, options: ChunkingOptions = DEFAULT) -> list[tuple[s
         ("forg", []),
         ("", []),
         ("我们从不忘", ["我们从不忘"]),
+        ("เราไม่เคยลืม", ["เราไม่เคยลืม"]),
+        ("우리는 잊지", ["우리는"]),
     ],
 )
 def test_the_half_of_a_word_is_not_said(written: str, left: list[str]) -> None:

@@ -24,7 +24,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from typing import Literal
-from unicodedata import east_asian_width
 
 from attrs import Attribute, field, frozen
 
@@ -37,6 +36,7 @@ from vantum.core.sentences import (
     begins_sentences,
     sentence_end,
 )
+from vantum.core.wording import ends_alone
 
 __all__ = ["Chunker", "ChunkingOptions", "strip_markers"]
 
@@ -126,7 +126,7 @@ class Chunker:
         that its last word, unless a space came behind it, may be half a word and is left out."""
         for run in self._scanner.feed("", final=True):
             self._take(run)
-        if cut and self._text and not self._gap and not _is_wide(self._text[-1]):
+        if cut and self._text and not self._gap and not ends_alone(self._text):
             self._text = self._text[: self._spaces.pop()] if self._spaces else ""
             self._starter_at = 0
         self._settle_starter()
@@ -256,11 +256,6 @@ class Chunker:
         if _is_speakable(piece):
             self._pieces.append(piece)
             self._is_first = False
-
-
-def _is_wide(char: str) -> bool:
-    """Whether it belongs to a script without spaces, in which each character can be spoken."""
-    return east_asian_width(char) in "WF"
 
 
 def _is_speakable(piece: str) -> bool:

@@ -18,7 +18,8 @@ _ALONE: Final = (
     "\u30a1-\u30fa\u30fc-\u30ff\u3105-\u312f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     "\uf900-\ufaff\uff66-\uff9f\U0001b000-\U0001b16f\U00020000-\U0003ffff"
 )
-_NO_SPACE: Final = re.compile(rf"[{_ALONE}][^\s\w]*\Z"), re.compile(rf"[^\s\w]*[{_ALONE}]")
+_ENDS_ALONE: Final = re.compile(rf"[{_ALONE}][^\s\w]*\Z")
+_BEGINS_ALONE: Final = re.compile(rf"[^\s\w]*[{_ALONE}]")
 _WORD: Final = re.compile(rf"[^\s\w]*[{_ALONE}][^\s\w]*|[^\s{_ALONE}]+")
 
 
@@ -41,8 +42,12 @@ def split_behind(text: str, words: int) -> tuple[str, str]:
     return text[:end].strip(), text[end:].strip()
 
 
+def ends_alone(text: str) -> bool:
+    """Whether the last word is a character of a script without spaces: it is whole."""
+    return _ENDS_ALONE.search(text) is not None
+
+
 def joined(begin: str, rest: str) -> str:
     """Two parts of a text as one: with a space between them, unless none is written there."""
-    ends, begins = _NO_SPACE
-    glue = "" if ends.search(begin) and begins.match(rest) else " "
+    glue = "" if ends_alone(begin) and _BEGINS_ALONE.match(rest) else " "
     return f"{begin}{glue}{rest}".strip()
