@@ -110,6 +110,7 @@ async def test_what_is_dated_is_dated_when_it_leaves(autojump_clock: object) -> 
     async with a_call(openai=SLOW) as caller:
         await caller.start()
         await caller.turn()
+        kinds: tuple[type[Any], ...]
         kinds = (e.StateChanged, e.TranscriptOut, e.ResponseStarted, e.OutputStarted)
         offsets_ms = {
             round(message.timestamp_ms - when_s * 1000)
