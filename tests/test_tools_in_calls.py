@@ -41,6 +41,9 @@ def asks(name: str, text: str = "", **arguments: Any) -> Reply:
     return Reply(text, (CallTool(name, arguments),))
 
 
+BOOKED = "There is a booking for you tomorrow at noon now."
+
+
 def results(call: Caller, request: int) -> list[str]:
     """What the model was told of its tools, all that is in a request."""
     return [m["content"] for m in call.call.asked[request] if m["role"] == "tool"]
@@ -185,19 +188,27 @@ async def test_a_model_that_asks_although_it_was_told_to_speak_is_not_heeded(
         assert [what for what, _ in desk.done] == ["a"]
 
 
+@pytest.mark.parametrize(
+    ("fault", "after"), [(Fault("server"), ""), (Fault("cut", after_tokens=16), BOOKED)]
+)
 async def test_a_round_that_fails_falls_back_unless_it_has_spoken(
-    autojump_clock: object,
+    autojump_clock: object, fault: Fault, after: str
 ) -> None:
+    """Who has heard "Let me see." is not left in silence, whatever an earlier round said."""
     script = OpenAIScript(
-        (asks("book", "Let me see.", what="a"), ""), faults=(None, Fault("server"))
+        (asks("book", "Let me see.", what="a"), f"{BOOKED} Is that all?"), faults=(None, fault)
     )
     desk = Desk()
     async with a_call(openai=script, settings=settings(), tools=(desk.tool("pure"),)) as call:
         await call.start()
         await call.turn()
-        assert said(call) == ["Let me see."]
+        rest = after or settings().llm.fallback_tier1
+        assert said(call) == [f"Let me see. {rest}"]
         assert results(call, 1) == ["a is booked"]
         assert [reply.case for reply in call.messages(e.ErrorReply)] == ["llm_unavailable"]
+        assert call.messages(e.ResponseCompleted)[0].is_fallback == (not after)
+        heard = [(x.role, x.text, x.is_fallback) for x in call.call.history[-2:]]
+        assert heard == [("tool", "a is booked", False), ("assistant", rest, not after)]
 
 
 async def test_an_empty_last_round_is_no_failure_if_something_was_said(

@@ -1,7 +1,8 @@
 """Chunker: the model's tokens become speakable pieces, as soon as each is complete.
 
-It also decides what is said when the model fails: the fallback, if nothing was spoken yet; else
-what was spoken stands and the broken-off rest is not said. An answer without words is a failure.
+It also decides what is said when the model fails: the fallback, if nothing of its round was spoken
+yet; else what was spoken stands and the broken-off rest is not said. An answer without words is a
+failure.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from vantum.errors import ProviderError
 
 @frozen
 class Fallback:
-    """What to say if the model fails before anything was spoken."""
+    """What to say if the model fails before anything of its round was spoken."""
 
     tier: int
     text: str
@@ -103,6 +104,12 @@ class Said:
     def has_words(self) -> bool:
         """Whether there are pieces besides fillers."""
         return len(self.pieces) > len(self.fillers)
+
+    @property
+    def round_has_words(self) -> bool:
+        """The same of the round that runs, or ran last."""
+        began = self.round_ends[-1] if self.round_ends else 0
+        return len(self.pieces) - began > sum(index >= began for index in self.fillers)
 
     @property
     def known(self) -> list[str]:
@@ -249,9 +256,9 @@ async def chunk(
             case LlmFailed(error_kind=kind, message=text, provider=provider):
                 said.failure = lost("llm", ProviderError(provider, kind, text))
         await put(inbox_tx, AnswerFailed(answer.turn, said.failure))
-        if said.has_words:
+        if said.round_has_words:
             said.text = " ".join(said.pieces)
-        else:
+        else:  # also behind "Let me see.": who was told to wait is not left waiting
             await writing.fall_back()
         break
     tier = answer.fallback.tier if said.is_fallback else None
