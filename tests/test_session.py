@@ -19,6 +19,7 @@ from vantum.config import (
     ServerSettings,
     SessionSettings,
     Settings,
+    TtsSettings,
     TurnSettings,
 )
 from vantum.core import events as e
@@ -627,8 +628,11 @@ async def test_retries_before_anything_was_spoken(autojump_clock: object) -> Non
 async def test_synthesis_that_fails_ends_the_answer_and_not_the_call(
     autojump_clock: object, kind: Any
 ) -> None:
-    script = CartesiaScript(faults=(TtsFault(kind, after_chunks=3, status=400),))
-    async with a_call(openai=THREE, cartesia=script) as caller:
+    # What stalls is asked for again, until nobody would wait any longer.
+    fault = TtsFault(kind, after_chunks=3, status=400)
+    script = CartesiaScript(faults=(fault,) * (1 if kind == "error" else 3))
+    chosen = Settings(tts=TtsSettings(audio_timeout_ms=5000))
+    async with a_call(openai=THREE, cartesia=script, settings=chosen) as caller:
         await caller.start()
         await caller.speak(0.3)
         await caller.end()

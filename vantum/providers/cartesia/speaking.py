@@ -62,6 +62,14 @@ class Connection(Protocol):
 #: one of a connection that is dead.
 _DOUBTED_S = 2.0
 
+#: One that says nothing for so long has stalled, whether the connection is alive or not: the rest
+#: is asked for elsewhere, while the caller still hopes for it. If that is as slow it is given more
+#: time, and then all there is (`TTS_AUDIO_TIMEOUT`): slow speech is better than none. A third
+#: connection speaks before ten seconds are over.
+_STALLED_S = (3.0, 5.5, math.inf)
+#: Who was kept from reading by the player looks at what has come meanwhile, however late it is.
+_AT_LEAST_S = 0.1
+
 #: A connection that has said nothing for so long, although something was asked for, is not used for
 #: another answer.
 _GIVEN_UP_S = 5.0
@@ -71,8 +79,9 @@ _GIVEN_UP_S = 5.0
 class _Context:
     link: Link
     inbox: Inbox
-    #: When the last of its text was sent.
+    #: When the last of its text was sent, and when that was which it was to speak next.
     asked_s: float = 0.0
+    owing_s: float = 0.0
     #: Positions of its pieces in the answer: `flush_id` n is the n-th.
     positions: list[int] = field(factory=list)
     finished: bool = False
@@ -91,11 +100,25 @@ class _Context:
         """Whether some of its text has not been spoken, as the network saw it."""
         return self.inbox.flushed < len(self.positions)
 
-    async def next_reply(self) -> Reply | Wake:
-        """The next reply; whoever waits long for it has the connection looked at."""
+    def asked_for(self, position: int) -> None:
+        """Another piece of the answer has been sent to it."""
+        self.asked_s = trio.current_time()
+        if not self.owes:
+            self.owing_s = self.asked_s
+        self.positions.append(position)
+
+    async def next_reply(self, patience_s: float) -> Reply | Wake | None:
+        """The next reply; whoever waits long for it has the connection looked at. None: it owes
+        speech and has said nothing for so long."""
         while True:
-            with trio.move_on_after(_DOUBTED_S if self.owes else math.inf):
+            due_s = math.inf
+            if self.owes:
+                silent_s = trio.current_time() - max(self.owing_s, self.inbox.last_reply_s)
+                due_s = max(min(patience_s - silent_s, _DOUBTED_S), _AT_LEAST_S)
+            with trio.move_on_after(due_s):
                 return await self.inbox.receive()
+            if trio.current_time() >= max(self.owing_s, self.inbox.last_reply_s) + patience_s:
+                return None
             self.link.doubt()
 
     def leave(self, *, cancel: bool) -> None:
@@ -116,6 +139,7 @@ class Speaking:
     _answer: Answer = field(init=False)
     _contexts: deque[_Context] = field(factory=deque, init=False)
     _news: trio.Event = field(factory=trio.Event, init=False)
+    _stalls: int = field(default=0, init=False)
 
     @_answer.default
     def _no_pieces(self) -> Answer:
@@ -175,8 +199,7 @@ class Speaking:
         while (text := self._answer.next_text()) is not None:
             position, transcript = text
             context = self._open_context(link)
-            context.positions.append(position)
-            context.asked_s = trio.current_time()
+            context.asked_for(position)
             context_id = context.inbox.context_id
             context.link.send(protocol.speak(context_id, self._voicing, transcript))
             self._connection.spent.characters += len(transcript.strip()) + 1  # and a space
@@ -235,9 +258,14 @@ class Speaking:
                 await self._news.wait()
             return None
         context = self._contexts[0]
-        reply = await context.next_reply()
+        reply = await context.next_reply(_STALLED_S[self._stalls])
         over = isinstance(reply, Done)
         match reply:
+            case None:
+                self._stalls += 1
+                error = ProviderError(protocol.NAME, "timeout", "it fell silent within an answer")
+                context.link.drop(error)
+                return error
             case "nudge":
                 pass
             case "lost":
