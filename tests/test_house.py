@@ -33,16 +33,18 @@ ALLOWED = {
         "config",
         "errors",
         "observe",
+        "tcp",
         "websocket",
     },
     "tools": {"core", "errors"},
     "turn": {"actors", "channels", "core", "ports", "config", "errors"},
     "session": {"turn", "actors", "core", "ports", "config", "errors"},
     "backlog": set(),
+    "tcp": set(),
     "channels": set(),
     "proxies": {"core"},
     "websocket": {"backlog", "core"},
-    "http": {"backlog", "server"},  # the server for its type only
+    "http": {"backlog", "server", "tcp"},  # the server for its type only
     "admission": {"config"},
     "server": {
         "admission",

@@ -27,6 +27,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from vantum.backlog import unread
+from vantum.tcp import quick
 
 if TYPE_CHECKING:
     from vantum.server import Server
@@ -58,6 +59,11 @@ class ReplayStream(trio.abc.HalfCloseableStream):
 
     stream: trio.SocketStream
     seen: bytes
+    _quick: trio.abc.HalfCloseableStream = field(init=False)
+
+    @_quick.default
+    def _read_and_written_with_less(self) -> trio.abc.HalfCloseableStream:
+        return quick(self.stream)
 
     @property
     def socket(self) -> trio.socket.SocketType:
@@ -70,11 +76,11 @@ class ReplayStream(trio.abc.HalfCloseableStream):
             size = len(self.seen) if max_bytes is None else max_bytes
             data, self.seen = self.seen[:size], self.seen[size:]
             return data
-        return bytes(await self.stream.receive_some(max_bytes))
+        return bytes(await self._quick.receive_some(max_bytes))
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Pass on."""
-        await self.stream.send_all(data)
+        await self._quick.send_all(data)
 
     async def wait_send_all_might_not_block(self) -> None:
         """Pass on."""

@@ -14,6 +14,7 @@ import trio
 from vantum.core.proxies import Proxy, authority
 from vantum.errors import ConfigError, ProviderError
 from vantum.proxies import proxy_to
+from vantum.tcp import quick
 
 #: Opens the TCP stream to a host and port; TLS is put on top of it where the address wants it.
 OpenStream: TypeAlias = Callable[[str, int], Awaitable[trio.abc.Stream]]
@@ -27,7 +28,7 @@ _MAX_HEAD_BYTES: Final = 65_536
 
 async def open_tcp(host: str, port: int) -> trio.abc.Stream:
     """TCP with happy eyeballs, no delay."""
-    return await trio.open_tcp_stream(host, port)
+    return quick(await trio.open_tcp_stream(host, port))
 
 
 @cache

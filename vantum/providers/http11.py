@@ -28,6 +28,7 @@ from attrs import define, field
 
 from vantum.errors import ProviderError
 from vantum.providers.dialling import CONNECTED, OpenStream, dial
+from vantum.tcp import TcpStream
 
 _RECEIVE_BYTES = 65_536
 #: A response's head. h11's own limit, 16 KiB, is less than some proxies put into cookies.
@@ -162,7 +163,7 @@ class _Connection:
         stream = self.stream
         while isinstance(stream, trio.SSLStream):  # in a tunnel there may be two
             stream = stream.transport_stream
-        if not isinstance(stream, trio.SocketStream):
+        if not isinstance(stream, trio.SocketStream | TcpStream):
             return True
         poll = select.poll()  # `select` knows only the first 1,024 files
         poll.register(stream.socket.fileno(), select.POLLIN)
