@@ -593,7 +593,7 @@ async def test_a_second_ctrl_c_waits_for_no_thread(clean: None) -> None:
     """As long as one loads a model, the first cannot end the program."""
     script = """
 import threading, trio
-from vantum.running import until_signal
+from vantum.signals import until_signal
 
 async def load():
     print("loading", flush=True)

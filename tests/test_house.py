@@ -90,9 +90,12 @@ ALLOWED = {
     "client": {"core", "wire", "errors", "proxies", "providers"},  # how to dial through a proxy
     "replay": {"client", "core", "errors"},
     "screen": {"replay", "core"},
-    "models": {"providers", "screen", "config", "errors"},
+    "at_once": set(),
+    "signals": {"at_once", "errors"},
+    "models": {"providers", "screen", "config", "errors", "at_once", "signals"},
     "chat": {
         "testing",
+        "signals",
         "models",
         "providers",
         "screen",

@@ -8,10 +8,10 @@ Names are loaded when they are first used: `import vantum` itself costs nothing.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as in `typing`, which takes as long to load as the interpreter
 if TYPE_CHECKING:
+    from typing import Any
+
     from vantum.client import Client, ClientError, connect
     from vantum.config import PromptSettings, Secret, Settings
     from vantum.config.load import load_settings
@@ -95,6 +95,8 @@ def __getattr__(name: str) -> Any:
 
         value: Any = version("vantum")
     elif name in _HOME_OF:
+        from importlib import import_module
+
         value = getattr(import_module(_HOME_OF[name]), name)
     else:
         raise AttributeError(f"module 'vantum' has no attribute {name!r}")

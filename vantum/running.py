@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -22,13 +21,14 @@ from vantum.config.choices import Choice, provider_choices
 from vantum.config.load import Loaded
 from vantum.core.events import TurnDetection
 from vantum.core.tools import Tool
-from vantum.errors import ConfigError, Role, VantumError
+from vantum.errors import ConfigError, Role
 from vantum.models import prepare_models
 from vantum.observe.logs import configure_logs
 from vantum.providers.registry import Providers, open_providers
 from vantum.replay import Recording, Turn, load_recording, make_directory, replay_turn, save_answer
 from vantum.screen import Screen, answer_line, table, waterfall
 from vantum.server import ProspectOf, Server
+from vantum.signals import HANG_UP, end_signals, ending_at_once
 from vantum.telephony.desk import FIRST_LABEL, Desk, new_label, open_desk
 from vantum.telephony.phone import Phone
 from vantum.tools import check_tools, left_unused, load_tools
@@ -37,9 +37,6 @@ from vantum.workers.handover import HandoverListener
 from vantum.workers.member import Member
 
 Say = Callable[[str], Any]
-
-#: Of a closed terminal, from the shell and the kernel both; Windows has none.
-HANG_UP: int | None = getattr(signal, "SIGHUP", None)
 
 #: The recording that comes with the sources.
 _EXAMPLE = Path("examples/caller.wav")
@@ -90,15 +87,6 @@ async def _bound_for(
 async def _signals() -> AsyncIterator[AsyncIterator[int]]:
     with trio.open_signal_receiver(*end_signals()) as signals:
         yield signals
-
-
-def end_signals() -> list[int]:
-    """What a server is asked to end with. SIGHUP, when its terminal is closed, is one, unless it is
-    ignored, as behind `nohup`."""
-    asked: list[int] = [signal.SIGINT, signal.SIGTERM]
-    if HANG_UP is not None and signal.getsignal(HANG_UP) is not signal.SIG_IGN:
-        asked.append(HANG_UP)
-    return asked
 
 
 def listening_url(listeners: Sequence[trio.SocketListener]) -> str:
@@ -191,9 +179,9 @@ async def run_server(loaded: Loaded, *, say: Say, member: Member | None = None) 
             if member is not None:
                 await nursery.start(member.serve_health, lambda: server.health()[0])
                 await nursery.start(member.serve_news, desk.take_news)
-            accepting = await nursery.start(server.serve, [*listeners, *handed])
-            _settle_memory()
             async with _signals() if member is None else member.parent.asked() as signals:
+                accepting = await nursery.start(server.serve, [*listeners, *handed])
+                _settle_memory()
                 notices = phone.notice, left_unused(tools, choices["llm"].provider)
                 say(_banner(listening_url(listeners), choices, notices))
                 await anext(aiter(signals))
@@ -264,40 +252,6 @@ def farewell(sessions: int, grace_ms: int) -> str:
 # ---------------------------------------------------------------- replay
 
 
-async def until_signal(work: Callable[[], Awaitable[int]]) -> int:
-    """Do `work`; the first SIGINT or SIGTERM cancels it, the second one ends the process.
-
-    Without this, Ctrl-C would be an exception in whatever line of whichever task is running; and
-    the second one would wait for threads, such as one that loads a model.
-
-    Returns:
-        What `work` gives, or 128 plus the signal's number, as a shell has it.
-    """
-    code = 0
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        async with trio.open_nursery() as nursery:
-
-            async def watch(task_status: trio.TaskStatus[None]) -> None:
-                nonlocal code
-                with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                    task_status.started()
-                    code = 128 + await anext(aiter(signals))
-                signal.signal(signal.SIGINT, signal.SIG_DFL)
-                nursery.cancel_scope.cancel()
-
-            await nursery.start(watch)
-            code = await work()
-            nursery.cancel_scope.cancel()
-    except* VantumError:
-        # What fails because it was stopped is of no interest.
-        if not code:
-            raise
-    finally:
-        signal.signal(signal.SIGINT, before)
-    return code
-
-
 async def run_replay(
     loaded: Loaded,
     *,
@@ -328,7 +282,7 @@ async def run_replay(
     async with AsyncExitStack() as stack:
         if url is None:
             await prepare_models(settings, say)
-            providers = await stack.enter_async_context(open_providers(settings))
+            providers = await stack.enter_async_context(ending_at_once(open_providers(settings)))
             # One token is as good as another: the server is ours.
             token = next(iter(listed_tokens(settings.server.auth_tokens)), "")
             # Nobody calls it: it needs no phone, whatever the settings say.

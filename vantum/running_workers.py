@@ -27,7 +27,8 @@ from vantum.config.load import Loaded
 from vantum.errors import ConfigError, VantumError, first_error
 from vantum.models import prepare_models
 from vantum.observe.logs import configure_logs
-from vantum.running import HANG_UP, Say, end_signals, farewell, open_listeners, run_server
+from vantum.running import Say, farewell, open_listeners, run_server
+from vantum.signals import HANG_UP, end_signals
 from vantum.workers.board import make_board, open_board
 from vantum.workers.crew import Crew
 from vantum.workers.member import Address, Member, Place, Task, share_port
@@ -73,12 +74,12 @@ async def run_workers(loaded: Loaded, *, say: Say) -> int:
     if settings.twilio.max_lines:  # 0: as many as sessions
         _check_shares("twilio.max_lines", settings.twilio.max_lines, len(labels))
     with ExitStack() as stack:
-        # Readable by this user only, and gone with the last of us.
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vantum-")))
         addresses = await _free_addresses(settings)
         for address in addresses:
             stack.enter_context(_kept(address))
         await prepare_models(settings, say)
+        # Readable by this user only, and gone with the last of us.
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vantum-")))
         tasks = _tasks(loaded, labels, directory, addresses)
         place = tasks[labels[0]].place
         make_board(place.board, labels)

@@ -5,22 +5,29 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import NoReturn
+
+from vantum.at_once import end_at_once
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 def main() -> NoReturn:
     """Run `vantum-actors`; exits with its code."""
+    end_at_once()
+    _prepare_streams()
+    from vantum.cli import main as run
+
+    run()
+
+
+def _prepare_streams() -> None:
     _open_missing()
     for stream in (sys.stdin, sys.stdout):
         if isinstance(stream, io.TextIOWrapper):
             # Where an encoding lacks a character, a question mark is better than a stack.
             stream.reconfigure(errors="replace")
-    try:
-        from vantum.cli import main as run
-
-        run()
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 def _open_missing() -> None:

