@@ -766,6 +766,18 @@ async def test_too_many_messages_warn_and_then_close(autojump_clock: object) -> 
     assert caller.failure is None
 
 
+async def test_frames_that_a_network_has_held_up_are_no_flood(autojump_clock: object) -> None:
+    async with a_call() as caller:
+        await caller.start()
+        await trio.sleep(8)
+        for _ in range(400):  # in which nothing came through
+            await caller.send(e.InputChunk(caller.request(), FRAME))
+        await caller.until(e.RateLimitWarning)
+        await caller.send(e.Heartbeat(caller.request()))
+        await trio.sleep(1)
+        assert not caller.over.is_set()
+
+
 async def test_muted_audio_is_silence(autojump_clock: object) -> None:
     heard = DeepgramScript(("a b c",), speech="in_audio")
     frame = spoken_audio(heard)

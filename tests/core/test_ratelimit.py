@@ -58,6 +58,33 @@ def test_a_flood_is_forgiven_too() -> None:
     assert limit.arrived(1.3) == "ok"
 
 
+@pytest.mark.parametrize("stall_s", [4.5, 10.0, 19.0])
+def test_what_a_network_has_held_up_may_come_at_once(stall_s: float) -> None:
+    """Frames of 20 ms for a minute, but for a tunnel."""
+    limit = RateLimit(100, make_up_s=10)
+    seen = Counter[str]()
+    for n in range(3000):
+        at_s = n / 50
+        held_up = 30 <= at_s < 30 + stall_s
+        seen[limit.arrived(30 + stall_s if held_up else at_s)] += 1
+    assert seen["close"] == 0
+    assert seen["warn"] >= 1
+
+
+def test_a_flood_behind_a_rest_is_one() -> None:
+    limit = RateLimit(100, make_up_s=10)
+    assert limit.arrived(0.0) == "ok"
+    verdicts = [limit.arrived(3600.0) for _ in range(1101)]
+    assert verdicts.index("warn") == 100
+    assert verdicts.index("close") == 1100
+
+
+def test_who_has_not_rested_has_nothing_to_make_up_for() -> None:
+    patient, strict = RateLimit(100, make_up_s=10), RateLimit(100)
+    for n in range(10_000):
+        assert patient.arrived(n / 150) == strict.arrived(n / 150)
+
+
 def test_a_clock_that_steps_back_gives_nothing_away() -> None:
     limit = RateLimit(2)
     assert [limit.arrived(at) for at in (5.0, 5.0, 1.0, 5.0, 5.0)] == [
@@ -77,9 +104,15 @@ def test_a_limit_that_lets_nothing_through_is_refused(limit_per_s: float) -> Non
         RateLimit(limit_per_s)
 
 
-@given(limit=st.integers(1, 200), gaps=st.lists(st.floats(0, 0.1), max_size=300))
-def test_never_more_than_the_burst_and_the_rate(limit: int, gaps: list[float]) -> None:
-    bucket = RateLimit(limit)
+@given(
+    limit=st.integers(1, 200),
+    gaps=st.lists(st.floats(0, 0.1), max_size=300),
+    make_up_s=st.sampled_from([1, 10]),
+)
+def test_never_more_than_the_burst_and_the_rate(
+    limit: int, gaps: list[float], make_up_s: float
+) -> None:
+    bucket = RateLimit(limit, make_up_s)
     now_s, allowed, warned_at_s = 0.0, 0, float("-inf")
     for gap_s in gaps:
         now_s += gap_s

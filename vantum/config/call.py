@@ -41,7 +41,7 @@ class ServerSettings:
     )
     messages_per_s: int = setting(
         100,
-        "Messages a connection may send per second.",
+        "Messages a connection may send per second; what came late may be made up for within 10 s.",
         env="MESSAGES_PER_SECOND",
         low=1,
         high=100_000,
