@@ -40,6 +40,8 @@ async def test_on_and_off_the_do_not_call_list() -> None:
         for text in ("5550123", "me"):
             with pytest.raises(ListError, match="no telephone number in international form"):
                 await desk.lists.block(text, "x")
+        with pytest.raises(ListError, match="has not as many digits"):
+            await desk.lists.block("+1212555012", "x")
         events = [event for event, _ in desk.log]
         assert events[:2] == ["do_not_call.added"] * 2
         assert desk.log[3][1] == {"number": NUMBER, "reason": "asked to be called"}
@@ -75,6 +77,13 @@ async def test_a_file_of_numbers(file: Path) -> None:
         (b"\xff\n", "is not UTF-8 text"),
         (b'+12125550123,"' + b"x" * 200_000, "is not CSV: field larger"),
         (None, "cannot be read: No such file or directory"),
+        (b"+12125550123\n+1 212 555 0124 Smith\n", "line 2: '.*Smith' is no telephone number"),
+        (b"+1212555O123\n", "line 1: '.*' is no telephone number"),
+        (b"+1212555012\n", "line 1: '.*' has not as many digits as numbers of its country"),
+        (b"+12125550123.0\n", "line 1: '.*' has not as many digits as numbers of its country"),
+        (b"", "has no numbers: nothing was put on the list"),
+        (b"number\n", "has no numbers: nothing was put on the list"),
+        (b"\xef\xbb\xbf\r\n  \n# none today\n,,\n", "has no numbers: nothing was put on the list"),
     ],
 )
 async def test_a_file_of_numbers_is_taken_whole_or_not_at_all(
@@ -88,14 +97,6 @@ async def test_a_file_of_numbers_is_taken_whole_or_not_at_all(
         assert str(caught.value).startswith(str(file))
         assert await desk.lists.blocked() == []
         assert desk.log == []
-
-
-async def test_an_empty_file(file: Path) -> None:
-    write(file, b"")
-    async with open_desk() as desk:
-        assert await desk.lists.block_file(file) == (0, 0)
-        with pytest.raises(ListError, match="the head line has no number"):
-            await desk.lists.consent_file(file)
 
 
 async def test_consents_given_and_revoked() -> None:
@@ -158,6 +159,12 @@ HEAD = "number,person,how,obtained,scope,expires\n"
         (HEAD + "+12125550123,Ada,form,2026-05-03,,2026-05-03\n", "must be later than obtained"),
         (HEAD + "+12125550123,Ada,form,2026-05-03,,x\n", "line 2: expires 'x' is no date"),
         (HEAD + "+12125550123,Ada,form,2026-05-03,,,x\n", "line 2: has more columns"),
+        (
+            HEAD + "+12125550123,Ada,form,2062-05-03,,\n",
+            "line 2: obtained .2062-05-03. lies ahead: a consent begins when it is given",
+        ),
+        ("", "the head line has no number"),
+        (HEAD, "has no consents: nothing was recorded"),
     ],
 )
 async def test_a_file_of_consents_is_taken_whole_or_not_at_all(
@@ -168,6 +175,27 @@ async def test_a_file_of_consents_is_taken_whole_or_not_at_all(
         with pytest.raises(ListError, match=complaint):
             await desk.lists.consent_file(file)
         assert await desk.lists.consents() == []
+
+
+async def test_what_is_on_the_list_can_be_taken_off_it(file: Path) -> None:
+    async with open_desk() as desk:
+        impossible = "+1212555012"  # out of a list that was taken before they were asked for
+        await desk.compliance.opt_out(impossible, source="said so")
+        assert [each.number for each in await desk.lists.blocked()] == [impossible]
+        await desk.lists.unblock(impossible, "a mistake")
+        assert await desk.lists.blocked() == []
+
+
+async def test_a_consent_cannot_be_given_tomorrow() -> None:
+    async with open_desk() as desk:
+        desk.now_s = new_york("2026-07-01 12:00")
+        # In Kiritimati the day begins fourteen hours before UTC's.
+        await desk.consent(obtained="2026-07-02", expires="2026-08-01")
+        assert (await desk.refusal()).codes == ("consent_expired",)
+        for obtained in ("2026-07-03", "2026-07-02T06:01+00:00"):
+            with pytest.raises(ListError, match="lies ahead"):
+                await desk.consent(obtained=obtained)
+        assert len(await desk.lists.consents()) == 1
 
 
 class _FullDisk(MemoryJournal):

@@ -122,7 +122,13 @@ def test_numbers_of_no_country() -> None:
         ("+15551234567", "+15551234567"),  # not in use, and still a number
         ("2125550123", None),
         ("00 1 212 555 0123", None),
+        ("\u202a+1\u00a0212\u00a0555\u20110123\u202c", "+12125550123"),  # out of a web page
         ("+12125550123x5", None),
+        # Letters are keys on American telephones: another number each.
+        ("+12125550123 Smith", None),
+        ("+49 30 1234567 (home)", None),
+        ("+1212555O123", None),
+        ("+1 800 FLOWERS", None),
         ("+999123456789", None),
         ("", None),
         ("+1 212 555 0123" + " " * 40, None),

@@ -21,7 +21,7 @@ from attrs import frozen
 
 from vantum.compliance import store
 from vantum.compliance.audit import AuditLog
-from vantum.compliance.numbers import check_installed, to_e164
+from vantum.compliance.numbers import check_installed, is_possible, to_e164
 from vantum.compliance.store import Blocked, ConsentRecord
 from vantum.core.dial_policy import ANY_SCOPE
 from vantum.errors import VantumError
@@ -31,6 +31,8 @@ from vantum.storage.database import Database
 _HEADS: Final = ("number", "phone", "phone number", "phone_number", "telephone")
 _COLUMNS: Final = ("number", "person", "how", "obtained", "scope", "expires")
 _REQUIRED: Final = _COLUMNS[:4]
+#: Dates without a zone are UTC's, and somewhere a day begins so much earlier.
+_EARLIEST_S: Final = 14 * 3600.0
 
 
 class ListError(VantumError):
@@ -51,7 +53,7 @@ class Lists:
         Raises:
             ListError: it is no number.
         """
-        e164 = number_of(number)
+        e164 = possible_number(number)
         entry = Blocked(e164, self.now_s(), source)
         added = await self.database.run(lambda c: store.block(c, [entry]))
         await self.audit.append("do_not_call.added", number=e164, source=source, was_new=added == 1)
@@ -88,13 +90,16 @@ class Lists:
             How many numbers the file has, and how many were new.
 
         Raises:
-            ListError: it cannot be read; a line holds no number.
+            ListError: it cannot be read; a line holds no number, or none does.
         """
         data, rows = _rows(path)
         if rows and rows[0][1][0].lower() in _HEADS:
             rows = rows[1:]
+        if not rows:
+            # Whoever believes that it was taken calls everybody.
+            raise ListError(f"{path}: has no numbers: nothing was put on the list")
         now_s, source = self.now_s(), f"file {path.name}"
-        entries = [Blocked(number_of(row[0], at), now_s, source) for at, row in rows]
+        entries = [Blocked(possible_number(row[0], at), now_s, source) for at, row in rows]
         added = await self.database.run(lambda c: store.block(c, entries))
         await self.audit.append(
             "do_not_call.imported", **_imported(path, data, len(entries), added)
@@ -102,8 +107,13 @@ class Lists:
         return len(entries), added
 
     async def consent(self, record: ConsentRecord) -> bool:
-        """Record a consent; whether it was not on record yet. `record.number` is E.164."""
+        """Record a consent; whether it was not on record yet. `record.number` is E.164.
+
+        Raises:
+            ListError: it is of a day that has not come.
+        """
         now_s = self.now_s()
+        _check_begun(record, now_s)
 
         def work(connection: sqlite3.Connection) -> bool:
             is_new = store.add_consents(connection, [record], now_s) == 1
@@ -145,11 +155,13 @@ class Lists:
             How many consents the file has, and how many were new.
 
         Raises:
-            ListError: it cannot be read; a column or a value is missing or wrong.
+            ListError: it cannot be read; a column or a value is missing or wrong, or all are.
         """
         data, rows = _rows(path)
-        records = list(_consents(path, rows))
         now_s = self.now_s()
+        records = list(_consents(path, rows, now_s))
+        if not records:
+            raise ListError(f"{path}: has no consents: nothing was recorded")
 
         def work(connection: sqlite3.Connection) -> int:
             added = store.add_consents(connection, records, now_s)
@@ -174,6 +186,22 @@ def number_of(text: str, at: str = "") -> str:
         raise ListError(
             f"{where}{text[:40]!r} is no telephone number in international form, such as "
             "+12125550123"
+        )
+    return e164
+
+
+def possible_number(text: str, at: str = "") -> str:
+    """A number in E.164 that somebody may have: what is to be put on a list.
+
+    Raises:
+        ListError, ConfigError: as for `number_of`; or its digits are too few or too many.
+    """
+    e164 = number_of(text, at)
+    if not is_possible(e164):
+        where = f"{at}: " if at else ""
+        raise ListError(
+            f"{where}{text[:40]!r} has not as many digits as numbers of its country (taken as "
+            f"{e164})"
         )
     return e164
 
@@ -203,7 +231,7 @@ def consent_of(
     if ends_s is not None and ends_s <= begins_s:
         raise ListError(f"{where}expires ({expires}) must be later than obtained ({obtained})")
     return ConsentRecord(
-        number=number_of(number, at),
+        number=possible_number(number, at),
         person=" ".join(person.split()),
         how=" ".join(how.split()),
         obtained_s=begins_s,
@@ -212,7 +240,16 @@ def consent_of(
     )
 
 
-def _consents(path: Path, rows: Sequence[tuple[str, list[str]]]) -> Iterator[ConsentRecord]:
+def _check_begun(record: ConsentRecord, now_s: float, at: str = "") -> None:
+    if record.obtained_s > now_s + _EARLIEST_S:
+        where = f"{at}: " if at else ""
+        day = f"{datetime.fromtimestamp(record.obtained_s, UTC):%Y-%m-%d}"
+        raise ListError(f"{where}obtained {day!r} lies ahead: a consent begins when it is given")
+
+
+def _consents(
+    path: Path, rows: Sequence[tuple[str, list[str]]], now_s: float
+) -> Iterator[ConsentRecord]:
     head = [name.lower() for name in rows[0][1]] if rows else []
     for name in _REQUIRED:
         if name not in head:
@@ -224,7 +261,9 @@ def _consents(path: Path, rows: Sequence[tuple[str, list[str]]]) -> Iterator[Con
         if len(row) > len(head):
             raise ListError(f"{at}: has more columns than the head line")
         given = dict.fromkeys(_COLUMNS, "") | dict(zip(head, row, strict=False))
-        yield consent_of(**given, at=at)
+        record = consent_of(**given, at=at)
+        _check_begun(record, now_s, at)
+        yield record
 
 
 def _rows(path: Path) -> tuple[bytes, list[tuple[str, list[str]]]]:

@@ -43,6 +43,8 @@ _OVERLAYS: Final = {
 }
 #: Longer texts are no numbers, and libphonenumber takes its time to say so.
 _MAX_CHARS: Final = 40
+#: Of addresses that are numbers (RFC 3966).
+_SCHEME: Final = "tel:"
 
 
 def check_installed() -> None:
@@ -62,7 +64,8 @@ def check_installed() -> None:
 def to_e164(text: str) -> str | None:
     """A number in international form, as E.164 (`+12125550123`); None: it is none.
 
-    It need not be in use. An extension makes it none: we could not dial it.
+    It need not be in use. An extension makes it none: we could not dial it. So does a letter: by
+    the keys of a telephone "+49 30 1234567 (home)" would be another number.
     """
     number = _parsed(text)
     if number is None:
@@ -70,6 +73,16 @@ def to_e164(text: str) -> str | None:
     import phonenumbers
 
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def is_possible(e164: str) -> bool:
+    """Whether the number has as many digits as numbers of its country have."""
+    number = _parsed(e164)
+    if number is None:
+        return False
+    import phonenumbers
+
+    return phonenumbers.is_possible_number(number)
 
 
 @cache
@@ -163,10 +176,11 @@ def zone_named(name: str) -> ZoneInfo | None:
 def _parsed(text: str) -> PhoneNumber | None:
     import phonenumbers
 
-    if len(text) > _MAX_CHARS:
+    digits = text.strip().removeprefix(_SCHEME)
+    if len(text) > _MAX_CHARS or any(map(str.isalpha, digits)):
         return None
     try:
-        number = phonenumbers.parse(text, None)
+        number = phonenumbers.parse(digits, None)
     except phonenumbers.NumberParseException:
         return None
     return None if number.extension else number
