@@ -362,7 +362,9 @@ class Running:
 @asynccontextmanager
 async def a_program(*arguments: object, **env: str) -> AsyncIterator[Running]:
     """Our program in a process of its own, ended with the body at the latest."""
-    environment = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG")} | env
+    environment = {
+        k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "PYTHONPATH")
+    } | env
     async with trio.open_nursery() as nursery:
         process = await trio.lowlevel.open_process(
             [PROGRAM, *map(str, arguments)],

@@ -6,9 +6,10 @@ import csv
 import io
 import json
 import signal
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from trio.testing import MockClock
 from tests.campaigns.desk import open_desk
 from tests.patience import HANG_S, PATIENT_ENVIRONMENT, a_port, until
 from tests.test_cli import Running, Vantum, a_program, clean, providers, vantum_actors
-from vantum.campaigns.report import Report, read_report
+from vantum.campaigns.report import CSV_COLUMNS, Report, csv_rows, read_report
 from vantum.campaigns.tables import SCHEMA
 from vantum.core.refusals import Reason, Refusal
 from vantum.storage.database import open_database
@@ -292,6 +293,12 @@ class Phones:
         assert report is not None
         return report
 
+    def has_a_session_on_record(self) -> bool:
+        """Whether the record of a call says so, for whoever comes after its process."""
+        with closing(sqlite3.connect(self.home / "vantum.sqlite3")) as database:
+            bodies = database.execute("SELECT body FROM phone_calls").fetchall()
+        return any(json.loads(body)["sessionId"] for (body,) in bodies)
+
     @property
     def talking(self) -> list[str]:
         """Numbers whose call is answered and has its stream."""
@@ -327,6 +334,7 @@ async def test_killed_in_mid_call_it_goes_on_and_calls_nobody_twice(tmp_path: Pa
     async with phones(tmp_path, answers) as desk:
         async with desk.program("run", desk.file) as running:
             await until(lambda: desk.talking == [ANN])
+            await until(desk.has_a_session_on_record)
             running.process.kill()
             assert await running.ended() == -signal.SIGKILL
         code, out, err = await desk.run("run", desk.file)
@@ -336,6 +344,13 @@ async def test_killed_in_mid_call_it_goes_on_and_calls_nobody_twice(tmp_path: Pa
         report = await desk.report()
         assert report.results["interrupted"] == 1
         assert (report.calls, report.done) == (2, 2)
+        async with open_database(desk.home / "vantum.sqlite3", [SCHEMA]) as database:
+            rows = await database.run(lambda c: csv_rows(c, "spring", (-1, "")))
+        told = dict(zip(CSV_COLUMNS, rows[0][1], strict=True))
+        assert (told["number"], told["result"]) == (ANN, "interrupted")
+        assert isinstance(told["cost"], float)
+        assert told["cost"] > 0, "what was known of it when its process died"
+        assert told["talk_s"] != 0
 
 
 async def test_interrupted_once_it_lets_the_call_end_and_twice_it_hangs_up(

@@ -181,6 +181,41 @@ async def test_what_is_said_is_saved_while_the_call_goes_on(autojump_clock: Cloc
         await office.calls.wait(placed.id)
 
 
+async def test_what_a_call_costs_is_known_while_it_goes_on(autojump_clock: Clock) -> None:
+    """Whoever finds its record when its process has died, has nothing else."""
+    person = Person((Pause(200), HangUp()), rings_s=1)
+    async with an_office(TwilioScript(answers=person)) as office:
+        placed = await office.place()
+        records = office.calls.means.records
+        with trio.fail_after(30):
+            while not (await office.calls.get(placed.id)).session_id:  # noqa: ASYNC110 (virtual)
+                await trio.sleep(0.02)
+        await trio.sleep(0.02)
+        saved = await records.get(placed.id)
+        assert saved is not None
+        minute = saved.cost
+        assert minute.carrier == pytest.approx(0.014 + 0.0044 + 0.0075), "a minute has begun"
+        await trio.sleep(50)
+        saved = await records.get(placed.id)
+        assert saved is not None
+        assert saved.duration_s is None
+        assert saved.answered_s is not None
+        usage, now = saved.cost.usage, await office.calls.get(placed.id)
+        assert 20 < usage.billed_s < now.cost.usage.billed_s
+        assert now.cost.usage.billed_s == pytest.approx(
+            office.calls.means.now_s() - saved.answered_s, abs=0.001
+        )
+        assert min(usage.streamed_s, usage.listened_s, usage.spoken_characters) > 0
+        assert usage.output_tokens > 0
+        assert minute.total < saved.cost.total < now.cost.total
+        assert await records.close_abandoned(office.calls.means.now_s()) == 1
+        closed = await records.get(placed.id)
+        assert closed is not None
+        assert (closed.outcome, closed.cost) == ("failed", saved.cost)
+        over = await office.calls.wait(placed.id)
+        assert over.cost.usage.billed_s == over.duration_s
+
+
 def said(live: LiveCall) -> int:
     return 0 if live.conductor is None else len(live.conductor.history.entries)
 

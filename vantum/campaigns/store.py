@@ -327,7 +327,8 @@ def _ended(
     write_standing(c, store.name, after)
     facts: tuple[object, ...] = (0.0, 0.0, "{}", "", "", "")
     if record is not None:
-        cost, talk_s = record.cost, record.duration_s or 0.0
+        # Of a call whose process died nobody knows more than how far it was followed.
+        cost, talk_s = record.cost, record.duration_s or record.cost.usage.billed_s
         parts = json.dumps(cost.parts)
         facts = talk_s, cost.total, parts, cost.currency, record.variant, record.stage
     c.execute(

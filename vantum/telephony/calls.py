@@ -271,11 +271,17 @@ class Calls:
     async def get(self, call_id: str) -> CallRecord:
         """The record as it is now. Raises `NoSuchCall`, `StorageError`."""
         if (live := self._live.get(call_id)) is not None:
-            return live.observe()
+            return self.record_of(live)
         record = await self.means.records.get(call_id)
         if record is None:
             raise NoSuchCall(f"there is no call {shown(call_id)}")
         return record
+
+    def record_of(self, live: LiveCall) -> CallRecord:
+        """The record as it is now, with what it has cost so far."""
+        if live.record.is_over:
+            return live.record
+        return live.so_far(self.means.settings.prices.prices, asks_machine=self.asks_machine)
 
     async def list(
         self, *, status: CallStatus | None = None, limit: int = 50, before: str = ""
@@ -356,6 +362,11 @@ class Calls:
     def marker(self) -> str:
         """What the model writes for a pause."""
         return self.means.settings.streaming.break_marker
+
+    @property
+    def asks_machine(self) -> bool:
+        """Whether machine detection is asked for, of calls that we make."""
+        return bool(self.means.settings.twilio.machine_detection)
 
     def enter(self, live: LiveCall) -> None:
         """The call is live from now on."""

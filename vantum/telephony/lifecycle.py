@@ -148,7 +148,7 @@ async def _save_changes(calls: Calls, live: LiveCall) -> None:
 async def save(calls: Calls, live: LiveCall) -> bool:
     """Keep the record. What cannot be kept is logged: the call goes on."""
     try:
-        await calls.means.records.save(live.record, calls.means.now_s())
+        await calls.means.records.save(calls.record_of(live), calls.means.now_s())
     except StorageError as error:
         _log.error("a call's record cannot be kept", id=live.id, error=str(error))
         return False
@@ -174,9 +174,7 @@ async def _conclude(calls: Calls, live: LiveCall) -> None:
         await _ask_to_end(calls, live)
         live.assumed_over()
     settings = calls.means.settings
-    record = live.conclude(
-        settings.prices.prices, asks_machine=bool(settings.twilio.machine_detection)
-    )
+    record = live.conclude(settings.prices.prices, asks_machine=calls.asks_machine)
     if isinstance(live.failure, CallRefused):
         live.record = record = attrs.evolve(record, outcome="refused")
     if not await save(calls, live):

@@ -6,7 +6,7 @@ Nothing here waits or asks anybody. `lifecycle` looks at it whenever there is ne
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 import trio
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 #: How a session says that its client ended it, or just went; in a phone call that is the other
 #: party, and which of the two comes first is chance.
 _ENDED_THERE = ("call ended by the client", "the connection is gone")
+
+#: Of what goes on, so much is billed at the least: its first minute has begun.
+_BEGUN_S: Final = 1.0
 
 
 @frozen
@@ -282,6 +285,12 @@ class LiveCall:
         )
         return self.record
 
+    def so_far(self, prices: Prices, *, asks_machine: bool) -> CallRecord:
+        """The record of a call that goes on, with what it has cost by now: who reads it when this
+        process has died, has nothing else. `asks_machine`: as for `conclude`."""
+        record = self.observe()
+        return attrs.evolve(record, cost=self._cost(record, prices, asks_machine))
+
     def conclude(self, prices: Prices, *, asks_machine: bool) -> CallRecord:
         """The record of a call that is over (`progress` is final), with what it came to.
 
@@ -312,12 +321,15 @@ class LiveCall:
         if not self.progress.was_answered:
             return CostEstimate(currency=prices.currency)
         usage, outbound = Usage(), record.direction == "outbound"
+        streamed_s = self._session_s
+        if self.conductor is not None:
+            streamed_s += max(_BEGUN_S, self.now_s() - self._session_began_s)
         if self._sessions:
-            usage = usage_of(self._sessions, record.turns, listened_s=self._session_s)
+            usage = usage_of(self._sessions, record.turns, listened_s=streamed_s)
         usage = attrs.evolve(
             usage,
-            billed_s=round(self.progress.duration_s or 0.0, 3),
-            streamed_s=round(self._session_s, 3),
+            billed_s=round(_length_s(self.progress, self.now_s()), 3),
+            streamed_s=round(streamed_s, 3),
             machine_detections=int(outbound and asks_machine),
         )
         number = record.to_number if outbound else record.from_number
@@ -329,8 +341,7 @@ class LiveCall:
         costs = []
         for number, leg in self.legs.values():
             if leg.answered_s is not None:
-                so_far_s = self.now_s() - leg.answered_s
-                billed_s = round(so_far_s if leg.duration_s is None else leg.duration_s, 3)
+                billed_s = round(_length_s(leg, self.now_s()), 3)
                 costs.append(transfer_cost(prices, number, billed_s, machine_detection=False))
         return costs
 
@@ -357,3 +368,10 @@ class LiveCall:
     def _tell(self) -> None:
         self._news.set()
         self._news = trio.Event()
+
+
+def _length_s(answered: Progress, now_s: float) -> float:
+    """Of a call that was answered; of one that goes on, so far."""
+    if answered.duration_s is not None or answered.answered_s is None:
+        return answered.duration_s or 0.0
+    return max(_BEGUN_S, now_s - answered.answered_s)

@@ -64,7 +64,6 @@ def usage_of(
         listened_s: how long they lasted together.
     """
     names = sessions[-1].call.provider_names
-    by_turns = _by_turns(sessions[-1], turns)
     calls = [session.call for session in sessions]
     usage = Usage()
     if names.get("stt") != _EMBEDDED:
@@ -72,17 +71,14 @@ def usage_of(
         usage = evolve(usage, listened_s=round(listened_s if heard is None else heard.heard_s, 3))
     if names.get("tts") != _EMBEDDED:
         spoken = _sum(_used(call.synthesiser) for call in calls)
-        usage = evolve(
-            usage,
-            spoken_characters=by_turns.spoken_characters if spoken is None else spoken.characters,
-        )
+        characters = _characters(turns) if spoken is None else spoken.characters
+        usage = evolve(usage, spoken_characters=characters)
     if names.get("llm") == _EMBEDDED:
         return usage
     asked = _sum(_used(call.model) for call in calls)
     if asked is None:
-        return evolve(
-            usage, input_tokens=by_turns.input_tokens, output_tokens=by_turns.output_tokens
-        )
+        sent, written = _tokens(sessions[-1], turns)
+        return evolve(usage, input_tokens=sent, output_tokens=written)
     return evolve(
         usage,
         requests=asked.requests,
@@ -113,8 +109,13 @@ def _sum(used: Iterable[Spent | None]) -> Spent | None:
     return spent_sum(known) if len(known) == len(parts) else None
 
 
-def _by_turns(conductor: Conductor, turns: Sequence[RecordedTurn]) -> Usage:
-    """As if each answer had been asked for once, and nothing but what was said synthesised."""
+def _characters(turns: Sequence[RecordedTurn]) -> int:
+    """As if nothing but what was said had been synthesised."""
+    return sum(len(turn.said) for turn in turns if turn.role == "assistant")
+
+
+def _tokens(conductor: Conductor, turns: Sequence[RecordedTurn]) -> tuple[int, int]:
+    """As if each answer had been asked for once: tokens sent and written."""
     call = conductor.call
     count = call.count_tokens
     begun = False
@@ -124,9 +125,4 @@ def _by_turns(conductor: Conductor, turns: Sequence[RecordedTurn]) -> Usage:
         # What the agent says before anybody has spoken to it is no model's.
         spoken.append((begun and turn.role == "assistant", count(turn.said)))
     prompt = conductor.answering.briefing.prompt(call.prospect)
-    sent, written = model_tokens(spoken, prompt=count(prompt))
-    return Usage(
-        spoken_characters=sum(len(turn.said) for turn in turns if turn.role == "assistant"),
-        input_tokens=sent,
-        output_tokens=written,
-    )
+    return model_tokens(spoken, prompt=count(prompt))
