@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise, product
 from typing import Any
 
 import attrs
@@ -468,6 +469,34 @@ async def test_a_peer_that_reads_and_says_nothing_is_a_lost_one(
         assert call.words() == " ".join(SENTENCES).split()
         assert len(call.peer.connections) == 2
         assert call.recogniser.lost_s == 0
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.7, 3.0])
+async def test_two_that_hang_one_after_the_other_cost_no_word(
+    autojump_clock: trio.abc.Clock, after_s: float
+) -> None:
+    """By then there is more to be heard again than the ring usually holds."""
+    letters = ["".join(pair) for pair in product("abcdef", "ghijklmn")]
+    script = DeepgramScript((" ".join(letters),), speech="in_audio", most_speed=1.25)
+    faults = (Stalls(after_s=3.0, connections=FIRST), Stalls(after_s, frozenset({1})))
+    async with line(peer(*faults, script=script)) as call:
+        await call.speak(spoken_audio(script) + room(10.0))
+        await call.flush()
+        assert len(call.peer.connections) == 3
+        assert call.words() == letters
+        assert call.recogniser.lost_s == 0
+        await call.noise(30)
+        assert call.recogniser._timeline.capacity == 10 * WIDE.rate_hz, "as usual again"
+
+
+async def test_a_peer_that_is_silent_all_the_time_is_reconnected_to_ever_less(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    """Nothing shows that any of them had hung."""
+    async with line(peer(Stalls())) as call:
+        await call.noise(120)
+        waits = [b - a for a, b in pairwise(call.dialled_at)]
+        assert waits == pytest.approx([5, 5, 10, 20, 40], abs=0.5)
 
 
 async def test_the_rest_of_a_sentence_is_heard_again_if_its_peer_has_hung_in_it(

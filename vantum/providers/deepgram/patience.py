@@ -1,10 +1,14 @@
 """How long a connection may say nothing before it counts as hung. Pure.
 
 A half-dead peer is noticed in two ways, and both are losses like any other. A send that does not
-finish in 5 s: the peer no longer reads. And no message for 80 % of the ring's length, in time and
-in audio sent: with `interim_results` Deepgram speaks every few seconds even in silence, and at
-this point the ring can still replay everything. Should that ever be wrong about a healthy peer,
-the patience doubles each time, so that it costs a reconnect or two and not one every eight seconds.
+finish in 5 s: the peer no longer reads. And no message for 5 s (or half of a longer ring), in time
+and in audio sent: with `interim_results` Deepgram speaks every few seconds even in silence. Should
+that ever be wrong about a healthy peer, the patience doubles from the second time on, so that it
+costs a few reconnects and not one every five seconds; words that only the next connection brings
+show that it was right.
+
+While that is open the ring may hold twice as much: two peers that hang, one after the other, have
+cost more than it usually holds.
 
 A turn's end is a third way: a Finalize without an answer, of a turn that was not silent, after a
 second and a half (or all of a shorter turn) without any message; after three if words of it are
@@ -19,17 +23,38 @@ from typing import Final
 
 from attrs import define
 
+#: Never below what Deepgram may take between two interim results.
+_LEAST_S: Final = 5.0
 #: Without a message for so much audio, a Finalize that is not answered is not just one of noise.
 _QUIET_S: Final = 1.5
 
 
 @define
 class Patience:
-    """`limit_s`: without a message for so long, in time and in audio sent, a peer has hung."""
+    """`ring_s`: so much audio can be heard again by the next connection."""
 
-    limit_s: float
+    ring_s: float
+    _alarms: int = 0  # in a row, which no word has shown to be right
     _heard_s: float = 0.0  # of the connection's audio, when the last message came,
     _heard_at: float = 0.0  # and when that was
+
+    @property
+    def limit_s(self) -> float:
+        """Without a message for so long, in time and in audio sent, a peer has hung."""
+        return float(max(_LEAST_S, self.ring_s / 2) * 2 ** max(0, self._alarms - 1))
+
+    def hung(self) -> None:
+        """A peer was given up for it."""
+        self._alarms += 1
+
+    def was_right(self) -> None:
+        """Words have come of what the one before had not heard."""
+        self._alarms = 0
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether it is open if the last one that was given up had hung."""
+        return self._alarms > 0
 
     def heard(self, sent_s: float, now: float) -> None:
         """A message came, or the connection has just been opened; it was sent so much so far."""

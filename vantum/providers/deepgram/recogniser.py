@@ -81,9 +81,9 @@ class DeepgramRecogniser:
         self._contacts = access.contacts
         self._address = address(settings, language, audio)
         self._keepalive_s = settings.keepalive_ms / 1000
-        self._timeline = Timeline(audio, round(settings.ring_s * audio.rate_hz))
-        # Never below what Deepgram may take between two interim results.
-        self._patience = Patience(max(5.0, settings.ring_s * 0.8))
+        self._ring = round(settings.ring_s * audio.rate_hz)
+        self._timeline = Timeline(audio, self._ring)
+        self._patience = Patience(settings.ring_s)
         self._flushes = Flushes(audio.rate_hz)
         self._pace = Pace()
         self._work = trio.lowlevel.ParkingLot()  # the writer's
@@ -268,7 +268,12 @@ class DeepgramRecogniser:
         timeline, flushes = self._timeline, self._flushes
         match message:
             case Results():
-                self._emit(timeline.results(message))
+                events = timeline.results(message)
+                if self._patience.in_doubt and timeline.is_again(events):
+                    self._patience.was_right()
+                self._emit(events)
+                if timeline.capacity > self._ring and timeline.unheard <= self._ring // 2:
+                    timeline.capacity = self._ring
                 if message.from_finalize:
                     self._contacts.success()
                     self._emit_flushed(flushes.answered(timeline.position(message.end_s)))
@@ -348,7 +353,8 @@ class DeepgramRecogniser:
                 due = min(due, connection.last_sent + self._keepalive_s)
             hung_at = self._patience.hung_at(self._sent_s, now)
             if now >= hung_at:
-                self._patience.limit_s *= 2
+                self._patience.hung()
+                self._timeline.capacity = 2 * self._ring
                 raise ProviderError(NAME, "timeout", "it stopped answering")
             due = min(due, hung_at)
             if self._turn_went_unheard(now):

@@ -228,6 +228,12 @@ class Timeline:
         self._ring.forget_until(self._replay_from())
         return events
 
+    def is_again(self, events: Sequence[SttEvent]) -> bool:
+        """Whether there are words in them that the connection before was sent, and did not make
+        final."""
+        words = [e for e in events if isinstance(e, Transcript) and e.text]
+        return any(w.start_s * self.audio.rate_hz < self._replay_until for w in words)
+
     def _is_stale(self, results: Results) -> bool:
         return bool(results.text) and results.end_s <= self._final_s
 
