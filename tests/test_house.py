@@ -46,8 +46,10 @@ ALLOWED = {
     "websocket": {"backlog", "core"},
     "http": {"backlog", "server", "tcp"},  # the server for its type only
     "admission": {"config"},
+    "descriptors": {"observe"},
     "server": {
         "admission",
+        "descriptors",
         "session",
         "actors",
         "providers",
@@ -76,7 +78,7 @@ ALLOWED = {
         "observe",
         "websocket",
     },
-    "workers": {"http", "config", "core", "errors", "observe"},
+    "workers": {"descriptors", "http", "config", "core", "errors", "observe"},
     "campaigns": {
         "telephony",
         "compliance",

@@ -21,6 +21,7 @@ from vantum.config.choices import Choice, provider_choices
 from vantum.config.load import Loaded
 from vantum.core.events import TurnDetection
 from vantum.core.tools import Tool
+from vantum.descriptors import SPARE, allow_descriptors
 from vantum.errors import ConfigError, Role
 from vantum.models import prepare_models
 from vantum.observe.logs import configure_logs
@@ -161,6 +162,7 @@ async def run_server(loaded: Loaded, *, say: Say, member: Member | None = None) 
     settings = loaded.settings
     configure_logs(settings.log.level, settings.log.format)
     choices = provider_choices(settings, loaded.origins)
+    allow_descriptors(_most_descriptors(settings, choices))
     tools = load_tools(settings.tools.load_paths)
     check_tools(tools)
     label = FIRST_LABEL if member is None else member.label
@@ -194,6 +196,12 @@ async def run_server(loaded: Loaded, *, say: Say, member: Member | None = None) 
                     if number != HANG_UP:
                         os._exit(1)  # at once means at once: no clean-up that could hang
     return 0
+
+
+def _most_descriptors(settings: Settings, choices: Mapping[Role, Choice]) -> int:
+    """A session has its client's connection, and one to each provider elsewhere."""
+    each = 1 + sum(choice.provider != "local" for choice in choices.values())
+    return SPARE + each * settings.server.max_sessions
 
 
 def _settle_memory() -> None:

@@ -26,6 +26,7 @@ from vantum.config import Settings
 from vantum.core.decisions import CloseRequested
 from vantum.core.events import Busy, ErrorReply, Prospect, Request, ServerMessage
 from vantum.core.tools import Tool
+from vantum.descriptors import LastingListener
 from vantum.errors import first_error
 from vantum.http import (
     Neighbours,
@@ -124,7 +125,8 @@ class Server:
             with accepting:
                 task_status.started(accepting)
                 self._count()
-                await trio.serve_listeners(handle, list(listeners), handler_nursery=connections)
+                lasting = [LastingListener(listener) for listener in listeners]
+                await trio.serve_listeners(handle, lasting, handler_nursery=connections)
 
     async def drain(self) -> None:
         """Ask every session to end politely and wait until they have, or their time is up."""

@@ -20,6 +20,7 @@ import trio
 from attrs import define, frozen
 
 from vantum.config.load import Loaded
+from vantum.descriptors import LastingListener
 from vantum.errors import ConfigError
 from vantum.http import ReplayStream, request_address
 from vantum.observe.logs import get_log
@@ -207,7 +208,7 @@ class Member:
         listener = listen_privately(self.place.health(self.label))
         async with listener:
             task_status.started()
-            await trio.serve_listeners(tell, [listener])
+            await trio.serve_listeners(tell, [LastingListener(listener)])
 
     async def everybody(self, own: Health) -> Health:
         """How all are: `own` is this worker's; the others are asked, and have a second."""

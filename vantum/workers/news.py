@@ -12,6 +12,7 @@ from typing import Final
 
 import trio
 
+from vantum.descriptors import LastingListener
 from vantum.observe.logs import get_log
 from vantum.workers.handover import listen_privately
 
@@ -72,4 +73,4 @@ async def serve_news(
 
     async with listen_privately(path) as listener:
         task_status.started()
-        await trio.serve_listeners(hear, [listener])
+        await trio.serve_listeners(hear, [LastingListener(listener)])
