@@ -16,6 +16,9 @@ from deepgram import AsyncDeepgramClient, DeepgramClient
 from deepgram.core.api_error import ApiError
 from deepgram.core.events import EventType
 from deepgram.environment import DeepgramClientEnvironment
+from deepgram.listen.v1.types.listen_v1configure import ListenV1Configure
+from deepgram.listen.v1.types.listen_v1configure_failure import ListenV1ConfigureFailure
+from deepgram.listen.v1.types.listen_v1configure_success import ListenV1ConfigureSuccess
 from deepgram.listen.v1.types.listen_v1error import ListenV1Error
 from deepgram.listen.v1.types.listen_v1metadata import ListenV1Metadata
 from deepgram.listen.v1.types.listen_v1results import ListenV1Results
@@ -137,6 +140,32 @@ async def test_what_is_no_message_of_theirs_is_an_error_message() -> None:
     answer, _ = await with_sdk(work)
     assert isinstance(answer, ListenV1Error)
     assert answer.variant == "SchemaError"
+
+
+async def test_a_stream_is_configured_in_its_middle() -> None:
+    """As `/v1/listen` does it since October 2026: each message has exactly one answer."""
+    numerals = {"numerals": True}
+
+    def work(client: DeepgramClient) -> list[object]:
+        heard: list[object] = []
+        for model in ("nova-3-medical", "nova-2"):
+            with client.listen.v1.connect(model=model) as socket:
+                for terms in (["Deepgram", "customer service"], None, [], ["so"] * 501):
+                    socket.send_configure(ListenV1Configure(keyterms=terms, features=numerals))
+                    heard.append(socket.recv())
+                socket._send('{"type": "Configure", "keyterms": "one"}')
+                heard.append(socket.recv())
+        return heard
+
+    heard, _ = await with_sdk(work)
+    kinds = [type(each).__name__.removeprefix("ListenV1") for each in heard]
+    done, failed = "ConfigureSuccess", "ConfigureFailure"
+    assert kinds == [done, done, done, failed, "Error", failed, done, failed, failed, "Error"]
+    terms = [each.keyterms for each in heard if isinstance(each, ListenV1ConfigureSuccess)]
+    assert terms == [["Deepgram", "customer service"], None, [], None]
+    codes = [each.code for each in heard if isinstance(each, ListenV1ConfigureFailure)]
+    limit, not_theirs = "CONFIGURE_KEYTERM_LIMIT_EXCEEDED", "CONFIGURE_KEYTERMS_NOT_SUPPORTED"
+    assert codes == [limit, *[not_theirs] * 3]
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,91 @@ async def test_an_answer_in_one_piece(peer: SimulatedOpenAI) -> None:
     assert completion.usage is not None
 
 
+def asked(client: openai.OpenAI, **wanted: Any) -> Any:
+    question: Any = [{"role": "user", "content": "How much?"}]
+    return client.chat.completions.create(model=MODEL, messages=question, **wanted)
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_ends_where_its_tokens_do(
+    peer: SimulatedOpenAI, name: str, stream: bool
+) -> None:
+    def use(client: openai.OpenAI) -> tuple[str, str, int]:
+        wanted = {name: 3, "stream": stream}
+        if not stream:
+            whole = asked(client, **wanted)
+            (choice,) = whole.choices
+            return choice.message.content, choice.finish_reason, whole.usage.completion_tokens
+        *chunks, last = asked(client, **wanted, stream_options={"include_usage": True})
+        text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+        return text, chunks[-1].choices[0].finish_reason, last.usage.completion_tokens
+
+    assert await with_client(peer, use) == ("".join(split_tokens(TEXT)[:3]), "length", 3)
+
+
+async def test_calls_of_tools_share_the_tokens() -> None:
+    reply = Reply("One moment.", (CallTool("book", {"day": "Friday"}), CallTool("book")))
+    tools = [{"type": "function", "function": {"name": "book", "parameters": {"type": "object"}}}]
+    spoken = len(split_tokens("One moment."))
+    async with simulated_openai(OpenAIScript(answers=(reply,))) as peer:
+        ask = partial(asked, tools=tools, max_tokens=spoken + 3)
+        (choice,) = (await with_client(peer, ask)).choices
+        assert choice.finish_reason == "length"
+        (call,) = choice.message.tool_calls
+        assert '{"day": "Friday"}'.startswith(call.function.arguments)
+        (choice,) = (await with_client(peer, partial(asked, tools=tools, max_tokens=99))).choices
+        assert (choice.finish_reason, len(choice.message.tool_calls)) == ("tool_calls", 2)
+
+
+async def test_several_choices() -> None:
+    reply = Reply(TEXT, (CallTool("book"),))
+    tools = [{"type": "function", "function": {"name": "book", "parameters": {"type": "object"}}}]
+    async with simulated_openai(OpenAIScript(answers=(reply,))) as peer:
+        whole = await with_client(peer, partial(asked, tools=tools, n=3))
+        assert [choice.index for choice in whole.choices] == [0, 1, 2]
+        assert {choice.message.content for choice in whole.choices} == {TEXT}
+        assert len({choice.message.tool_calls[0].id for choice in whole.choices}) == 3
+        assert whole.usage.completion_tokens == 3 * len(split_tokens(TEXT))
+
+        def use(client: openai.OpenAI) -> list[Any]:
+            return list(asked(client, tools=tools, n=2, stream=True))
+
+        said: list[list[str]] = [[], []]
+        ends = []
+        for chunk in await with_client(peer, use):
+            (choice,) = chunk.choices
+            said[choice.index].append(choice.delta.content or "")
+            ends += [choice.finish_reason] if choice.finish_reason else []
+        assert ["".join(each) for each in said] == [TEXT, TEXT]
+        assert ends == ["tool_calls"] * 2
+
+
+@pytest.mark.parametrize(
+    ("wanted", "param", "code"),
+    [
+        ({"n": 0}, "n", "integer_below_min_value"),
+        ({"n": 129}, "n", "integer_above_max_value"),
+        ({"n": "2"}, "n", "invalid_type"),
+        ({"max_tokens": -3}, "max_tokens", "integer_below_min_value"),
+        ({"max_completion_tokens": 1.5}, "max_completion_tokens", "invalid_type"),
+        (
+            {"max_tokens": 5, "max_completion_tokens": 5},
+            "max_tokens",
+            "invalid_parameter_combination",
+        ),
+    ],
+)
+async def test_sizes_that_are_none(
+    peer: SimulatedOpenAI, wanted: dict[str, Any], param: str, code: str
+) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        await with_client(peer, partial(asked, **wanted))
+    assert (caught.value.param, caught.value.code) == (param, code)
+    nulls: dict[str, Any] = dict.fromkeys(wanted)
+    assert (await with_client(peer, partial(asked, **nulls))).choices[0].message.content == TEXT
+
+
 async def test_models(peer: SimulatedOpenAI) -> None:
     names = await with_client(peer, lambda client: [m.id for m in client.models.list()])
     assert names == list(peer.script.models)

@@ -46,7 +46,7 @@ from vantum.testing.deepgram_faults import (
     Stalls,
 )
 from vantum.testing.deepgram_script import DeepgramScript, ScriptWord, Utterance, spoken_audio
-from vantum.testing.deepgram_speech import ENCODINGS, Body, Listener
+from vantum.testing.deepgram_speech import ENCODINGS, Body, Listener, can_configure
 from vantum.testing.serving import serve_peer, served
 
 __all__ = [
@@ -270,7 +270,8 @@ class _Talk:
 
     async def _control(self, message: str) -> bool:
         try:
-            kind = json.loads(message)["type"]
+            body = json.loads(message)
+            kind = body["type"]
         except (ValueError, KeyError, TypeError):
             kind = None
         self._record.messages.append((self._record.audio_s, str(kind)))
@@ -282,6 +283,8 @@ class _Talk:
                     await self._say(self._listener.finalize())
             case "CloseStream":
                 return await self._end()
+            case "Configure" if can_configure(body):
+                await self._say([self._listener.configure(body)])
             case _:
                 await self._say(
                     [

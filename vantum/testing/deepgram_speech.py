@@ -25,8 +25,22 @@ _LEFT_S = 0.5
 #: What it understands, of what Deepgram does.
 ENCODINGS: Final = ("linear16", "mulaw")
 
+#: Of all keyterms; a word counts as one.
+_MOST_KEYTERM_TOKENS: Final = 500
+
 #: A message as it will be encoded.
 Body: TypeAlias = dict[str, Any]
+
+
+def can_configure(wanted: dict[str, Any]) -> bool:
+    """Whether a `Configure` is of its form."""
+    keyterms, features = wanted.get("keyterms") or [], wanted.get("features") or {}
+    return (
+        isinstance(keyterms, list)
+        and all(isinstance(each, str) for each in keyterms)
+        and isinstance(features, dict)
+        and all(isinstance(each, bool) for each in features.values())
+    )
 
 
 @define
@@ -34,7 +48,8 @@ class Listener:
     """One connection's recognition: audio and control messages in, Deepgram's messages out.
 
     Times go by the audio received. `query`: the connection's, with the last value of each name.
-    `tells_silence`: interim results come without words, too, as Deepgram's do.
+    `tells_silence`: interim results come without words, too, as Deepgram's do. `keyterms` and
+    `features`: what `Configure` has set.
     """
 
     script: DeepgramScript
@@ -42,6 +57,8 @@ class Listener:
     utterances: Iterator[Utterance]
     request_id: str
     tells_silence: bool = True
+    keyterms: list[str] = Factory(list)
+    features: dict[str, bool] = Factory(dict)
     received: int = 0
     _source: Source = Factory(Nothing)
     _rate: int = 16_000
@@ -70,6 +87,25 @@ class Listener:
                 self._source = Loudness(self.utterances, self._rate)
             case "in_audio":
                 self._source = InAudio(self.script, self._rate, self._encoding)
+
+    def configure(self, wanted: dict[str, Any]) -> Body:
+        """The answer to a `Configure`. What it changes is noted: the script is heard as it is."""
+        keyterms, features = wanted.get("keyterms"), wanted.get("features")
+        if keyterms is not None:
+            if not self.query.get("model", "").startswith("nova-3"):
+                text = "Only Nova-3 models take keyterms in mid-stream."
+                return self._refused("CONFIGURE_KEYTERMS_NOT_SUPPORTED", text)
+            if len(" ".join(keyterms).split()) > _MOST_KEYTERM_TOKENS:
+                text = f"The keyterms exceed {_MOST_KEYTERM_TOKENS} tokens."
+                return self._refused("CONFIGURE_KEYTERM_LIMIT_EXCEEDED", text)
+            self.keyterms = list(keyterms)
+        self.features |= features or {}
+        told = {} if keyterms is None else {"keyterms": self.keyterms}
+        return {"type": "ConfigureSuccess", "request_id": self.request_id, **told}
+
+    def _refused(self, code: str, text: str) -> Body:
+        about = {"request_id": self.request_id, "code": code, "description": text}
+        return {"type": "ConfigureFailure", **about}
 
     def _on(self, name: str) -> bool:
         return self.query.get(name) == "true"

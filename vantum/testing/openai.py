@@ -46,9 +46,11 @@ from vantum.testing.openai_wire import (
     error_body,
     is_error,
     model_object,
+    shortened,
     split_tokens,
     sse_event,
     wrong_for_reasoning,
+    wrong_size,
     wrong_tools,
 )
 from vantum.testing.serving import serve_peer, served
@@ -181,7 +183,7 @@ class SimulatedOpenAI:
         if (error := self._chat_error(body, kind)) is not None:
             await _send_json(wire, *error, *LIMIT_HEADERS, *_pause_headers(fault))
             return
-        answer = self._answer(number, body, fault)
+        answer = shortened(self._answer(number, body, fault))
         if not (self.script.first_token_s or self.script.tokens_per_s or kind in NEEDS_WATCH):
             await self._deliver(wire, answer, kind)
             return
@@ -206,6 +208,8 @@ class SimulatedOpenAI:
             return error_body("bad_request", "you must provide a model and messages")
         if self.script.check_model and body["model"] not in self.script.models:
             return error_body("not_found")
+        if (refused := wrong_size(body)) is not None:
+            return refused
         if (wrong := wrong_tools(body)) is not None:
             return error_body("bad_request", wrong)
         if body["model"] in self.script.reasoning_models:

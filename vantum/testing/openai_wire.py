@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 #: As the client sent them: `{"role": …, "content": …}`.
 Messages: TypeAlias = Sequence[Mapping[str, Any]]
@@ -154,7 +154,7 @@ class Answer:
 
     Args:
         number: makes its id.
-        body: the request's body.
+        body: the request's body; as many choices as it asks for (`n`) say the same.
         tokens: its text.
         finish_reason: why it ends.
         calls: the tools it asks for after the text.
@@ -184,8 +184,9 @@ class Answer:
         events = [self._said(token) for token in self.tokens]
         for index, call in enumerate(self.calls):
             function = {"name": call.name, "arguments": ""}
-            head = {"index": index, "id": call.id, "type": "function", "function": function}
-            events.append(self._chunk({"tool_calls": [head]}))
+            head = {"index": index, "type": "function", "function": function}
+            began = [{"tool_calls": [{**head, "id": call.id + each}]} for each in self._choices]
+            events.append(b"".join(map(self._event, range(len(began)), began)))
             for token in call.tokens:
                 more = {"index": index, "function": {"arguments": token}}
                 events.append(self._chunk({"tool_calls": [more]}))
@@ -196,8 +197,11 @@ class Answer:
         if not self.filtered:
             return event
         offsets = {"check_offset": 0, "start_offset": 0, "end_offset": len(token)}
-        choice = {"index": 0, "finish_reason": None, "content_filter_offsets": offsets}
-        return event + sse_event({**self._head("chat.completion.chunk"), "choices": [choice]})
+        head = self._head("chat.completion.chunk")
+        for index in range(len(self._choices)):
+            choice = {"index": index, "finish_reason": None, "content_filter_offsets": offsets}
+            event += sse_event({**head, "choices": [choice]})
+        return event
 
     def torn(self, text: str) -> bytes:
         """Half of an event with this text: it ends in the middle of its first character that is no
@@ -220,6 +224,23 @@ class Answer:
 
     def whole(self) -> dict[str, Any]:
         """The body of an answer that is not streamed."""
+        choices = [
+            {
+                "index": index,
+                "message": self._message(each),
+                "logprobs": None,
+                "finish_reason": self.finish_reason,
+            }
+            for index, each in enumerate(self._choices)
+        ]
+        return {**self._head("chat.completion"), "choices": choices, "usage": self._usage()}
+
+    @property
+    def _choices(self) -> list[str]:
+        """For each, what makes the ids of its calls its own."""
+        return ["", *(f"_{n}" for n in range(1, self.body.get("n") or 1))]
+
+    def _message(self, choice: str) -> dict[str, Any]:
         text: str | None = "".join(self.tokens)
         message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
         if self.refuses:
@@ -228,22 +249,23 @@ class Answer:
             message["content"] = text or None
             message["tool_calls"] = [
                 {
-                    "id": call.id,
+                    "id": call.id + choice,
                     "type": "function",
                     "function": {"name": call.name, "arguments": "".join(call.tokens)},
                 }
                 for call in self.calls
             ]
-        choice = {
-            "index": 0,
-            "message": message,
-            "logprobs": None,
-            "finish_reason": self.finish_reason,
-        }
-        return {**self._head("chat.completion"), "choices": [choice], "usage": self._usage()}
+        return message
 
     def _chunk(self, delta: Mapping[str, Any], finish_reason: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        """An event for each choice."""
+        events = (self._event(n, delta, finish_reason) for n in range(len(self._choices)))
+        return b"".join(events)
+
+    def _event(
+        self, index: int, delta: Mapping[str, Any], finish_reason: str | None = None
+    ) -> bytes:
+        choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
         return sse_event({**self._head("chat.completion.chunk"), "choices": [choice]})
 
     def _head(self, kind: str) -> dict[str, Any]:
@@ -258,8 +280,57 @@ class Answer:
 
     def _usage(self) -> dict[str, int]:
         asked = sum(len(split_tokens(str(m.get("content", "")))) for m in self.body["messages"])
-        said = len(self.tokens)
+        said = len(self.tokens) * len(self._choices)
         return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
+
+
+#: What a request may say of the answer's size: from 1 to this; None: without a limit of ours.
+_SIZES: dict[str, int | None] = {"n": 128, "max_tokens": None, "max_completion_tokens": None}
+
+
+def wrong_size(body: Mapping[str, Any]) -> tuple[int, dict[str, Any]] | None:
+    """How the real server refuses what a request says of the answer's size; None: it does not."""
+    for name, most in _SIZES.items():
+        value = body.get(name)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int):
+            got = {bool: "a boolean", str: "a string", float: "a decimal number"}
+            what = got.get(type(value), "something else")
+            text = f"Invalid type for '{name}': expected an integer, but got {what} instead."
+            return _refused_parameter(text, name, "invalid_type")
+        if value < 1:
+            text = (
+                f"Invalid '{name}': integer below minimum value. Expected a value >= 1, but got "
+                f"{value} instead."
+            )
+            return _refused_parameter(text, name, "integer_below_min_value")
+        if most is not None and value > most:
+            text = (
+                f"Invalid '{name}': integer above maximum value. Expected a value <= {most}, but "
+                f"got {value} instead."
+            )
+            return _refused_parameter(text, name, "integer_above_max_value")
+    if None not in (body.get("max_tokens"), body.get("max_completion_tokens")):
+        text = "Setting 'max_tokens' and 'max_completion_tokens' at the same time is not supported."
+        return _refused_parameter(text, "max_tokens", "invalid_parameter_combination")
+    return None
+
+
+def shortened(answer: Answer) -> Answer:
+    """As much of it as the request allows: it ends where its tokens do."""
+    body = answer.body
+    left = body.get("max_completion_tokens") or body.get("max_tokens")
+    size = len(answer.tokens) + sum(len(call.tokens) for call in answer.calls)
+    if left is None or size <= left:
+        return answer
+    tokens, calls = answer.tokens[:left], []
+    left -= len(tokens)
+    for call in answer.calls:
+        if left:
+            calls.append(evolve(call, tokens=call.tokens[:left]))
+            left -= len(calls[-1].tokens)
+    return evolve(answer, tokens=tokens, calls=calls, finish_reason="length")
 
 
 def wrong_for_reasoning(body: Mapping[str, Any]) -> tuple[int, dict[str, Any]] | None:
