@@ -34,6 +34,8 @@ _FENCE = re.compile(
     r"(?P<mark><!-- runnable -->\n)?^(?P<ticks>```+)(?P<kind>\w*)\n(?P<text>.*?)^(?P=ticks)$",
     re.MULTILINE | re.DOTALL,
 )
+#: A file of ours, or a part of one, that a page shows.
+_SHOWN = re.compile(r"^<!-- from (\S+) -->\n```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
 _INLINE = re.compile(r"`([^`\n]+)`")
@@ -167,6 +169,13 @@ def test_files_of_settings_are_accepted(block: Block, tmp_path: Path) -> None:
     file = tmp_path / "vantum.toml"
     file.write_text(block.text, "utf-8")
     load_settings({}, file)
+
+
+def test_files_are_shown_as_they_are() -> None:
+    shown = [found for page in PAGES for found in _SHOWN.findall(page.read_text("utf-8"))]
+    assert {path for path, _ in shown} >= {"examples/campaign.toml", "examples/campaign.csv"}
+    for path, text in shown:
+        assert text in (ROOT / path).read_text("utf-8"), path
 
 
 @pytest.mark.parametrize("block", of_kind("json"))
