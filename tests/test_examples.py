@@ -15,6 +15,7 @@ import trio
 import vantum
 from tests.patience import HANG_S, PATIENT_ENVIRONMENT
 from vantum.core.audio import write_wav
+from vantum.core.events import ResponseCompleted
 from vantum.testing import CartesiaScript, DeepgramScript, OpenAIScript, simulated_providers
 from vantum.wire.registry import ACCEPTED, SENT
 
@@ -84,6 +85,25 @@ async def test_programs_of_ones_own(tmp_path: Path, recording: Path, name: str) 
         )
     else:
         assert out == "caller: Hello, who is this?\nagent:  You said: Hello, who is this?\n"
+
+
+async def test_a_program_has_the_agent_say_something() -> None:
+    servers: list[vantum.Server] = []
+    async with simulated_providers() as peers:
+        settings = vantum.load_settings(PATIENT_ENVIRONMENT | peers.environment(), None).settings
+        async with (
+            vantum.open_providers(settings) as providers,
+            vantum.open_server(settings, providers, port=0, began=servers.append) as url,
+            vantum.connect(url) as client,
+        ):
+            await client.start(vantum.InputOptions(turn_detection="manual"))
+            conductor = servers[0].sessions[client.session_id]
+            assert conductor is not None
+            await conductor.say("We have to end here.", then_hang_up=True, reason="closing time")
+            with trio.fail_after(HANG_S):
+                said = [x.text async for _, x in client.events if isinstance(x, ResponseCompleted)]
+    assert said == ["We have to end here."]
+    assert client.closed == "1000 closing time"
 
 
 def test_examples_are_short_and_all_are_tested() -> None:

@@ -109,6 +109,7 @@ async def open_server(
     host: str | None = None,
     port: int | None = None,
     desk: Desk | None = None,
+    began: Callable[[Server], None] | None = None,
 ) -> AsyncIterator[str]:
     """Serve while the body runs, and hang up on everybody after it. Gives the WebSocket's address.
 
@@ -122,6 +123,8 @@ async def open_server(
         host, port: instead of those of the settings; port 0 takes a free one.
         desk: from `vantum.telephony.desk.open_desk`, to place calls with; without it the server
             has one of its own, if the settings ask for a phone.
+        began: is given the server before it listens; its `sessions` has each call's conductor, by
+            the session's id, for as long as the call lasts.
 
     Raises:
         ConfigError: the address cannot be used, a tool that the settings name is none, two tools
@@ -141,6 +144,8 @@ async def open_server(
         routes = (*desk.phone.routes, *routes)
         server = Server(settings, providers, routes, tools, prospect, doors=desk.phone.doors)
         desk.attach(server)
+        if began is not None:
+            began(server)
         await nursery.start(server.serve, listeners)
         yield listening_url(listeners)
         nursery.cancel_scope.cancel()
