@@ -844,6 +844,21 @@ def test_the_detector_is_asked_once_in_a_pause_and_shortens_the_wait() -> None:
     assert of(call.wait(0.12), d.FlushRecogniser), "0.33 s after the voice, and not 0.7 s"
 
 
+@pytest.mark.parametrize(
+    ("language", "waits_s"), [("en-GB", 2.0), ("EN", 2.0), ("de-DE", 1.0), ("nl", 1.0)]
+)
+def test_words_are_read_in_english_only(language: str, waits_s: float) -> None:
+    """Else "Ich rufe Sie morgen an" would be half a sentence."""
+    call = Call()
+    options = EndpointingOptions(
+        min_wait_s=0.5, silence_s=1.0, max_wait_s=2.0, deadline_s=8.0, adapts=False, sure=0.9
+    )
+    call.c = attrs.evolve(call.c, endpointing=Endpointing(options))
+    call.feed(start("auto", language), d.RoleReady("stt"), d.RoleReady("tts"))
+    call.feed(VoiceEdge(True, 0.0), final("Ich rufe Sie morgen an."), VoiceEdge(False, 1.0))
+    assert table.wake_at(call.c) == call.now_s + waits_s
+
+
 def test_manual_mode_asks_nobody() -> None:
     call = Call().listening("manual")
     call.feed(VoiceEdge(True, 0.0), VoiceEdge(False, 1.0), final("well"), UtteranceEnded(1.0))

@@ -79,7 +79,7 @@ class TurnSettings:
     )
     read_words: bool = setting(
         True,
-        "What was said counts, too, when a turn's end is judged; the rules are for English.",
+        "What was said counts, too, when a turn's end is judged, if the call is in English.",
         env="TURN_READ_WORDS",
     )
     check_ms: int = setting(

@@ -100,6 +100,7 @@ def _start_input(c: Conversation, e: StartInput, now_s: float) -> Step:
     opening = bool(c.starts)  # what is on its way is not asked for twice
     was_auto = is_auto(c)
     c = evolve(c, options=e.options, start_request=e.request, starts=(*c.starts, e))
+    c = evolve(c, endpointing=evolve(c.endpointing, language=e.options.language))
     c = begin_judging(c, now_s) if is_auto(c) is not was_auto else c
     if "stt" not in c.ready and not opening:
         c = evolve(c, language=None)

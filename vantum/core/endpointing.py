@@ -118,7 +118,7 @@ class EndpointingOptions:
 
     Attributes:
         has_detector: somebody answers checks.
-        reads_words: what was said counts, by rules for English (`vantum.core.completeness`).
+        reads_words: what was said in English counts, by rules (`vantum.core.completeness`).
         adapts: the caller's pauses count.
         sure: from this probability on (or from one less it, downwards) nobody waits for a surer
             one.
@@ -162,6 +162,7 @@ class Endpointing:
         pause: number of the last pause; `asked` the one the detector was asked about, `answer` what
             it said about this one.
         taken_s: where the silence began that ended the turn before, if no answer was heard yet.
+        language: of the caller (BCP 47).
     """
 
     options: EndpointingOptions = EndpointingOptions()
@@ -180,6 +181,7 @@ class Endpointing:
     asked: int | None = None
     answer: float | None = None
     taken_s: float | None = None
+    language: str = "en-US"
 
     @property
     def text(self) -> str:
@@ -189,8 +191,8 @@ class Endpointing:
     @property
     def probability(self) -> float | None:
         """That the turn is complete; None if neither words nor the detector have said anything."""
-        reads = self.options.reads_words and self.text
-        text = completeness(self.text) if reads else None
+        reads = self.options.reads_words and self.language.lower().split("-")[0] == "en"
+        text = completeness(self.text) if reads and self.text else None
         if self._is_answer_due and text is not None:
             # The detector will know better: until then words may only lengthen the wait.
             return min(text, 0.5)
@@ -294,6 +296,7 @@ class Endpointing:
             quiet_s=self.quiet_s,
             pause=self.pause,
             taken_s=self.quiet_s if self.voiced and not goes_on else self.taken_s,
+            language=self.language,
         )
 
     # ------------------------------------------------------------ decisions
