@@ -70,7 +70,6 @@ def test_mixdown_refuses_what_is_not_whole_frames() -> None:
 def test_lengths() -> None:
     assert audio.sample_count(bytes(640)) == 320
     assert audio.duration_s(bytes(640), 16_000) == 0.02
-    assert audio.duration_ms(bytes(640), 16_000) == 20
     assert audio.samples_in(20, 44_100) == 882
     assert audio.bytes_in(20, 16_000) == 640
     assert audio.bytes_in(10, 11_025) == 220

@@ -127,6 +127,16 @@ def test_places_say_the_same_as_heard_text(
         assert kept.heard_text.split() == other.heard_text(heard_s).split()
 
 
+def test_a_word_that_is_timed_late_counts_where_its_piece_is_over_but_for_a_sample() -> None:
+    out = Playout("u", RATE_HZ, 1000)
+    out.piece("Goodbye.", 0.0)
+    out.word("Goodbye", 0.45, 0.6)
+    out.sent(0.1, 0.5)
+    out.piece_end(0, 0.5)
+    kept = out.ended(0.6 - 1e-9)  # a sum of floats
+    assert kept.heard_text == out.heard_text(0.6) == "Goodbye."
+
+
 def test_loose_words_are_placed_too() -> None:
     out = Playout("u", RATE_HZ, 1000)
     out.word("hello", 0.0, 0.4)

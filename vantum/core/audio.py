@@ -117,11 +117,6 @@ def duration_s(pcm: bytes, sample_rate_hz: int) -> float:
     return sample_count(pcm) / sample_rate_hz
 
 
-def duration_ms(pcm: bytes, sample_rate_hz: int) -> float:
-    """How long `pcm` plays, in milliseconds."""
-    return sample_count(pcm) * 1000 / sample_rate_hz
-
-
 def samples_in(length_ms: float, sample_rate_hz: int) -> int:
     """Samples in so many milliseconds, to the nearest."""
     return round(length_ms * sample_rate_hz / 1000)

@@ -297,11 +297,11 @@ class SpokenText:
         # A piece is over when it has ended, or when the next one begins.
         starts = [piece.start_s for piece in self._pieces[1:]]
         for piece, next_s in zip(self._pieces, [*starts, float("inf")], strict=True):
-            latest_s = next_s if piece.end_s is None else min(next_s, piece.end_s)
+            latest_s = next_s if piece.end_s is None else min(next_s, piece.end_s - _TOLERANCE_S)
             places = piece.places(self._expected_end_s(piece))
             for (start, end), at_s in zip(word_spans(piece.text), places, strict=True):
                 text, spaced = piece.text[start:end], not piece.text[start - 1 : start].strip()
-                placed.append((text, min(max(at_s, piece.start_s), latest_s), spaced))
+                placed.append((text, max(piece.start_s, min(at_s, latest_s)), spaced))
         return placed
 
     def heard(self, heard_s: float) -> str:
