@@ -34,7 +34,9 @@ _SCRIPT = Script((Stage("open"), Stage("close")), "open")
 
 
 def settings(**tools: Any) -> Settings:
-    return Settings(tools=ToolSettings(**({"built_in": ""} | tools)))
+    # With room for as many calls at once as a test likes.
+    model = LlmSettings(max_tokens=4096)
+    return Settings(llm=model, tools=ToolSettings(**({"built_in": ""} | tools)))
 
 
 def asks(name: str, text: str = "", **arguments: Any) -> Reply:
