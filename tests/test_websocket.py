@@ -287,6 +287,18 @@ async def test_keep_alive_ends_when_a_pong_is_late(autojump_clock: trio.abc.Cloc
         assert trio.current_time() - began_s == pytest.approx(15)
 
 
+async def test_who_pings_and_reads_nothing_is_given_up(autojump_clock: trio.abc.Clock) -> None:
+    ours, theirs = memory_stream_pair()
+    await theirs.send_all(REQUEST + b"\r\n")
+    socket = await accept(ours, subprotocol=None, max_message_bytes=1000, answer_timeout_s=5)
+    ours.send_stream.send_all_hook = trio.sleep_forever
+    await theirs.send_all(Connection(ConnectionType.CLIENT).send(Ping(payload=b"x")))
+    with trio.fail_after(100):
+        assert await socket.receive() is None
+    assert trio.current_time() == pytest.approx(5)
+    assert not socket.whole
+
+
 async def test_keep_alive_ends_with_the_connection(autojump_clock: trio.abc.Clock) -> None:
     began_s = trio.current_time()
     async with raw() as (socket, _, stream), trio.open_nursery() as nursery:

@@ -215,6 +215,7 @@ class Server:
                 subprotocol=subprotocol,
                 max_message_bytes=server.max_message_bytes,
                 frames_per_s=most_frames_per_s(server.messages_per_s),
+                answer_timeout_s=server.send_timeout_ms / 1000,
             )
         if not handshake.cancelled_caught:
             about = {name: values[-1] for name, values in query.items() if name != "token"}

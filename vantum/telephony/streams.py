@@ -71,6 +71,7 @@ class Streams:
                 subprotocol=None,
                 max_message_bytes=min(limits.max_message_bytes, _MAX_MESSAGE_BYTES),
                 frames_per_s=most_frames_per_s(limits.messages_per_s),
+                answer_timeout_s=limits.send_timeout_ms / 1000,
             )
             try:
                 start = await _start_of(socket)

@@ -30,6 +30,8 @@ class WebSocket:
     _protocol: Protocol
     #: For frames of all kinds: pings and pieces of messages cost time too. None: no limit.
     _rate: RateLimit | None = None
+    #: For a pong: a peer that asks for it, and reads nothing, would hold up who receives.
+    _answer_s: float = float("inf")
     #: No message will come any more.
     over: trio.Event = field(factory=trio.Event, init=False)
     # Lists: both are short, mostly empty, and an empty deque takes as much room as a task's frames.
@@ -80,7 +82,10 @@ class WebSocket:
                 await self._flush()
         # Pongs. Whoever is sending takes them along.
         elif protocol.writes and not self._sending.locked():
-            await self._flush()
+            with trio.move_on_after(self._answer_s) as answering:
+                await self._flush()
+            if answering.cancelled_caught:
+                self._end()
 
     async def _read_stream(self) -> bytes:
         """What comes, its first slice; nothing at the end."""

@@ -55,27 +55,21 @@ async def accept(
     subprotocol: str | None,
     max_message_bytes: int,
     frames_per_s: float | None = None,
+    answer_timeout_s: float = float("inf"),
 ) -> WebSocket:
     """Shake hands as the server.
 
     Args:
         subprotocol: one of those that the client offers, or None.
         frames_per_s: whoever goes on sending more is closed with 4429; None: no limit.
+        answer_timeout_s: whoever takes longer to read a pong that he asked for is given up.
 
     Raises:
         BadHandshake: it was no valid request; it has been answered with its status.
         trio.BrokenResourceError: the connection broke.
     """
 
-    def choose(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-        return next((one for one in offered if one == subprotocol), None)
-
-    opening = ServerProtocol(
-        subprotocols=[Subprotocol(subprotocol)] if subprotocol else None,
-        select_subprotocol=choose,
-        max_size=max_message_bytes,
-        logger=_QUIET,
-    )
+    opening = _opening(subprotocol, max_message_bytes)
     events: list[object] = []
     head = rest = b""
     while not events:
@@ -105,9 +99,22 @@ async def accept(
         raise BadHandshake(str(opening.handshake_exc), status)
     # A fresh one: that of the handshake would keep its request for as long as it lives.
     protocol = Protocol(Side.SERVER, max_size=max_message_bytes, logger=_QUIET)
-    socket = WebSocket(stream, protocol, RateLimit(frames_per_s) if frames_per_s else None)
+    rate = RateLimit(frames_per_s) if frames_per_s else None
+    socket = WebSocket(stream, protocol, rate, answer_timeout_s)
     socket.put_unread(rest)
     return socket
+
+
+def _opening(subprotocol: str | None, max_message_bytes: int) -> ServerProtocol:
+    def choose(_: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+        return next((one for one in offered if one == subprotocol), None)
+
+    return ServerProtocol(
+        subprotocols=[Subprotocol(subprotocol)] if subprotocol else None,
+        select_subprotocol=choose,
+        max_size=max_message_bytes,
+        logger=_QUIET,
+    )
 
 
 def _response(protocol: ServerProtocol, request: Request) -> Response:
