@@ -21,7 +21,8 @@ async def hello(request: Request) -> PlainTextResponse:
     return PlainTextResponse("Hello from the same port.\n")
 
 
-async def main(recording: Path = RECORDING) -> None:
+async def main(file: Path = RECORDING) -> None:
+    recording = vantum.load_recording(file)
     said = DeepgramScript(("What does it cost?",), speech="on_finalize")
     answer = OpenAIScript(("Ten euros a month. ||BREAK|| Shall we begin?",))
     async with simulated_providers(said, answer) as peers:
@@ -33,11 +34,14 @@ async def main(recording: Path = RECORDING) -> None:
             vantum.connect(url) as client,
         ):
             print("Listening on", url)
-            turn = await vantum.replay_turn(client, vantum.load_recording(recording))
+            turn = await vantum.replay_turn(client, recording)
             print("caller:", turn.transcript)
             print("agent: ", turn.text)
 
 
 if __name__ == "__main__":
     vantum.configure_logs("warning")
-    trio.run(main, Path(sys.argv[1]) if sys.argv[1:] else RECORDING)
+    try:
+        trio.run(main, Path(sys.argv[1]) if sys.argv[1:] else RECORDING)
+    except vantum.VantumError as error:
+        sys.exit(str(error))

@@ -13,9 +13,10 @@ import vantum
 RECORDING = Path(__file__).with_name("caller.wav")
 
 
-async def main(url: str, recording: Path) -> None:
+async def main(url: str, file: Path) -> None:
+    recording = vantum.load_recording(file)
     async with vantum.connect(url) as client:
-        turn = await vantum.replay_turn(client, vantum.load_recording(recording))
+        turn = await vantum.replay_turn(client, recording)
     print("The caller said:     ", turn.transcript)
     print("The server answered: ", turn.text)
     if turn.speech_s is not None:

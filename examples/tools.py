@@ -37,7 +37,8 @@ ANSWERS = (
 )
 
 
-async def main(recording: Path = RECORDING) -> None:
+async def main(file: Path = RECORDING) -> None:
+    recording = vantum.load_recording(file)
     said = DeepgramScript(("Do you have time on Tuesday?",), speech="on_finalize")
     async with simulated_providers(said, OpenAIScript(ANSWERS)) as peers:
         settings = vantum.load_settings(peers.environment(), None).settings
@@ -47,10 +48,13 @@ async def main(recording: Path = RECORDING) -> None:
             vantum.open_server(settings, providers, tools=tools, port=0) as url,
             vantum.connect(url) as client,
         ):
-            turn = await vantum.replay_turn(client, vantum.load_recording(recording))
+            turn = await vantum.replay_turn(client, recording)
             print(f"caller: {turn.transcript}\nagent:  {turn.text}")
 
 
 if __name__ == "__main__":
     vantum.configure_logs("warning")
-    trio.run(main, Path(sys.argv[1]) if sys.argv[1:] else RECORDING)
+    try:
+        trio.run(main, Path(sys.argv[1]) if sys.argv[1:] else RECORDING)
+    except vantum.VantumError as error:
+        sys.exit(str(error))

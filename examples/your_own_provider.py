@@ -37,7 +37,8 @@ class Echo:
             await trio.lowlevel.checkpoint()  # a real model waits here
 
 
-async def main(recording: Path = RECORDING) -> None:
+async def main(file: Path = RECORDING) -> None:
+    recording = vantum.load_recording(file)
     async with simulated_providers() as peers:  # for recognition and speech
         settings = vantum.load_settings(peers.environment(), None).settings
         async with (
@@ -45,11 +46,14 @@ async def main(recording: Path = RECORDING) -> None:
             vantum.open_server(settings, attrs.evolve(providers, llm=Echo()), port=0) as url,
             vantum.connect(url) as client,
         ):
-            turn = await vantum.replay_turn(client, vantum.load_recording(recording))
+            turn = await vantum.replay_turn(client, recording)
             print("caller:", turn.transcript)
             print("agent: ", turn.text)
 
 
 if __name__ == "__main__":
     vantum.configure_logs("warning")
-    trio.run(main, Path(sys.argv[1]) if sys.argv[1:] else RECORDING)
+    try:
+        trio.run(main, Path(sys.argv[1]) if sys.argv[1:] else RECORDING)
+    except vantum.VantumError as error:
+        sys.exit(str(error))

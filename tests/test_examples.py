@@ -13,7 +13,7 @@ import pytest
 import trio
 
 import vantum
-from tests.patience import HANG_S, PATIENT_ENVIRONMENT
+from tests.patience import HANG_S, PATIENT_ENVIRONMENT, nobody_listening
 from vantum.core.audio import write_wav
 from vantum.core.events import ResponseCompleted
 from vantum.testing import CartesiaScript, DeepgramScript, OpenAIScript, simulated_providers
@@ -22,7 +22,30 @@ from vantum.wire.registry import ACCEPTED, SENT
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
+NAMES = (
+    "talk_to_a_server",
+    "talk_by_hand",
+    "server_in_your_program",
+    "your_own_provider",
+    "tools",
+)
+
+
 async def example(name: str, *arguments: object, cwd: Path) -> str:
+    """What it prints; it has nothing to complain of."""
+    code, out, err = await run(name, *arguments, cwd=cwd)
+    assert (code, err) == (0, "")
+    return out
+
+
+async def failing(name: str, *arguments: object, cwd: Path) -> str:
+    """What it complains of."""
+    code, _, err = await run(name, *arguments, cwd=cwd)
+    assert code == 1
+    return err
+
+
+async def run(name: str, *arguments: object, cwd: Path) -> tuple[int, str, str]:
     environment = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG")}
     with trio.fail_after(HANG_S):
         done = await trio.run_process(
@@ -33,8 +56,7 @@ async def example(name: str, *arguments: object, cwd: Path) -> str:
             capture_stderr=True,
             check=False,
         )
-    assert (done.returncode, done.stderr.decode()) == (0, "")
-    return done.stdout.decode()
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
 @pytest.fixture
@@ -106,17 +128,27 @@ async def test_a_program_has_the_agent_say_something() -> None:
     assert client.closed == "1000 closing time"
 
 
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_file_that_is_missing_is_one_line(tmp_path: Path, name: str) -> None:
+    at = ["127.0.0.1:9"] if name.startswith("talk") else []
+    err = await failing(name, *at, tmp_path / "none.wav", cwd=tmp_path)
+    assert err == f"{tmp_path / 'none.wav'}: cannot be read: No such file or directory\n"
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("talk")])
+async def test_a_server_that_is_not_there_is_one_line(
+    tmp_path: Path, recording: Path, name: str
+) -> None:
+    with nobody_listening() as port:
+        err = await failing(name, f"127.0.0.1:{port}", recording, cwd=tmp_path)
+    assert (err.count("\n"), "Connection refused (is a server running there?)" in err) == (1, True)
+
+
 def test_examples_are_short_and_all_are_tested() -> None:
     scripts = {path.stem: path for path in EXAMPLES.glob("*.py")}
-    assert set(scripts) == {
-        "talk_to_a_server",
-        "talk_by_hand",
-        "server_in_your_program",
-        "your_own_provider",
-        "tools",
-    }
+    assert set(scripts) == set(NAMES)
     for path in scripts.values():
-        assert path.read_text().count("\n") < 60, path
+        assert path.read_text().count("\n") < 65, path
 
 
 BROWSER = {path.name: path.read_text("utf-8") for path in (EXAMPLES / "browser").iterdir()}
