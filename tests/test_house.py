@@ -43,7 +43,7 @@ ALLOWED = {
     "tcp": set(),
     "channels": set(),
     "proxies": {"core"},
-    "websocket": {"backlog", "core"},
+    "websocket": {"backlog", "core", "tcp"},
     "http": {"backlog", "server", "tcp"},  # the server for its type only
     "admission": {"config"},
     "descriptors": {"observe"},

@@ -216,9 +216,10 @@ class _Mute:
     async def receive(self) -> bytes | str | None:
         await trio.sleep_forever()
 
-    async def send(self, *messages: bytes | str) -> None:
-        if not self.reads:
-            await trio.sleep_forever()
+    async def send(self, *messages: bytes | str, within_s: float) -> None:
+        with trio.fail_after(within_s):
+            if not self.reads:
+                await trio.sleep_forever()
 
     async def ping(self) -> None:
         await trio.sleep_forever()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import socket as stdlib_socket
 import sys
 import weakref
 from collections.abc import AsyncIterator
@@ -23,6 +24,7 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 
 from tests.patience import until
+from vantum.tcp import TcpStream
 from vantum.websocket import BadHandshake, WebSocket, accept, connect, keep_alive
 
 Stapled = trio.StapledStream[MemorySendStream, MemoryReceiveStream]
@@ -256,6 +258,62 @@ async def test_a_send_that_was_cut_short_is_the_last() -> None:
         with pytest.raises(trio.BrokenResourceError):
             await socket.send(b"next")
         await socket.close()  # does not wait for anybody
+
+
+async def test_a_send_is_late_if_the_peer_does_not_read(autojump_clock: trio.abc.Clock) -> None:
+    async with raw() as (socket, _, _):
+        stapled = socket._stream
+        assert isinstance(stapled, trio.StapledStream)
+        stapled.send_stream.send_all_hook = trio.sleep_forever
+        began_s = trio.current_time()
+        with pytest.raises(trio.TooSlowError):
+            await socket.send(b"half", within_s=3)
+        assert trio.current_time() == began_s + 3
+        assert not socket.whole
+        with pytest.raises(trio.BrokenResourceError):
+            await socket.send(b"next", within_s=3)
+
+
+async def test_a_send_is_late_if_others_do_not_come_to_an_end(
+    autojump_clock: trio.abc.Clock,
+) -> None:
+    async with raw() as (socket, protocol, stream), trio.open_nursery() as nursery:
+        stapled = socket._stream
+        assert isinstance(stapled, trio.StapledStream)
+        nursery.start_soon(socket.receive)
+        stapled.send_stream.send_all_hook = trio.sleep_forever
+        await stream.send_all(protocol.send(Ping()))  # its pong waits
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(trio.TooSlowError):
+            await socket.send(b"behind it", within_s=3)
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_send_that_is_cancelled_before_it_waits_sends_nothing() -> None:
+    async with accepted() as (socket, client):
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await socket.send(b"never")
+        assert scope.cancelled_caught
+        assert socket.whole
+        await socket.send(b"this")
+        assert await client.get_message() == b"this"
+
+
+async def test_on_a_socket_a_message_leaves_without_a_wait() -> None:
+    ours, theirs = stdlib_socket.socketpair()
+    plain = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
+    peer = trio.SocketStream(trio.socket.from_stdlib_socket(theirs))
+    async with plain, peer:
+        await peer.send_all(REQUEST + b"\r\n")
+        socket = await accept(TcpStream(plain), subprotocol=None, max_message_bytes=1000)
+        await peer.receive_some()
+        await socket.send(b"abc", within_s=0)
+        assert (await peer.receive_some()).endswith(b"abc")
+        # What the kernel has no room for waits, and no longer than it may.
+        with pytest.raises(trio.TooSlowError):
+            await socket.send(bytes(32 << 20), within_s=0)
+        assert not socket.whole
 
 
 async def test_a_pong_counts_for_all_pings_before_it(autojump_clock: trio.abc.Clock) -> None:

@@ -27,7 +27,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from vantum.backlog import unread
-from vantum.tcp import quick
+from vantum.tcp import quick, send_now
 
 if TYPE_CHECKING:
     from vantum.server import Server
@@ -77,6 +77,10 @@ class ReplayStream(trio.abc.HalfCloseableStream):
             data, self.seen = self.seen[:size], self.seen[size:]
             return data
         return bytes(await self._quick.receive_some(max_bytes))
+
+    def send_now(self, data: bytes) -> int:
+        """What can be sent without a wait."""
+        return send_now(self._quick, data)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Pass on."""

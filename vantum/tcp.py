@@ -19,6 +19,15 @@ _RECEIVE_BYTES = 65_536
 _CLOSED = "this stream was closed already"
 
 
+def send_now(stream: trio.abc.Stream, data: bytes) -> int:
+    """How many of the bytes the stream has taken without a wait; the caller sends the rest.
+
+    Raises what `send_all` raises.
+    """
+    now = getattr(stream, "send_now", None)
+    return 0 if now is None else int(now(data))
+
+
 def quick(stream: trio.abc.HalfCloseableStream) -> trio.abc.HalfCloseableStream:
     """The same connection, read and written with less; `stream` itself if it is no socket's, and
     where sockets are no files."""
@@ -57,17 +66,21 @@ class TcpStream(trio.abc.HalfCloseableStream):
                 raise _translated(error) from error
         raise trio.ClosedResourceError(_CLOSED)
 
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Write; is a checkpoint only where the kernel has no room for all of it."""
-        await trio.lowlevel.checkpoint_if_cancelled()
+    def send_now(self, data: bytes | bytearray | memoryview) -> int:
+        """Write as much as the kernel has room for, and say how much that is. Never waits."""
         if self._is_sending:
             raise trio.BusyResourceError("another task is sending on this stream")
         try:
-            sent = os.write(self.stream.socket.fileno(), data)
+            return os.write(self.stream.socket.fileno(), data)
         except BlockingIOError:
-            sent = 0
+            return 0
         except OSError as error:
             raise _translated(error) from error
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Write; is a checkpoint only where the kernel has no room for all of it."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        sent = self.send_now(data)
         if sent < len(data):
             self._is_sending = True
             try:

@@ -53,7 +53,7 @@ class Client:
         await trio.sleep_forever()
         raise AssertionError
 
-    async def send(self, *messages: bytes | str) -> None:
+    async def send(self, *messages: bytes | str, within_s: float) -> None:
         await trio.lowlevel.checkpoint()
         if self.gone:
             raise trio.BrokenResourceError

@@ -41,10 +41,11 @@ class ClientSocket(Protocol):
     async def receive(self) -> bytes | str | None:
         """The next message; None when the connection is closed."""
 
-    async def send(self, *messages: bytes | str) -> None:
+    async def send(self, *messages: bytes | str, within_s: float) -> None:
         """Send one message, or several in one write. Text is `str`.
 
-        Raises `trio.BrokenResourceError` when it is closed.
+        Raises `trio.BrokenResourceError` when it is closed, and `trio.TooSlowError` if the client
+        does not take it in so many seconds; the socket is unusable after either.
         """
 
     async def close(self, code: int, reason: str) -> None:

@@ -157,11 +157,10 @@ async def _send(
             frames.extend(data)
     if not frames:
         return True
-    with trio.move_on_after(timeout_s) as sending:
-        try:
-            await socket.send(*frames)
-        except trio.BrokenResourceError:
-            return False
-    if sending.cancelled_caught:
-        raise ClientTooSlow(f"a message was not read within {timeout_s:g} s")
+    try:
+        await socket.send(*frames, within_s=timeout_s)
+    except trio.BrokenResourceError:
+        return False
+    except trio.TooSlowError:
+        raise ClientTooSlow(f"a message was not read within {timeout_s:g} s") from None
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 
 import trio
@@ -11,6 +12,7 @@ from websockets.protocol import OPEN, Protocol
 
 from vantum.backlog import unacknowledged
 from vantum.core.ratelimit import RateLimit
+from vantum.tcp import send_now
 
 #: Several audio messages in one read. Each read takes so much room, for a moment, in one stretch,
 #: among pieces of audio that stay for seconds: with 64 KiB the heap of a talking crowd had to grow
@@ -154,15 +156,23 @@ class WebSocket:
         """What was received is received again, before all else."""
         self._messages.insert(0, message)
 
-    async def send(self, *messages: bytes | str) -> None:
+    async def send(self, *messages: bytes | str, within_s: float = math.inf) -> None:
         """Send one message, or several in one write. Text is `str`.
 
-        A send that is cancelled leaves half a message on the wire: nothing can be sent after it.
+        A send that is cancelled while it waits, or late, leaves half a message on the wire: nothing
+        can be sent after it. `within_s`: for the wait until others have sent, and for that until
+        the peer has read. Nearly no send waits, so there is no scope around those that do not.
 
         Raises:
             trio.BrokenResourceError: the connection is closed.
+            trio.TooSlowError: the peer does not read.
         """
-        await self._take_turn()
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if self._sending.locked():
+            with trio.fail_after(within_s):
+                await self._sending.acquire()
+        else:
+            self._sending.acquire_nowait()
         try:
             if not self.whole:
                 raise trio.BrokenResourceError("the WebSocket is closed")
@@ -171,16 +181,9 @@ class WebSocket:
                     self._protocol.send_binary(message)
                 else:
                     self._protocol.send_text(message.encode())
-            await self._write()
+            await self._write(within_s)
         finally:
             self._sending.release()
-
-    async def _take_turn(self) -> None:
-        """Wait for the lock, but not for the loop's next turn if it is free, as mostly."""
-        try:
-            self._sending.acquire_nowait()
-        except trio.WouldBlock:
-            await self._sending.acquire()
 
     async def ping(self) -> None:
         """Send a ping and wait for its pong.
@@ -206,7 +209,7 @@ class WebSocket:
         except trio.BrokenResourceError:
             self._end()
 
-    async def _write(self) -> None:
+    async def _write(self, within_s: float = math.inf) -> None:
         """Write what the protocol has, and what it gets meanwhile. By the owner of the lock."""
         if self._cut_short:
             raise trio.BrokenResourceError("a send before was cut short")
@@ -215,7 +218,9 @@ class WebSocket:
             self._cut_short = True
             self.sent += len(data)
             try:
-                await self._stream.send_all(data)
+                if (sent := send_now(self._stream, data)) < len(data):
+                    with trio.fail_after(within_s):
+                        await self._stream.send_all(data[sent:])
             except (OSError, trio.ClosedResourceError) as error:
                 raise trio.BrokenResourceError from error
             self._cut_short = False

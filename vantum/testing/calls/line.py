@@ -198,11 +198,13 @@ class MemorySocket:
         self._taken += len(message or b"")
         return message
 
-    async def send(self, *messages: Message) -> None:
-        """Raises `trio.BrokenResourceError` when the connection is gone."""
-        for message in messages:
-            await self.line.down.send(message)
-            self.sent += 1
+    async def send(self, *messages: Message, within_s: float) -> None:
+        """Raises `trio.BrokenResourceError` when the connection is gone, `trio.TooSlowError` if
+        the caller does not read."""
+        with trio.fail_after(within_s):
+            for message in messages:
+                await self.line.down.send(message)
+                self.sent += 1
 
     async def close(self, code: int, reason: str) -> None:
         """Say goodbye."""
