@@ -250,6 +250,27 @@ async def test_an_ear_that_fails_is_done_without_and_the_detector_with_it(
         assert record(call)[0] == ("user", "I would take the blue one", False)
 
 
+async def test_a_voice_whose_ear_has_failed_is_over(autojump_clock: object) -> None:
+    """Else nobody would ever be silent again: no turn ends in time, and no silence is noticed."""
+    heard = DeepgramScript(("I would take the blue one",), repeat=False)
+    turns = TurnSettings(reprompt_after_ms=5_000, reprompts="Are you there?")
+    async with a_call(
+        openai=THREE, deepgram=heard, activity=DeafEar(), settings=Settings(turns=turns)
+    ) as call:
+        await call.start(turn_detection="auto")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(call.speak, 60.0, LOUD)
+            await call.until(e.OutputCompleted)
+            await call.until_state("LISTENING")
+            quiet_s = trio.current_time()
+            await call.until(e.OutputStarted, 2)
+            nursery.cancel_scope.cancel()
+        assert call.messages(e.ResponseCompleted)[-1].text == "Are you there?"
+        assert trio.current_time() - quiet_s < 6.0
+        assert call.conductor is not None
+        assert not call.conductor.conversation.bargein.eared, "the recogniser's word counts"
+
+
 async def test_a_pause_within_a_sentence_does_not_end_the_turn(autojump_clock: object) -> None:
     heard = DeepgramScript(("well I wanted to", "ask for the price"), repeat=False, pause_s=1.0)
     async with a_call(openai=THREE, deepgram=heard, activity=LoudnessEar()) as caller:

@@ -182,6 +182,9 @@ def test_without_an_ear_the_recogniser_counts() -> None:
         assert ended.take(over_sign, MIDDLE, 11.0) == ended
     eared = policy.take(OFF, MIDDLE, 10.1)
     assert eared.take(SpeechStarted(0.0), MIDDLE, 10.2) == eared
+    failed = eared.take(ON, MIDDLE, 10.2).take(attrs.evolve(OFF, is_last=True), MIDDLE, 10.3)
+    assert failed.voice_s is None
+    assert failed.take(SpeechStarted(0.0), MIDDLE, 10.4).voice_s == 10.4
     assert over().take(UtteranceEnded(1.0), MIDDLE, 10.1).voice_s == 10.0
 
 

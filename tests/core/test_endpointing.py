@@ -131,6 +131,12 @@ def test_an_edge_counts_from_where_it_was_not_from_its_report() -> None:
     assert after(PLAIN, (0, BEGAN), (0, BEGAN), (1, QUIET), (1.5, QUIET)).quiet_s == 1
 
 
+def test_an_ear_that_has_failed_hears_no_voice_and_its_detector_is_not_asked() -> None:
+    failed = evolve(QUIET, late_s=0.1, is_last=True)
+    at_s, verdict = end_of(after(ASKING, (0, BEGAN), (1, said(OPEN)), (2, failed)))
+    assert (at_s, verdict.reason) == (2.7, "silence")
+
+
 def test_words_that_are_only_late_hold_the_end_back_for_a_moment() -> None:
     policy = spoken("").take(said(OPEN), 2.65)
     assert end_of(policy)[0] == pytest.approx(2.8)

@@ -102,6 +102,7 @@ class Ear:
         except ProviderError as error:
             _log.warning("voice activity failed: going on without", error=str(error))
             self.activity = self.recent = self.own = None
+            await put(inbox_tx, VoiceEdge(False, 0.0, is_last=True))
             return
         found: Sequence[VoiceEdge | EchoHeard] = edges
         if self.own is not None:

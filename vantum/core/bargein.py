@@ -185,7 +185,7 @@ class BargeIn:
                 known = evolve(self, eared=True, apart=apart and floor is None)
                 return known._voice(began_s)._began(floor, 0)
             case VoiceEdge():
-                return evolve(self, eared=True)._silent(now_s - sign.late_s)
+                return evolve(self, eared=not sign.is_last)._silent(now_s - sign.late_s)
             case EchoHeard(words=words):
                 known = evolve(self, eared=True, echo_s=now_s, echoing=True, tells=True)
                 return evolve(known, echo_next=words)._began(floor, 0)

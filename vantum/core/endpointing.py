@@ -205,6 +205,10 @@ class Endpointing:
         match sign:
             case VoiceEdge(speaking=True):
                 return self._voice_began(now_s - sign.late_s, now_s)
+            case VoiceEdge(is_last=True):
+                # What was not heard cannot be judged.
+                options = evolve(self.options, has_detector=False)
+                return evolve(self, options=options)._voice_ended(now_s)
             case VoiceEdge():
                 return self._voice_ended(now_s - sign.late_s)
             case Transcript():

@@ -111,11 +111,13 @@ class VoiceEdge:
     `at_s`: where in the audio that the detector was fed, in seconds since its first sample.
     `late_s`: how much audio it had taken behind that place before it was sure: the edge itself lies
     so long before the moment of its report.
+    `is_last`: the detector has failed: silence, as far as anybody knows, and no edge comes behind.
     """
 
     speaking: bool
     at_s: float
     late_s: float = 0.0
+    is_last: bool = False
 
 
 @frozen
