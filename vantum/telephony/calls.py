@@ -104,6 +104,8 @@ class Calls:
     elsewhere: Elsewhere | None = None
     lines: Lines = field(init=False)
     _live: dict[str, LiveCall] = field(factory=dict, init=False)
+    #: Of calls that are over, as long as the database has not taken them.
+    unsaved: dict[str, CallRecord] = field(factory=dict, init=False)
     _has_some: trio.Event = field(factory=trio.Event, init=False)
 
     @lines.default
@@ -272,6 +274,8 @@ class Calls:
         """The record as it is now. Raises `NoSuchCall`, `StorageError`."""
         if (live := self._live.get(call_id)) is not None:
             return self.record_of(live)
+        if (unsaved := self.unsaved.get(call_id)) is not None:
+            return unsaved
         record = await self.means.records.get(call_id)
         if record is None:
             raise NoSuchCall(f"there is no call {shown(call_id)}")

@@ -157,11 +157,12 @@ async def save(calls: Calls, live: LiveCall) -> bool:
 
 async def _save_later(calls: Calls, live: LiveCall) -> None:
     """The record of a call that is over, once its database is well again: till then it seems to go
-    on to whoever reads of it."""
+    on to whoever reads of it in there."""
     for pause_s in (*_PAUSES_S, *repeat(_PAUSES_S[-1], _MAX_RETRIES)):
         await trio.sleep(pause_s)
         if await save(calls, live):
-            return
+            break
+    calls.unsaved.pop(live.id, None)
 
 
 async def _conclude(calls: Calls, live: LiveCall) -> None:
@@ -178,6 +179,7 @@ async def _conclude(calls: Calls, live: LiveCall) -> None:
     if isinstance(live.failure, CallRefused):
         live.record = record = attrs.evolve(record, outcome="refused")
     if not await save(calls, live):
+        calls.unsaved[record.id] = record
         calls.nursery.start_soon(_save_later, calls, live)
     _log.info(
         "call over",
