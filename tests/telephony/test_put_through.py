@@ -42,6 +42,7 @@ from vantum.testing.twilio import (
     Person,
     Persona,
     Press,
+    RestFault,
     Say,
     TwilioScript,
 )
@@ -231,6 +232,19 @@ async def test_who_reaches_nobody_comes_back_to_the_agent(
         assert last[-3]["content"] == told(record)[1].removeprefix("transfer: ")
         assert str(last[-2]["content"]).endswith(APOLOGY)
         assert "They are being connected" not in str(last)
+
+
+async def test_who_was_put_through_without_our_hearing_of_it_is_not_cut_off(
+    autojump_clock: Clock,
+) -> None:
+    """The telephone company does what it was asked for, and its answers are lost."""
+    async with an_office_with(Person((Pause(20), HangUp()), rings_s=4)) as office:
+        live = await begun(office)
+        office.twilio.faults.extend([RestFault("drop", 1.0)] * 9)
+        record = await over(office, live)
+        assert (record.outcome, record.ended_because) == ("transferred", "transferred to sales")
+        assert [call.ended_because for call in office.twilio.calls[1:]] == ["the person hangs up"]
+        assert told(record)[-1] == "transfer: They are being connected with sales."
 
 
 async def test_what_was_noted_and_where_the_script_stood_stay(autojump_clock: Clock) -> None:

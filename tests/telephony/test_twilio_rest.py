@@ -172,9 +172,13 @@ async def test_twiml_may_stand_for_an_address(autojump_clock: Clock) -> None:
     }
 
 
+async def redirect(carrier: TwilioCarrier) -> None:
+    await carrier.redirect("CA1", "<Response/>", lambda: False)
+
+
 async def test_a_live_call_gets_other_twiml(autojump_clock: Clock) -> None:
     line = Line([UPDATED])
-    await ask(line, lambda carrier: carrier.redirect("CA1", "<Response/>"))
+    await ask(line, redirect)
     assert line.requests[0].url.path == "/2010-04-01/Accounts/AC1/Calls/CA1.json"
     assert line.form() == {"Twiml": "<Response/>"}
 
@@ -265,7 +269,7 @@ async def test_what_cannot_be_ended_is_said(autojump_clock: Clock) -> None:
         await ask(Line([error(401, 20003)]), end)
     assert failed.value.kind == "auth"
     with pytest.raises(CarrierError) as failed:  # only ending is done when nothing is there
-        await ask(Line([error(404, 20404)]), lambda c: c.redirect("CA1", "<Response/>"))
+        await ask(Line([error(404, 20404)]), redirect)
     assert failed.value.kind == "not_found"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Literal, Protocol, TypeAlias
 
 from attrs import frozen
@@ -102,5 +103,9 @@ class Carrier(Protocol):
     async def end_call(self, call_sid: str) -> None:
         """End a call, whether it is ringing or answered; one that is over already is fine."""
 
-    async def redirect(self, call_sid: str, twiml: str) -> None:
-        """What a live call does from now on; what it did is broken off, its stream too."""
+    async def redirect(self, call_sid: str, twiml: str, is_done: Callable[[], bool]) -> None:
+        """What a live call does from now on; what it did is broken off, its stream too.
+
+        `is_done`: whether that shows by itself; then it is not asked for again if the answer is
+        lost, and an error is raised all the same.
+        """

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 #: How a session says that its client ended it, or just went; in a phone call that is the other
 #: party, and which of the two comes first is chance.
-_ENDED_THERE = ("call ended by the client", "the connection is gone")
+_STOPPED_THERE = "call ended by the client"
+_ENDED_THERE = (_STOPPED_THERE, "the connection is gone")
 
 #: Of what goes on, so much is billed at the least: its first minute has begun.
 _BEGUN_S: Final = 1.0
@@ -117,6 +118,14 @@ class LiveCall:
     def session_is_over(self) -> bool:
         """Whether its session has begun and ended."""
         return bool(self._sessions) and self.conductor is None
+
+    @property
+    def stream_is_taken(self) -> bool:
+        """Whether the telephone company has ended its stream, and does not say that it is over."""
+        conductor, stopped = self.conductor, False
+        if conductor is not None:
+            stopped = conductor.state == "ENDED" and conductor.ended_because == _STOPPED_THERE
+        return (stopped or self.session_is_over) and not self.progress.is_over
 
     @property
     def is_ending(self) -> bool:

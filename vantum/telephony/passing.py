@@ -66,8 +66,12 @@ class Passing:
         assert carrier is not None  # `Transfers.is_possible`
         live.hand_over(f"transferred to {name}", may_return=may_return)
         try:
-            await carrier.redirect(live.record.sid, twiml)
+            await carrier.redirect(live.record.sid, twiml, lambda: live.stream_is_taken)
         except CarrierError as error:
+            if (error.retryable or error.kind == "unknown") and live.stream_is_taken:
+                # It was done, and the answer was lost: who goes on now cuts them off.
+                _log.warning("that a call is transferred was not told", call=live.id, to=name)
+                return
             live.keep()
             _log.warning("a call could not be transferred", call=live.id, error=str(error))
             raise TransferFailed("the telephone company did not put them through") from error

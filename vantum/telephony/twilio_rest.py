@@ -4,11 +4,13 @@ The package makes the requests and reads the answers; what it asks of its HTTP c
 Ours sends with httpx2, so nothing blocks, no thread is needed, and tests run it in virtual time
 (`transport`).
 
-A request that ends or redirects a call may be sent again whenever it fails: twice is as good as
-once. One that makes a call may not, because Twilio knows no key by which it would see that the
-second is the first. So it is sent again only if it certainly was not carried out: no connection
-came about, or Twilio said 429. When its answer is lost, or is a 5xx, the error's kind is `unknown`;
-whether there is a call, its callbacks tell, which carry our own id (`live`).
+A request that ends a call may be sent again whenever it fails: twice is as good as once. One that
+redirects it may, as long as nothing shows that it was carried out: what the call does by then would
+be broken off, a colleague's telephone that rings. One that makes a call may not, because Twilio
+knows no key by which it would see that the second is the first. So it is sent again only if it
+certainly was not carried out: no connection came about, or Twilio said 429. When its answer is
+lost, or is a 5xx, the error's kind is `unknown`; whether there is a call, its callbacks tell, which
+carry our own id (`live`).
 
 Sources: "Call Resource", https://www.twilio.com/docs/voice/api/call-resource; "Error and Warning
 Dictionary", https://www.twilio.com/docs/api/errors; "REST API Best Practices" (429 and back-off),
@@ -231,16 +233,23 @@ class TwilioCarrier:
 
         await self._within(end)
 
-    async def redirect(self, call_sid: str, twiml: str) -> None:
+    async def redirect(self, call_sid: str, twiml: str, is_done: Callable[[], bool]) -> None:
         """See `Carrier`."""
 
         async def update() -> None:
             await self.calls(call_sid).update_async(twiml=twiml)
 
-        await self._within(update)
+        await self._within(update, is_done=is_done)
 
-    async def _within(self, work: Callable[[], Awaitable[T]], *, once: bool = False) -> T:
-        """Do it within the deadline, again where that can help. `once`: not if it may be done.
+    async def _within(
+        self,
+        work: Callable[[], Awaitable[T]],
+        *,
+        once: bool = False,
+        is_done: Callable[[], bool] = lambda: False,
+    ) -> T:
+        """Do it within the deadline, again where that can help. `once`: not if it may be done;
+        `is_done`: not if it is.
 
         Raises:
             CarrierError: it did not come about; `unknown` or `timeout` when there was no answer.
@@ -258,6 +267,8 @@ class TwilioCarrier:
                 if wait_s is None or not again:
                     break
                 await trio.sleep(max(wait_s, failure.retry_after_s or 0.0))
+                if is_done():
+                    break
         if failure is None:
             failure = CarrierError(
                 "unknown" if once else "timeout", f"no answer within {self.timeout_s:g} s"
