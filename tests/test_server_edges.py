@@ -38,7 +38,7 @@ async def answer(url: str, request: bytes) -> bytes:
         return bytes(await stream.receive_some())
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1", "::", "localhost"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1", "[::1]", "::", "localhost"])
 async def test_the_printed_address_leads_to_the_server(host: str) -> None:
     if ":" in host and not has_ipv6():
         pytest.skip("this machine has no IPv6")
@@ -92,6 +92,24 @@ async def test_what_comes_behind_a_request_does_not_cost_its_answer(
         # Whether the server answers first or reads on first is a matter of chance.
         for _ in range(12):
             assert (await answer(running.url, request_bytes)).startswith(b"HTTP/1.1 " + status)
+
+
+@pytest.mark.parametrize(
+    ("target", "answered"),
+    [
+        (b"http://x/health", b"200"),
+        (b"HTTPS://me:secret@x:80/health?a=http://x/health", b"200"),
+        (b"http://x", b"404"),
+        (b"http://x?a", b"404"),
+        (b"ftp://x/health", b"404"),
+        (b"/http://x/health", b"404"),
+    ],
+)
+async def test_target_may_be_absolute(target: bytes, answered: bytes) -> None:
+    """As to a proxy: RFC 9112, section 3.2.2."""
+    async with a_server() as running:
+        request = b"GET " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n"
+        assert (await answer(running.url, request)).startswith(b"HTTP/1.1 " + answered)
 
 
 async def test_body_may_come_in_pieces() -> None:

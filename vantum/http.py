@@ -7,6 +7,7 @@ single connections instead of a socket to listen on.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from math import inf
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 #: A request's head that is larger is refused by Hypercorn; we only need to see the head.
 MAX_HEAD_BYTES = 65_536
+
+#: What a target begins with that a client made for a proxy.
+_AUTHORITY = re.compile(rb"https?://[^/?#]*", re.IGNORECASE)
 
 #: Codes for programs, of requests under `/v1/` that no route takes.
 _CODES = {404: "no_such_path", 405: "wrong_method"}
@@ -253,7 +257,7 @@ async def peek_request(
 
     Returns:
         The request, or None if the bytes are no HTTP (Hypercorn then answers as it does), and the
-        stream with all bytes still to be read.
+        stream with all bytes still to be read; of a target, its path and query.
     """
     parser = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)
     seen = b""
@@ -271,10 +275,21 @@ async def peek_request(
         except h11.RemoteProtocolError:
             return None, ReplayStream(stream, seen)
         if isinstance(event, h11.Request):
-            return event, ReplayStream(stream, seen)
+            return event, ReplayStream(stream, _in_origin_form(event.target, seen))
         if not data:
             return None, ReplayStream(stream, seen)
         data = b""
+
+
+def _in_origin_form(target: bytes, seen: bytes) -> bytes:
+    """A request as it is without a proxy: a server must take `GET http://host/path` too (RFC 9112,
+    section 3.2.2), all of which is a path to Hypercorn."""
+    found = _AUTHORITY.match(target)
+    if found is None:
+        return seen
+    path = target[found.end() :]
+    # The method, which comes before it, has neither colons nor slashes.
+    return seen.replace(target, path if path.startswith(b"/") else b"/" + path, 1)
 
 
 def request_address(request: h11.Request) -> tuple[str, dict[str, list[str]]]:

@@ -54,12 +54,14 @@ async def open_listeners(
     Raises:
         ConfigError: the address cannot be used; says which and why.
     """
+    if host.startswith("[") and host.endswith("]"):  # as it stands in addresses
+        host = host[1:-1]
     try:
         return await trio.open_tcp_listeners(port, host=host)
     except (OSError, ValueError) as error:
         why = (error.strerror if isinstance(error, OSError) else None) or str(error)
         # A ValueError is a host name that cannot even be asked for.
-        raise ConfigError(f"cannot listen on {host}:{port} ({names}): {why}") from error
+        raise ConfigError(f"cannot listen on {_address(host, port)} ({names}): {why}") from error
 
 
 @asynccontextmanager
@@ -95,7 +97,11 @@ def listening_url(listeners: Sequence[trio.SocketListener]) -> str:
     host, port, *_ = listeners[0].socket.getsockname()
     # Trio's sockets of one family take no connections of the other.
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
-    return f"ws://[{host}]:{port}/ws" if ":" in host else f"ws://{host}:{port}/ws"
+    return f"ws://{_address(host, port)}/ws"
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 @asynccontextmanager
