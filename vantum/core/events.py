@@ -53,8 +53,8 @@ class Request:
 class Prospect:
     """Who is on the line, as far as the client knows.
 
-    `extra`: whatever else there is, such as the further columns of a campaign's list, by names of
-    small letters, digits and `_`.
+    `timezone`: an IANA name. `extra`: whatever else there is, such as the further columns of a
+    campaign's list, by names of small letters, digits and `_`.
     """
 
     name: str | None = None
@@ -68,9 +68,19 @@ class Prospect:
 class InputOptions:
     """How a client speaks: from `audio.input.start`.
 
-    `encoding`: how its connection carries audio. The samples of a line of mu-law, such as a
-    telephone's, are no finer than that in either direction. `starts_once`: it will send no further
-    start, whatever becomes of this one.
+    Attributes:
+        sampling_rate_hz: of the audio in both directions, 8000 to 48000.
+        language: BCP 47.
+        voice_id: the synthesiser's voice; None: the provider's setting.
+        turn_detection: who finds that the user has finished: the server (`auto`), or only the
+            client's `end` (`manual`).
+        tokens: have each token of the answer sent as well (`ResponseToken`).
+        prospect: who is on the line.
+        latency: have `LatencyMeasured` sent for each turn.
+        encoding: how the connection carries audio. The samples of a line of mu-law, such as a
+            telephone's, are no finer than that in either direction. Not in the protocol.
+        starts_once: no further start will be sent, whatever becomes of this one. Not in the
+            protocol.
     """
 
     sampling_rate_hz: int = 16_000
