@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import hypothesis.strategies as st
 import numpy as np
 import pytest
@@ -11,11 +13,13 @@ from tests.dtmf_receiver import RATE_HZ, keys_in
 from vantum.core.audio import mulaw_encode
 from vantum.core.dtmf import (
     MAX_KEYS,
+    WrittenNotes,
     as_note,
     check_keys,
     join_notes,
     sounding_s,
     split_notes,
+    strip_notes,
     tone,
 )
 from vantum.core.resampling import Resampler
@@ -114,3 +118,31 @@ def test_other_words_are_left_alone() -> None:
     assert join_notes(text) == text
     assert split_notes("Nothing here") == [("Nothing here", "")]
     assert split_notes("") == []
+
+
+@given(
+    st.lists(st.sampled_from(["(sent digits ", "(", "(sent", "4", "2#", ")", " ", "ok", "(so) "])),
+    st.lists(st.integers(0, 80)),
+)
+def test_notes_of_a_models_are_left_out_however_its_text_is_split(
+    parts: list[str], cuts: list[int]
+) -> None:
+    text = "".join(parts)
+    places = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
+    notes = WrittenNotes()
+    given = [notes.feed(text[a:b]) for a, b in pairwise(places)]
+    assert "".join((*given, notes.feed("", final=True))) == strip_notes(text)
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("Now. (sent digits 42#) Done (so far).", "Now.  Done (so far)."),
+        ("(sent digits 4", ""),
+        ("(sent digits 4) (sent digits 2)!", " !"),
+        ("Two (sent digits) are two (sent dig", "Two (sent digits) are two (sent dig"),
+        ("(sent digits four)", "(sent digits four)"),
+    ],
+)
+def test_a_note_that_a_model_has_written_is_not_spoken(written: str, spoken: str) -> None:
+    assert strip_notes(written) == spoken

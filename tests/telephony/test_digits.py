@@ -146,3 +146,23 @@ async def test_the_client_is_told_of_tones_as_of_words(
         await caller.turn()
         assert [m.text for m in caller.messages(e.ResponseCompleted)] == ["Now. (sent digits 5)"]
         assert len(caller.messages(e.OutputCompleted)) == 1
+
+
+async def test_keys_that_the_model_only_writes_are_neither_read_out_nor_noted_as_sent(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """It has seen such notes of what it did, and takes them for a way to do it."""
+    script = OpenAIScript(
+        (presses("5", "Now."), "Once more. (sent digits 42#) It is done.", "Yes.")
+    )
+    async with a_call(openai=script, settings=SETTINGS, tools=(SEND_DIGITS,)) as caller:
+        await caller.start()
+        for _ in range(3):
+            await caller.turn()
+        assert caller.messages(e.ResponseCompleted)[1].text == "Once more. It is done."
+        assert not any("digits" in t for ts in caller.cartesia.transcripts.values() for t in ts)
+        noted = [x.text for x in caller.call.history if "digits" in x.text]
+        assert noted == ["(sent digits 5)"]
+        told = str(caller.openai.chats[-1].body["messages"])
+        assert "It is done." in told
+        assert "42#" not in told

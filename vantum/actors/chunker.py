@@ -17,7 +17,7 @@ from vantum.actors.link import lost
 from vantum.channels import Sender, put
 from vantum.core.chunking import Chunker, ChunkingOptions, strip_markers
 from vantum.core.decisions import AnswerFailed, RoleLost
-from vantum.core.dtmf import as_note, join_notes
+from vantum.core.dtmf import WrittenNotes, as_note, join_notes, strip_notes
 from vantum.core.events import ResponseCompleted, ResponseStarted, ResponseToken
 from vantum.core.latency import Marks
 from vantum.core.markers import without_unfinished
@@ -63,12 +63,13 @@ class Answer:
     def would_say(self, text: str) -> bool:
         """Whether anything of this text of the model's is spoken: more than markers and signs."""
         text = strip_stage_marks(text) if self.has_script else text
+        text = strip_notes(text)
         return any(map(str.isalnum, strip_markers(text, self.options.break_marker)))
 
     def example(self, text: str) -> str:
         """A text of the model's as it is shown what it wrote, which it takes as its example: half a
         marker at its end would be one of speaking it."""
-        text = without_unfinished(text, self.options.break_marker)
+        text = without_unfinished(strip_notes(text), self.options.break_marker)
         return without_unfinished_mark(text) if self.has_script else text
 
 
@@ -131,6 +132,7 @@ class _Writing:
     chunker: Chunker
     raw: list[str] = field(factory=list)
     stage_marks: StageMarks = field(factory=StageMarks)
+    notes: WrittenNotes = field(factory=WrittenNotes)
 
     async def token(self, text: str) -> None:
         await self.begin()
@@ -138,7 +140,9 @@ class _Writing:
         await self.write(self.unmarked(text))
 
     def unmarked(self, text: str, *, final: bool = False) -> str:
-        """The text without markers of the script's stages, which are noted."""
+        """The text without notes of keys, and without markers of the script's stages, which are
+        noted."""
+        text = self.notes.feed(text, final=final)
         if not self.answer.has_script:
             return text
         text = self.stage_marks.feed(text, final=final)

@@ -19,7 +19,16 @@ import numpy as np
 
 from vantum.core.audio import from_float
 
-__all__ = ["MAX_KEYS", "as_note", "check_keys", "join_notes", "split_notes", "tone"]
+__all__ = [
+    "MAX_KEYS",
+    "WrittenNotes",
+    "as_note",
+    "check_keys",
+    "join_notes",
+    "split_notes",
+    "strip_notes",
+    "tone",
+]
 
 #: Longer than an account number with its pauses; at five keys a second, about ten seconds.
 MAX_KEYS: Final = 40
@@ -43,6 +52,10 @@ _RAMP_S: Final = 0.003
 
 _ALLOWED: Final = re.compile(r"[0-9A-D*#wW]+")
 _NOTE: Final = re.compile(r"\(sent digits ([0-9A-D*#wW]+)\)")
+#: Of a model's text; a longer one is none, which also bounds what is held back.
+_WRITTEN: Final = re.compile(r"\(sent digits [0-9A-D*#wW]{1,200}\)")
+_BEGUN: Final = re.compile(r"\(sent digits [0-9A-D*#wW]{0,200}")
+_BEGINS: Final = "(sent digits "
 _NEIGHBOURS: Final = re.compile(r"([0-9A-D*#wW])\) \(sent digits (?=[0-9A-D*#wW]+\))")
 
 
@@ -91,6 +104,47 @@ def as_note(keys: str) -> str:
 def join_notes(text: str) -> str:
     """A text with the notes of neighbouring keys as one: "(sent digits 42)"."""
     return _NEIGHBOURS.sub(r"\1", text)
+
+
+class WrittenNotes:
+    """Text in tokens → the text without notes of keys: a model that has seen what it pressed may
+    write such a note instead of pressing. It would be read out, and stand in the record as sent.
+
+    Holds back at most a note's length. What comes of text depends on the text alone, never on how
+    it was split into tokens.
+    """
+
+    __slots__ = ("_held",)
+
+    def __init__(self) -> None:
+        self._held = ""
+
+    def feed(self, token: str, *, final: bool = False) -> str:
+        """What is certain after `token`, without notes; with `final`, everything: what a note has
+        begun with is left out too."""
+        text = self._held + token
+        kept: list[str] = []
+        at = 0
+        while (begin := text.find("(", at)) >= 0:
+            kept.append(text[at:begin])
+            at = begin
+            if note := _WRITTEN.match(text, begin):
+                at = note.end()
+            elif _BEGUN.fullmatch(text, begin) or (not final and _BEGINS.startswith(text[begin:])):
+                break
+            else:
+                kept.append("(")
+                at = begin + 1
+        else:
+            kept.append(text[at:])
+            at = len(text)
+        self._held = "" if final else text[at:]
+        return "".join(kept)
+
+
+def strip_notes(text: str) -> str:
+    """`text` without notes of keys."""
+    return WrittenNotes().feed(text, final=True)
 
 
 def split_notes(text: str) -> list[tuple[str, str]]:
