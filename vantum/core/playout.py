@@ -220,11 +220,11 @@ class Playout:
 
         If that one left long ago, the network stalls: no more than what is there can have been
         played, and playback goes on when the rest comes. Each call is one sample: what is not
-        sampled is taken to run. The client's own reports know better: with them this is ignored.
+        sampled is taken to run. What the client has reported was played all the same.
         """
-        if self._reported_s or self._end is not None or not 0 <= chunks < len(self._left_s):
+        if self._end is not None or not 0 <= chunks < len(self._left_s):
             return
-        missing_s = self._start_s(chunks)
+        missing_s = max(self._start_s(chunks), self._reported_s)
         is_held_up = now_s - self._left_s[chunks] > self.lead_s + _ON_THE_WAY_S
         if is_held_up and self.heard_s(now_s) > missing_s + _EPSILON_S:
             self._stretches.append(Stretch(max(now_s, self._last_s), missing_s))
