@@ -25,7 +25,9 @@ from vantum.config.load import load_settings
 from vantum.core.scripts import parse_script
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted(
+    [ROOT / "README.md", ROOT / "examples" / "README.md", *(ROOT / "docs").rglob("*.md")]
+)
 #: Templates are halves of pages, read where they end up.
 PAGES = [page for page in PAGES if "templates" not in page.parts]
 PARSED = {"python", "toml", "json"}
@@ -115,7 +117,8 @@ def test_every_page_can_be_reached() -> None:
         reached.add(page)
         for target in _LINK.findall(prose_of(page)):
             path = (page.parent / target.partition("#")[0]).resolve()
-            ahead += [path / "README.md" if path.is_dir() else path] if path.suffix != ".py" else []
+            if path.suffix in {"", ".md"}:
+                ahead.append(path / "README.md" if path.is_dir() else path)
     assert {str(page.relative_to(ROOT)) for page in PAGES if page not in reached} == set()
 
 
