@@ -794,6 +794,15 @@ def test_words_said_in_manual_are_answered_when_the_server_is_to_end_turns() -> 
     assert answered_within(call, 4) == ["I want two of them."]
 
 
+def test_an_end_that_no_recogniser_was_asked_for_does_not_stop_turn_taking() -> None:
+    """It was lost with the one before, and no answer to it will come."""
+    call = Call().listening("auto")
+    call.feed(d.RoleLost("stt", "network", "gone"), ending(1))
+    call.feed(start("auto", event_id="again"), d.RoleReady("stt"))
+    call.feed(VoiceEdge(True, 0.0), final("Are you there?"), VoiceEdge(False, 1.0))
+    assert answered_within(call, 4) == ["Are you there?"]
+
+
 def test_a_client_that_sends_nothing_is_not_asked() -> None:
     call, _ = listening_with(d.Silence(10, ("Still there?",), "Goodbye."))
     call.now_s += 10

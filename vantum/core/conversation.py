@@ -104,13 +104,13 @@ def _start_input(c: Conversation, e: StartInput, now_s: float) -> Step:
     c = begin_judging(c, now_s) if is_auto(c) is not was_auto else c
     if "stt" not in c.ready and not opening:
         c = evolve(c, language=None)
-    c = _open_recogniser(c, commands)
+    c = _open_recogniser(c, now_s, commands)
     if "tts" not in c.ready and not opening:
         commands.append(OpenSynthesiser())
     return _when_ready(c, now_s, commands), commands
 
 
-def _open_recogniser(c: Conversation, commands: list[Command]) -> Conversation:
+def _open_recogniser(c: Conversation, now_s: float, commands: list[Command]) -> Conversation:
     """Order a recogniser for the language that is wanted, if there is none or another one."""
     wanted = c.options.language if c.options is not None else None
     if wanted is None or c.language == wanted:
@@ -119,8 +119,9 @@ def _open_recogniser(c: Conversation, commands: list[Command]) -> Conversation:
         return c  # the words of an ended turn come first; only this recogniser knows them
     commands.append(OpenRecogniser(wanted))
     # The new one knows of no flush but those whose marks still wait in front of it.
-    c = evolve(shown_is_said(c), flushes=(), overdue=frozenset())
-    return evolve(c, language=wanted, ready=c.ready - {"stt"})
+    c = shown_is_said(c)
+    c = begin_judging(c, now_s) if c.flushes else c
+    return evolve(c, flushes=(), overdue=frozenset(), language=wanted, ready=c.ready - {"stt"})
 
 
 def _when_ready(c: Conversation, now_s: float, commands: list[Command]) -> Conversation:
@@ -243,7 +244,7 @@ def _flushed(c: Conversation, e: SttFlushed, now_s: float) -> Step:
     elif not judged or c.flushes or still_ended(c, now_s):
         with_interim = not e.complete
         c = take_turn(c, request, now_s, commands, with_interim=with_interim, judged=judged)
-    return _when_ready(_open_recogniser(c, commands), now_s, commands), commands
+    return _when_ready(_open_recogniser(c, now_s, commands), now_s, commands), commands
 
 
 def _tick(c: Conversation, e: Tick, now_s: float) -> Step:
@@ -260,7 +261,7 @@ def _tick(c: Conversation, e: Tick, now_s: float) -> Step:
             continue
         c = flush_given_up(evolve(c, flushes=others), flush.flush_id)
         c = take_turn(c, flush.request, now_s, commands, with_interim=True, judged=flush.judged)
-        c = _open_recogniser(c, commands)
+        c = _open_recogniser(c, now_s, commands)
     c = judge(barge(c, now_s, commands), now_s, commands)
     c = mind_silence(c, e, now_s, commands)
     c = mind_deafness(c, now_s, commands)
