@@ -17,10 +17,15 @@ def foreign(words: Sequence[str], ours: Sequence[str]) -> int:
     if not ours:
         return len(words)
     common = [0] * (len(ours) + 1)  # the longest common subsequence with so many of ours
+    begins = [our[:_ALIKE] for our in ours]  # words that are alike begin alike, and few others do
     for word in words:
+        begin = word[:_ALIKE]
+        if begin not in begins:
+            continue  # nothing goes on with it
         before = 0
         for n, our in enumerate(ours, 1):
-            here = before + 1 if _alike(word, our) else max(common[n], common[n - 1])
+            alike = begins[n - 1] == begin and _alike(word, our)
+            here = before + 1 if alike else max(common[n], common[n - 1])
             before, common[n] = common[n], here
     return len(words) - common[-1]
 
