@@ -1144,5 +1144,6 @@ async def test_what_was_done_before_a_false_stop_is_not_done_again_behind_it(
         await call.caller.pause(20.0)
         told = [m for m in call.asked[3] if m["role"] == "tool"]
         assert [m["content"] for m in told] == ["a is booked"] * 2
+        assert str(call.asked[3]).count("I will tell you") == 1
         assert len({m["tool_call_id"] for m in told}) == 2
         assert len(desk.begun) == 1

@@ -254,6 +254,7 @@ class Answering:
                 would_say=response.answer.would_say,
                 example=response.answer.example,
                 fitted=self.history.fitted,
+                own_text=response.own_text,
             )
             talk = Talk(
                 lambda: response.cut_s is not None,

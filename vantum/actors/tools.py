@@ -93,6 +93,7 @@ class Errands:
         would_say: whether anything of a text of the model's is spoken.
         example: a text of the model's as it is shown what it wrote.
         fitted: a request with what must fall out of it, now that it is longer, left out.
+        own_text: with which the answer begins, and which the request has already.
 
     `rounds` has what was asked, oldest first. `hang_up`: the reason for which the call is to end
     with this answer. `busy_until_s`: when tools came to an end last, on trio's clock; infinity
@@ -108,6 +109,7 @@ class Errands:
     would_say: Callable[[str], bool] = bool
     example: Callable[[str], str] = str
     fitted: Callable[[ChatRequest], ChatRequest] = _as_it_is
+    own_text: str = ""
     rounds: list[ToolRound] = field(factory=list)
     hang_up: str | None = None
     busy_until_s: float = 0.0
@@ -222,10 +224,17 @@ class Errands:
             return None
         following = evolve(
             request,
-            messages=request.messages + this.messages,
+            messages=request.messages + self._told(this),
             tool_choice="none" if len(self.rounds) >= self._max_rounds else "auto",
         )
         return self.fitted(following)
+
+    def _told(self, this: ToolRound) -> tuple[ChatMessage, ...]:
+        """The round for the next request."""
+        asked, *results = this.messages
+        if this is self.rounds[0]:
+            asked = evolve(asked, content=asked.content.removeprefix(self.own_text).lstrip())
+        return (asked, *results)
 
     async def _run_round(self, this: ToolRound, errands: list[Errand | Outcome]) -> None:
         for call, errand in zip(this.calls, errands, strict=True):
