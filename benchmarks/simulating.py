@@ -9,10 +9,10 @@ a change that only makes it faster leaves it as it is.
 from __future__ import annotations
 
 import hashlib
-import sys
 import time
 
 import attrs
+import click
 import trio
 
 from vantum.testing.calls import CallSetup, SimulatedCall, coarse, simulate, simulated_call
@@ -45,11 +45,14 @@ def talk(setup: CallSetup, minutes: float) -> SimulatedCall:
     return simulate(body)
 
 
-def main(mode: str = "coarse", minutes: str = "30") -> None:
-    """Play one call and print a line about it."""
+@click.command()
+@click.argument("mode", type=click.Choice(list(_MODES)), default="coarse")
+@click.argument("minutes", type=click.FloatRange(min=0, min_open=True), default=30.0)
+def main(mode: str, minutes: float) -> None:
+    """Play one call of MINUTES and print a line about it."""
     talk(_MODES[mode], 0.5)  # what is made once in a process
     began_s = time.process_time()
-    call = talk(_MODES[mode], float(minutes))
+    call = talk(_MODES[mode], minutes)
     spent_s = time.process_time() - began_s
     fingerprint = hashlib.sha256(call.log.text().encode()).hexdigest()[:12]
     print(
@@ -59,4 +62,4 @@ def main(mode: str = "coarse", minutes: str = "30") -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()
