@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from vantum.core.audio import from_int16
-from vantum.core.packing import Packed, PackedQueue, Quiet, narrow, pack, unpack, widen
+from vantum.core.packing import Packed, PackedQueue, Quiet, Silent, narrow, pack, unpack, widen
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 
@@ -66,7 +66,17 @@ def test_a_voice_takes_two_thirds_of_its_room(name: str) -> None:
     audio = recorded(name)
     kept = [narrow(audio[at : at + 16_000]) for at in range(0, len(audio), 16_000)]
     assert b"".join(map(widen, kept)) == audio
-    assert sum(len(k if isinstance(k, bytes) else k.data) for k in kept) < 0.69 * len(audio)
+    packed = [k for k in kept if isinstance(k, Packed)]
+    assert len(packed) == len(kept)
+    assert sum(len(k.data) for k in packed) < 0.69 * len(audio)
+
+
+def test_what_is_silent_takes_no_room() -> None:
+    assert narrow(bytes(1600)) == Silent(800)
+    assert widen(Silent(800)) == bytes(1600)
+    for sound in (1, -1):
+        assert narrow(bytes(1598) + samples(sound)) == Quiet(bytes(799) + struct.pack("b", sound))
+    assert narrow(b"") == b""
 
 
 def test_what_is_quiet_takes_a_byte_a_sample() -> None:

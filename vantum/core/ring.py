@@ -4,8 +4,9 @@ Pieces and not one growing buffer: such a buffer keeps the room that it once nee
 at its own worst moment, while freed pieces are taken by other calls. And what is sent is mostly one
 whole piece, which then is not copied.
 
-16-bit PCM is kept in less room (`vantum.core.packing`): in half of it on a line on which nobody
-speaks, as on most while we do, in two thirds where somebody does. What is read is what was added,
+16-bit PCM is kept in less room (`vantum.core.packing`): in none where the microphone is muted, in
+half of it on a line on which nobody speaks, as on most while we do, in two thirds where somebody
+does. What is read is what was added,
 bit by bit.
 """
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 from attrs import define, field
 
 from vantum.core.audio import SAMPLE_BYTES
-from vantum.core.packing import Narrow, Packed, Quiet, narrow, widen
+from vantum.core.packing import Narrow, Packed, Quiet, Silent, narrow, widen
 
 
 @define
@@ -95,8 +96,10 @@ class Ring:
         """In samples."""
         return len(piece) // self.sample_bytes if isinstance(piece, bytes) else piece.samples
 
-    def _part(self, piece: Narrow, low: int, high: int) -> bytes | Quiet:
+    def _part(self, piece: Narrow, low: int, high: int) -> bytes | Silent | Quiet:
         """Samples `low` to before `high` of a piece; of bytes, the piece itself if that is all."""
+        if isinstance(piece, Silent):
+            return Silent(high - low)
         if isinstance(piece, Quiet):
             return Quiet(piece.data[low:high])
         return widen(piece)[low * self.sample_bytes : high * self.sample_bytes]
