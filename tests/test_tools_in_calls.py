@@ -1131,6 +1131,7 @@ async def test_what_was_done_before_a_false_stop_is_not_done_again_behind_it(
             "food is good. There is a garden too, with many old trees in it.",
             asks("book", what="a"),
             "Done.",
+            "You are welcome.",
         ),
         tokens_per_s=3.0,
     )
@@ -1145,5 +1146,9 @@ async def test_what_was_done_before_a_false_stop_is_not_done_again_behind_it(
         told = [m for m in call.asked[3] if m["role"] == "tool"]
         assert [m["content"] for m in told] == ["a is booked"] * 2
         assert str(call.asked[3]).count("I will tell you") == 1
+        await call.caller.say("Thank you.")
+        await call.caller.pause(5.0)
+        assert "please. It is booked, and I will tell you" in str(call.asked[4]), "one sentence"
+        assert " ".join(call.heard()).count("I will tell you") == 1
         assert len({m["tool_call_id"] for m in told}) == 2
         assert len(desk.begun) == 1

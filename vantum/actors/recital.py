@@ -42,37 +42,42 @@ async def _once(pieces: list[ModelOutput]) -> AsyncGenerator[ModelOutput, None]:
         yield piece
 
 
-@frozen
+@define
 class Continuation:
     """A `vantum.ports.LanguageModel` that first says `text` and then what the model says.
 
-    The model is asked as soon as the text has been taken: it writes while the text is spoken.
+    The model is asked as soon as the text has been taken: it writes while the text is spoken. If it
+    is asked again, with what its tools have answered, the text has been said.
     """
 
     text: str
     model: LanguageModel
+    _said: bool = field(default=False, init=False)
 
     @asynccontextmanager
     async def stream(self, request: ChatRequest) -> AsyncIterator[AsyncIterator[ModelOutput]]:
         """The text, a space, and the model's answer to `request`, which knows of the text."""
+        first, *others = reversed(_pieces(self.text))
+        ours = [f"{first} " if isinstance(first, str) else first, *others]
+        if self._said:
+            ours.clear()
+        self._said = True
         async with AsyncExitStack() as stack:
-            yield _Continued(self, request, stack)
+            yield _Continued(self.model, request, stack, ours)
 
 
 @define
 class _Continued:
-    """A class and not an async generator: those must be closed when they are not read out."""
+    """A class and not an async generator: those must be closed when they are not read out.
 
-    whole: Continuation
+    `ours`: what is said first, its end first.
+    """
+
+    model: LanguageModel
     request: ChatRequest
     stack: AsyncExitStack
-    ours: list[ModelOutput] = field(init=False)
+    ours: list[ModelOutput]
     pieces: AsyncIterator[ModelOutput] | None = None
-
-    @ours.default
-    def _of_the_text(self) -> list[ModelOutput]:
-        first, *others = reversed(_pieces(self.whole.text))
-        return [f"{first} " if isinstance(first, str) else first, *others]
 
     def __aiter__(self) -> _Continued:
         return self
@@ -81,6 +86,6 @@ class _Continued:
         if self.ours:
             return self.ours.pop()
         if self.pieces is None:
-            opening = self.whole.model.stream(self.request)
+            opening = self.model.stream(self.request)
             self.pieces = aiter(await self.stack.enter_async_context(opening))
         return await anext(self.pieces)

@@ -18,11 +18,15 @@ def record_answer(
     last = cut.responses[-1]
     whole = not interrupted and not last.failed
     text = heard = ""
+    goes_on = False
     for response in cut.responses:
         said = last.playing.playout.text if response is last else response.heard
         if text and response.said.round_ends:
-            history.add_assistant(text, at_ms=at_ms, heard_text=None if whole else heard)
+            history.add_assistant(
+                text, at_ms=at_ms, heard_text=None if whole else heard, continued=goes_on
+            )
             text = heard = ""
+            goes_on = True
         more, more_heard = record_rounds(
             history,
             response,
@@ -32,6 +36,7 @@ def record_answer(
             interrupted=interrupted and response is last,
             at_ms=at_ms,
             follows=follows,
+            continued=goes_on,
         )
         text, heard = joined(text, more), joined(heard, more_heard)
     if text or not last.said.round_ends:
@@ -55,12 +60,14 @@ def record_rounds(
     at_ms: int,
     interrupted: bool = False,
     follows: bool = True,
+    continued: bool = False,
 ) -> tuple[str, str]:
     """Record the rounds of an answer but the last; gives what is left of `text` and of `heard`.
 
     An answer that was cut before anything of it was heard is none: of it only what has begun is
     recorded, which stays done whatever becomes of the answer. `interrupted`: the user cut in, and
     the round says so in whose words he did, or behind which nothing was to be said yet.
+    `continued`: its words go on with what was recorded last.
     """
     said, errands = response.said, response.errands
     began = 0
@@ -80,7 +87,9 @@ def record_rounds(
                 heard_text=None if whole else before_heard,
                 written=this.text if whole else "",
                 at_ms=at_ms,
+                continued=continued,
             )
+            continued = False
         history.add_tool_use(this.messages, at_ms=at_ms)
         if follows:
             this.late = partial(history.tool_finished, at_ms=at_ms)

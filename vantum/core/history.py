@@ -34,6 +34,7 @@ from vantum.core.context import summary_block
 from vantum.core.dtmf import join_notes
 from vantum.core.messages import ChatMessage, ChatRequest, ToolCall, ToolSpec
 from vantum.core.tokens import MESSAGE_TOKENS, CountTokens, estimate_tokens
+from vantum.core.wording import joined
 
 __all__ = [
     "Digest",
@@ -280,8 +281,8 @@ class History:
         if content := content.strip():
             # Calls have their results behind them, so what is last was said.
             if self._messages and self._messages[-1].role == entry.role:
-                glue = " " if entry.continued else "\n"
-                content = f"{self._messages.pop().content}{glue}{content}"
+                said = self._messages.pop().content
+                content = joined(said, content) if entry.continued else f"{said}\n{content}"
                 self._tokens_before.pop()
             if entry.role == "user":
                 self._last_user = len(self._messages)
