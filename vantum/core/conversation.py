@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+from vantum.core import flushing
 from vantum.core.announcing import announce
 from vantum.core.barging import (
     answer_failed,
@@ -66,7 +67,6 @@ from vantum.core.events import (
 )
 from vantum.core.evolving import evolve
 from vantum.core.floor import Floor
-from vantum.core.flushing import awaits_words, is_unknown, new_of_late, put_off, waits_on
 from vantum.core.messages import (
     EchoHeard,
     SpeechStarted,
@@ -101,7 +101,9 @@ def _start_input(c: Conversation, e: StartInput, now_s: float) -> Step:
     was_auto = is_auto(c)
     c = evolve(c, options=e.options, start_request=e.request, starts=(*c.starts, e))
     c = evolve(c, endpointing=evolve(c.endpointing, language=e.options.language))
-    c = begin_judging(c, now_s) if is_auto(c) is not was_auto else c
+    if is_auto(c) is not was_auto:
+        c = begin_judging(c, now_s)
+        c = c if c.state == "INITIALIZING" else flushing.expects_answers(c, now_s)
     if "stt" not in c.ready and not opening:
         c = evolve(c, language=None)
     c = _open_recogniser(c, now_s, commands)
@@ -115,7 +117,7 @@ def _open_recogniser(c: Conversation, now_s: float, commands: list[Command]) -> 
     wanted = c.options.language if c.options is not None else None
     if wanted is None or c.language == wanted:
         return c
-    if "stt" in c.ready and awaits_words(c):
+    if "stt" in c.ready and flushing.awaits_words(c):
         return c  # the words of an ended turn come first; only this recogniser knows them
     commands.append(OpenRecogniser(wanted))
     # The new one knows of no flush but those whose marks still wait in front of it.
@@ -133,8 +135,7 @@ def _when_ready(c: Conversation, now_s: float, commands: list[Command]) -> Conve
         c = move(c, "LISTENING", commands)
         commands.append(Send(Ready(c.providers)))
         c = evolve(c, quiet_since_s=now_s)
-        deadline_s = now_s + c.limits.flush_timeout_s
-        c = evolve(c, flushes=tuple(evolve(f, deadline_s=deadline_s) for f in c.flushes))
+        c = flushing.expects_answers(c, now_s)
     commands.extend(Send(Ack(start.request)) for start in c.starts)
     c = evolve(c, starts=())
     if opens and c.greeting and not any(turn.say for turn in c.queue):
@@ -214,7 +215,7 @@ def _check_answered(c: Conversation, e: CheckAnswered, now_s: float) -> Step:
 
 def _transcript(c: Conversation, e: Transcript, now_s: float) -> Step:
     if c.overdue:
-        c, e = new_of_late(c, e)
+        c, e = flushing.new_of_late(c, e)
     start = c.flushes[0].start if c.flushes else c.start_request
     commands: list[Command] = [SendTranscript(start, e)] if e.text else []
     if (passed := pass_over(c, e, now_s)) is not None:
@@ -239,7 +240,7 @@ def _flushed(c: Conversation, e: SttFlushed, now_s: float) -> Step:
     c = evolve(c, overdue=frozenset(n for n in c.overdue if n > e.flush_id))
     c = notice(hear(c, e, now_s), e, now_s)
     judged = bool(found and found[0].judged)
-    if found and not e.complete and is_unknown(c) and not (judged or is_auto(c)):
+    if found and not e.complete and flushing.is_unknown(c) and not (judged or is_auto(c)):
         c = evolve(c, flushes=(evolve(found[0], answered=True), *c.flushes))
     elif not judged or c.flushes or still_ended(c, now_s):
         with_interim = not e.complete
@@ -253,11 +254,11 @@ def _tick(c: Conversation, e: Tick, now_s: float) -> Step:
         if flush.deadline_s is None or flush.deadline_s > now_s:
             continue
         others = tuple(f for f in c.flushes if f is not flush)
-        if is_unknown(c) and c.options and c.language == c.options.language:
+        if flushing.is_unknown(c) and c.options and c.language == c.options.language:
             if flush.judged or is_auto(c):  # late words begin the next turn: none waits for them
                 c = turn_taken(evolve(c, flushes=others), now_s)
             else:
-                c = waits_on(c, flush)
+                c = flushing.waits_on(c, flush)
             continue
         c = flush_given_up(evolve(c, flushes=others), flush.flush_id)
         c = take_turn(c, flush.request, now_s, commands, with_interim=True, judged=flush.judged)
@@ -318,7 +319,7 @@ _ALWAYS: dict[type, Handle] = {
     CheckAnswered: _check_answered,
     Floor: floor_taken,
     SttFlushed: _flushed,
-    SttBehind: put_off,
+    SttBehind: flushing.put_off,
     Tick: _tick,
     Announce: announce,
     CloseRequested: _close,

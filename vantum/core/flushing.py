@@ -29,6 +29,15 @@ def waits_on(c: Conversation, flush: Flush) -> Conversation:
     return evolve(c, flushes=tuple(f for some in others for f in some))
 
 
+def expects_answers(c: Conversation, now_s: float) -> Conversation:
+    """From now on what nobody has waited for with a deadline has one."""
+    deadline_s = now_s + c.limits.flush_timeout_s
+    flushes = (
+        f if f.deadline_s is not None else evolve(f, deadline_s=deadline_s) for f in c.flushes
+    )
+    return evolve(c, flushes=tuple(flushes))
+
+
 def awaits_words(c: Conversation) -> bool:
     """Whether the words of a turn that has ended are still expected."""
     opening = c.state == "INITIALIZING"
