@@ -140,7 +140,7 @@ def test_when_to_try_again() -> None:
     often = decide(evolve(FACTS, attempts_s=attempts), RULES)
     assert often is not None
     assert often.codes == ("too_many_attempts",)
-    assert "3 times within 1 day, 0:00:00" in often.text
+    assert "called 3 times within 1 day, as often" in often.text
     assert often.retry_at_s == NOON_S + 20 * HOUR_S
     both = decide(evolve(FACTS, attempts_s=attempts, now_s=NOON_S + 10 * HOUR_S), RULES)
     assert both is not None
@@ -163,6 +163,14 @@ def test_caps_that_cannot_be_read(text: str) -> None:
 def test_caps_as_they_are_written() -> None:
     assert parse_caps(" 3 / 1d ,1/8H,") == (AttemptCap(3, DAY_S), AttemptCap(1, 8 * HOUR_S))
     assert parse_caps("") == ()
+    told = [cap.in_words for cap in parse_caps("3/1d, 7/7d, 1/1h, 2/36h, 1/48h")]
+    assert told == [
+        "3 times within 1 day",
+        "7 times within 7 days",
+        "once within 1 hour",
+        "2 times within 36 hours",
+        "once within 2 days",
+    ]
 
 
 @given(

@@ -46,6 +46,14 @@ class AttemptCap:
     count: int
     period_s: float
 
+    @property
+    def in_words(self) -> str:
+        """Such as "3 times within 1 day"."""
+        days = self.period_s % _UNITS_S["d"] == 0
+        length, unit = self.period_s / _UNITS_S["d" if days else "h"], "day" if days else "hour"
+        times = "once" if self.count == 1 else f"{self.count} times"
+        return f"{times} within {length:g} {unit}{'' if length == 1 else 's'}"
+
     def free_at_s(self, now_s: float, attempts_s: Sequence[float]) -> float | None:
         """When the next call fits in; None: now.
 
@@ -243,8 +251,7 @@ def _about_attempts(facts: DialFacts, rules: DialRules) -> Sequence[Reason]:
     for cap in rules.caps:
         free_at_s = cap.free_at_s(facts.now_s, facts.attempts_s)
         if free_at_s is not None:
-            period = timedelta(seconds=cap.period_s)
-            text = f"the number was called {cap.count} times within {period}, as often as allowed"
+            text = f"the number was called {cap.in_words}, as often as allowed"
             reasons.append(Reason("too_many_attempts", text, free_at_s))
     return reasons
 
