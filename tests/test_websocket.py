@@ -136,6 +136,7 @@ async def test_text_that_is_not_utf_8_drops_nothing() -> None:
     [
         (bytes([0x82, 0xFE]) + (1001).to_bytes(2) + bytes(4 + 1001), 1009),
         (b"\x82\x01x", 1002),  # not masked
+        (bytes([0x88, 0x83]) + bytes(4) + b"\x03\xe8\xff", 1007),  # a reason that is no text
         (bytes([0xC2, 0x81]) + bytes(4) + b"x", 1002),  # a reserved bit
         (bytes([0x80, 0x81]) + bytes(4) + b"x", 1002),  # continues nothing
     ],

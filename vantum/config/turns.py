@@ -52,7 +52,8 @@ class TurnSettings:
     )
     debounce_ms: int = setting(
         150,
-        "After the voice has stopped, a transcript that grows holds the end back for so long.",
+        "After the voice has stopped, a transcript that grows holds the end back for so long, "
+        "unless the recogniser has called the utterance over.",
         env="TURN_DEBOUNCE",
         low=0,
         high=2000,
