@@ -1152,3 +1152,24 @@ async def test_what_was_done_before_a_false_stop_is_not_done_again_behind_it(
         assert " ".join(call.heard()).count("I will tell you") == 1
         assert len({m["tool_call_id"] for m in told}) == 2
         assert len(desk.begun) == 1
+
+
+async def test_a_false_stop_in_front_of_a_call_leaves_each_word_there_once(
+    autojump_clock: object,
+) -> None:
+    first = asks("book", "I book that for you now, one moment please.", what="a")
+    script = OpenAIScript((first, "It is done.", "You are welcome.", "Bye."), tokens_per_s=20.0)
+    tools = (Desk().tool("irreversible", takes_s=0.3),)
+    setup = CallSetup(settings=settings(), openai=script, direct=True, tools=tools)
+    async with simulated_call(setup) as call:
+        await call.caller.start()
+        await call.caller.say("Please book it.")
+        await call.caller.hear(1.0)
+        await call.caller.noise(0.5, dbfs=-10)
+        await call.caller.pause(10.0)
+        assert len(call.heard()) == 2
+        await call.caller.say("Thank you.")
+        await call.caller.pause(5.0)
+        told = " ".join(m["content"] for m in call.asked[-1] if m["role"] == "assistant")
+        assert told == " ".join(call.heard()[:2])
+        assert told.startswith(first.text)

@@ -45,9 +45,20 @@ def record_answer(
             interrupted=interrupted,
             is_fallback=any(response.said.is_fallback for response in cut.responses),
             heard_text=None if whole else heard,
-            written=cut.written if whole else "",
+            written=cut.written if whole and _is_last_round(cut, text) else "",
             at_ms=at_ms,
         )
+
+
+def _is_last_round(cut: CutAnswer, text: str) -> bool:
+    """Whether a text is what the model wrote last: an answer that was cut in a round before says
+    the rest of that with it."""
+    said = cut.responses[0].said
+    return len(words_of(text)) == _count(said.pieces[(said.round_ends or [0])[-1] :])
+
+
+def _count(pieces: list[str]) -> int:
+    return sum(len(words_of(piece)) for piece in pieces)
 
 
 def record_rounds(
@@ -75,7 +86,7 @@ def record_rounds(
         if not (whole or heard or this.begun):
             continue
         end = said.round_ends[number] if number < len(said.round_ends) else len(said.pieces)
-        words = sum(len(words_of(piece)) for piece in said.pieces[began:end])
+        words = _count(said.pieces[began:end])
         began = end
         before, text = split_behind(text, words)
         before_heard, heard = split_behind(heard, words)
@@ -85,7 +96,8 @@ def record_rounds(
                 before,
                 interrupted=interrupted and is_cut,
                 heard_text=None if whole else before_heard,
-                written=this.text if whole else "",
+                # What was cut in it is said in the utterance that goes on with it.
+                written=this.text if whole and len(words_of(before)) == words else "",
                 at_ms=at_ms,
                 continued=continued,
             )
