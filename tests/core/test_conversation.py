@@ -628,6 +628,19 @@ def test_a_call_that_cannot_begin_ends_if_its_client_cannot_start_again(role: st
     assert call.c.state == "INITIALIZING"
 
 
+def test_a_phone_call_whose_voice_is_refused_for_good_ends() -> None:
+    for once, kind, ends in ((True, "quota", 1), (True, "network", 0), (False, "auth", 0)):
+        call = Call()
+        options = e.InputOptions(turn_detection="manual", starts_once=once)
+        call.feed(e.StartInput(e.Request(), options), d.RoleReady("stt"), d.RoleReady("tts"))
+        call.turn("hi")
+        lost = d.RoleLost("tts", kind, "refused")  # type: ignore[arg-type]
+        said = call.feed(d.ResponseDone(0, (lost,)))
+        why = "speech synthesis is unavailable"
+        assert of(said, d.EndSession) == [d.EndSession(1011, why)] * ends
+        assert sent(said, e.ErrorReply)
+
+
 def test_end_call_cuts_and_ends_in_every_state() -> None:
     for hang_up in (e.EndCall(e.Request()), e.Goodbye(e.Request())):
         for prepare, cuts in (([], 0), (["turn"], 1), (["turn", "audio"], 1)):

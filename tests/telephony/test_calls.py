@@ -16,7 +16,7 @@ from vantum.core.scripts import parse_script
 from vantum.errors import ConfigError
 from vantum.telephony import lifecycle
 from vantum.telephony.calls import CallRefused, CarrierError, NoLine, NoSuchCall, OrderError
-from vantum.testing import deepgram
+from vantum.testing import cartesia, deepgram
 from vantum.testing.twilio import (
     AnsweringMachine,
     Busy,
@@ -589,6 +589,20 @@ async def test_whom_nobody_would_hear_is_not_kept_on_the_line(
         assert record.duration_s < 20
         said = [turn.heard for turn in record.turns]
         assert (TurnSettings().cannot_hear in said) == (len(faults) == 2)
+        assert office.is_idle()
+
+
+async def test_who_would_hear_nothing_is_not_kept_on_the_line(autojump_clock: Clock) -> None:
+    """The account of the voice's provider runs dry in the midst of the greeting."""
+    fault = cartesia.Fault("error", after_chunks=9, status=402, code="quota_exceeded")
+    script = cartesia.CartesiaScript(faults=(fault,))
+    setup = attrs.evolve(SETUP, direct=False, cartesia=script)
+    async with an_office(TwilioScript(answers=STAYS), setup=setup) as office:
+        record = await office.call()
+        assert record.ended_because == "speech synthesis is unavailable"
+        (greeting,) = record.turns
+        assert OPENING.startswith(greeting.heard)
+        assert 0 < len(greeting.heard) < len(OPENING)
         assert office.is_idle()
 
 

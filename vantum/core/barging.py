@@ -37,6 +37,7 @@ from vantum.core.moves import (
     move,
     parting,
     service_error,
+    speechless,
     take_words,
     without_last,
 )
@@ -268,7 +269,7 @@ def response_done(c: Conversation, e: ResponseDone, now_s: float) -> Step:
     for lost in e.failed:
         if lost.role != "llm" or c.told_of != e.turn:
             commands.extend(service_error(c.turn.request, lost))
-    ends = c.turn.ends
+    ends = c.turn.ends or speechless(c, e)
     c = without_last(c)
     c = evolve(c, turn=None, quiet_since_s=now_s, bargein=c.bargein.answer_over(now_s))
     if ends is not None:

@@ -20,20 +20,13 @@ from vantum.core.decisions import (
 )
 from vantum.core.events import Prospect
 from vantum.core.evolving import evolve
-from vantum.core.moves import end_call
+from vantum.core.moves import DEAF, SPEECHLESS, end_call, starts_once
 from vantum.core.prompts import fill_spoken, known_of
 from vantum.core.turn_taking import is_auto
-from vantum.errors import Role
 
 #: A client that knows how to ask for another recogniser does so at once; a caller's own pauses are
 #: hardly shorter. What he has said by the loss may be answered meanwhile.
 _PATIENCE_S: Final = 4.0
-#: That we failed, by the WebSocket's codes.
-_OUR_FAULT: Final = 1011
-_WHY: Final[dict[Role, str]] = {
-    "stt": "speech recognition is unavailable",
-    "tts": "speech synthesis is unavailable",
-}
 
 
 def gone_deaf(c: Conversation, e: RoleLost, now_s: float) -> Conversation:
@@ -52,8 +45,8 @@ def hopeless(c: Conversation, e: RoleLost) -> CloseRequested | None:
     its client cannot start again."""
     if c.state != "INITIALIZING":
         return None
-    if c.options is not None and c.options.starts_once and e.for_good:
-        return CloseRequested(_OUR_FAULT, _WHY[e.role])
+    if starts_once(c) and e.for_good:
+        return DEAF if e.role == "stt" else SPEECHLESS
     return next((turn.ends for turn in c.queue if turn.ends), None)
 
 
@@ -67,11 +60,12 @@ def mind_deafness(c: Conversation, now_s: float, commands: list[Command]) -> Con
     """Say that nobody hears him, and end the call."""
     if c.deaf_at_s is None or now_s < c.deaf_at_s or not _is_deaf(c):
         return c
+    c = evolve(c, deaf_at_s=None)  # it is said once, or the call ends anyway
     told = c.options.prospect if c.options is not None else Prospect()
     text = fill_spoken(c.cannot_hear, known_of(told, c.prospect))
     if not text:
-        return end_call(c, CloseRequested(_OUR_FAULT, _WHY["stt"]), commands)
-    c, more = announce(c, Announce(text, True, _WHY["stt"], code=_OUR_FAULT), now_s)
+        return end_call(c, DEAF, commands)
+    c, more = announce(c, Announce(text, True, DEAF.reason, code=DEAF.code), now_s)
     commands.extend(more)
     return c
 

@@ -10,6 +10,7 @@ from vantum.core.decisions import (
     Conversation,
     EndSession,
     MoveState,
+    ResponseDone,
     RoleLost,
     Send,
     StartResponse,
@@ -30,6 +31,9 @@ from vantum.errors import Role
 
 GOODBYE_SAID: Final = CloseRequested(1000, "the agent ended the call")
 NOBODY_ANSWERED: Final = CloseRequested(1000, "nobody answered")
+#: 1011: by our fault.
+DEAF: Final = CloseRequested(1011, "speech recognition is unavailable")
+SPEECHLESS: Final = CloseRequested(1011, "speech synthesis is unavailable")
 
 
 def move(c: Conversation, new: StateName, commands: list[Command]) -> Conversation:
@@ -98,6 +102,18 @@ def go_on(c: Conversation, commands: list[Command]) -> Conversation:
     c = move(c, "THINKING", commands)
     commands.append(StartResponse(turn))
     return c
+
+
+def starts_once(c: Conversation) -> bool:
+    """Whether nothing can be asked of the client, as of a telephone, that mends anything."""
+    return c.options is not None and c.options.starts_once
+
+
+def speechless(c: Conversation, e: ResponseDone) -> CloseRequested | None:
+    """Why the call ends behind an answer that was not spoken: the voice is refused for good, and
+    there is nobody but the caller, who hears nothing, to be told."""
+    refused = any(lost.role == "tts" and lost.kind in ("auth", "quota") for lost in e.failed)
+    return SPEECHLESS if refused and starts_once(c) else None
 
 
 def is_heard_out(c: Conversation) -> bool:

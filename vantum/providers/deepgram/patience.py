@@ -2,7 +2,7 @@
 
 A half-dead peer is noticed in two ways, and both are losses like any other. A send that does not
 finish in 5 s: the peer no longer reads. And no message for 5 s (or half of a longer ring), in time
-and in audio sent: with `interim_results` Deepgram speaks every few seconds even in silence. Should
+and in audio sent: with `interim_results` Deepgram speaks about every second even in silence. Should
 that ever be wrong about a healthy peer, the patience doubles from the second time on, so that it
 costs a few reconnects and not one every five seconds; words that only the next connection brings
 show that it was right.
