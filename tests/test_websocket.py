@@ -467,6 +467,9 @@ async def test_an_answer_that_is_none(answer: bytes) -> None:
     with pytest.raises(BadHandshake) as caught:
         await connect(ours, "h", "/", max_message_bytes=100)
     assert caught.value.status is None
+    assert ("closed" in str(caught.value)) == (answer in (b"", b"HTTP/1.1 101 ")), (
+        "not what it said"
+    )
 
 
 # ---------------------------------------------------------------- what has arrived

@@ -177,7 +177,9 @@ async def connect(
             isinstance(event, h11.InformationalResponse) and event.status_code != 101
         ):
             if event is h11.NEED_DATA:
-                http.receive_data(bytes(await stream.receive_some(RECEIVE_BYTES)))
+                if not (received := bytes(await stream.receive_some(RECEIVE_BYTES))):
+                    raise BadHandshake("the connection was closed during the handshake")
+                http.receive_data(received)
             event = http.next_event()
     except h11.RemoteProtocolError as error:
         raise BadHandshake("the answer to the handshake is no HTTP") from error
