@@ -122,6 +122,13 @@ def test_all_wrong_rows_are_lines_and_nobody_is_called(campaign: Vantum) -> None
     ]
 
 
+def test_a_long_list_is_said_to_be_read(campaign: Vantum) -> None:
+    files(f"number,name\n555,Ann\n{BOB},{'b' * 199}\n" + f"{'x' * 60_000}\n" * 20)
+    code, out, err = campaign("run", "spring.toml")
+    assert (code, out) == (1, "Reading list.csv (1 MB) …\n")
+    assert err.splitlines()[-1].endswith("21 of 22 rows are wrong; nobody was called")
+
+
 def test_all_faults_of_the_file_are_lines(campaign: Vantum) -> None:
     files(text='name = "spring"\ncolour = "red"\n')
     code, _, err = campaign("run", "spring.toml", "--max-concurrent", 0)

@@ -42,6 +42,8 @@ Say = Callable[[str], Any]
 
 #: The lease is kept, and everybody counted, so often.
 _BEAT_S: Final = 5.0
+#: Some ten thousand rows: a second or two.
+_LONG_MB: Final = 1.0
 _NUMBER_RULE: Final = "must be a number in international form, such as +12125550123"
 
 
@@ -113,6 +115,7 @@ async def run_campaign(
         saved = await store.open(str(path))
         try:
             tell = partial(_tell, plan, complain)
+            _say_if_long(plan.prospects, say)
             say(loaded_line(await load_list(store, plan, NUMBERS, tell), str(plan.prospects)))
             if saved.wanted == "pause":
                 say(f"It is paused; to go on: vantum-actors campaign resume {plan.name}")
@@ -150,6 +153,14 @@ def _wishes(database: Database, dialler: Dialler, saved: Saved) -> tuple[Wishes,
             return RemoteWishes(http, by), own
         case _:
             return (own,)
+
+
+def _say_if_long(prospects: Path, say: Say) -> None:
+    """Who has a long list sees nothing else for a while."""
+    with suppress(OSError):  # which `load_list` says
+        size_mb = prospects.stat().st_size / 1e6
+        if size_mb >= _LONG_MB:
+            say(f"Reading {prospects} ({size_mb:.0f} MB) …")
 
 
 def _tell(plan: Plan, complain: Say, what: object) -> None:
