@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import socket
 import sys
 import tempfile
@@ -90,7 +91,7 @@ async def run_workers(loaded: Loaded, *, say: Say) -> int:
             down=lambda label: board.put(label, None),
         )
         busy = partial(_busy, board.get)
-        await _serve(crew, settings, say, busy)
+        await _serve(crew, settings, say, busy, directory)
     return 0
 
 
@@ -102,7 +103,9 @@ def _check_shares(name: str, total: int, workers: int) -> None:
         )
 
 
-async def _serve(crew: Crew, settings: Settings, say: Say, busy: Callable[[], int]) -> None:
+async def _serve(
+    crew: Crew, settings: Settings, say: Say, busy: Callable[[], int], directory: Path
+) -> None:
     """Run the workers until a signal."""
     server = settings.server
     grace_s = (server.grace_ms + server.send_timeout_ms) / 1000 + 1 + _OVERTIME_S
@@ -121,6 +124,7 @@ async def _serve(crew: Crew, settings: Settings, say: Say, busy: Callable[[], in
                 async for number in signals:
                     if number != HANG_UP:  # at once means at once, as in a single process
                         crew.kill()
+                        shutil.rmtree(directory, ignore_errors=True)
                         os._exit(1)
 
             nursery.start_soon(greet)
