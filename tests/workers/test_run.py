@@ -209,7 +209,7 @@ async def test_a_second_signal_ends_all_at_once() -> None:
     # Short: Unix sockets in it have their names' limit.
     with TemporaryDirectory() as temporary:
         settings = {"SHUTDOWN_GRACE": "600000", "TMPDIR": temporary}
-        async with workers(**settings) as running, connect(running.url) as client:
+        async with workers(2, **settings) as running, connect(running.url) as client:
             await ask(client)
             pids = children(running.process.pid)
             assert [name for name in os.listdir(temporary) if name.startswith("vantum-")]
