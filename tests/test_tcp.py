@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+import outcome
 import pytest
 import trio
 import trio.testing
@@ -60,6 +62,46 @@ async def test_what_comes_is_read_at_once_and_no_more_than_was_asked_for() -> No
         await theirs.send_all(b"hello")
         assert await ours.receive_some(4) == b"hell"
         assert await ours.receive_some() == b"o"
+
+
+async def test_what_was_read_is_no_part_of_what_is_read_next() -> None:
+    async with a_connection() as (ours, theirs):
+        await theirs.send_all(_LOTS[:40_000])
+        first = await ours.receive_some(100_000)
+        kept = bytes(first)
+        parts = [first]
+        while len(b"".join(parts)) < 40_000:
+            parts.append(await ours.receive_some(100_000))
+        assert first == kept
+        assert b"".join(parts) == _LOTS[:40_000]
+
+
+def test_two_threads_read_beside_each_other() -> None:
+    """Each with a loop of its own: what one reads is not written over by the other."""
+
+    async def read_much(pattern: bytes) -> None:
+        async with a_connection() as (ours, theirs), trio.open_nursery() as nursery:
+            nursery.start_soon(theirs.send_all, pattern * 200_000)
+            left = 200_000 * len(pattern)
+            while left:
+                data = await ours.receive_some()
+                assert data.strip(pattern) == b""
+                left -= len(data)
+
+    outcomes: list[outcome.Outcome[None]] = []
+    threads = [
+        threading.Thread(
+            target=lambda p=p: outcomes.append(outcome.capture(trio.run, read_much, p))
+        )
+        for p in (b"a", b"b")
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for each in outcomes:
+        each.unwrap()
+    assert len(outcomes) == 2
 
 
 async def test_reading_is_cancelled_before_anything_is_taken() -> None:
