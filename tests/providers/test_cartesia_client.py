@@ -11,6 +11,7 @@ import trio.testing
 from attrs import evolve
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from tests.patience import HANG_S, nobody_listening, until
 from tests.providers.cartesia_call import (
@@ -541,6 +542,16 @@ async def test_an_answer_waits_for_a_context_of_the_accounts(autojump_clock: Any
             check_whole(answer, ["One moment."])
         assert len(c.peer.transcripts) > 2, "one of them was refused first"
         assert c.peer.open_contexts == 0
+
+
+async def test_each_attempt_that_fails_is_logged(autojump_clock: Any) -> None:
+    refusals = (Refusal(503), Refusal(503))
+    with capture_logs() as logs:
+        async with call(evolve(STREAMED, connect_faults=refusals)) as c:
+            check_whole(await say(c.voice, TEXTS), TEXTS)
+    failed = [entry["error"] for entry in logs if entry["event"] == "an attempt to connect failed"]
+    assert len(failed) == len(refusals)
+    assert all("503" in error for error in failed), failed
 
 
 async def test_without_run_there_is_no_voice(autojump_clock: Any) -> None:

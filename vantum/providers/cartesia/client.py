@@ -209,6 +209,8 @@ class CartesiaSpeech:
             try:
                 link: Link = await nursery.start(hold)
             except ProviderError as exc:
+                # Each by itself: one that hangs takes seconds, in which nothing else tells of it.
+                _log.warning("an attempt to connect failed", error=str(exc))
                 self.note(exc)
                 error = exc
                 if not exc.retryable:
