@@ -1,5 +1,6 @@
 """What tests everywhere may want."""
 
+import signal
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,10 @@ settings.register_profile("thorough", deadline=None, suppress_health_check=[Heal
 settings.load_profile("default")
 
 THOROUGHER = 10
+
+# A script's background jobs ignore Ctrl-C, and so would the programs that the tests start in one.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 RECORDINGS = Path(__file__).parent / "recordings"
 

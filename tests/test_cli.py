@@ -591,10 +591,13 @@ async def test_ctrl_c_in_a_replay(clean: None, caller_wav: Path) -> None:
             assert replay.err == ""
 
 
-async def test_a_second_ctrl_c_waits_for_no_thread(clean: None) -> None:
-    """As long as one loads a model, the first cannot end the program."""
-    script = """
-import threading, trio
+@pytest.mark.parametrize("handler", ["default_int_handler", "SIG_IGN"])
+async def test_a_second_ctrl_c_waits_for_no_thread(clean: None, handler: str) -> None:
+    """As long as one loads a model, the first cannot end the program. The background jobs of a
+    script begin with SIGINT ignored."""
+    script = f"""
+import signal, threading, trio
+signal.signal(signal.SIGINT, signal.{handler})
 from vantum.signals import until_signal
 
 async def load():

@@ -9,14 +9,15 @@ import os
 ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
-def end_at_once() -> None:
-    """Let the two end the process, then and there. One that is ignored stays ignored.
+def end_at_once(*, also_ignored: bool = False) -> None:
+    """Let the two end the process, then and there. One that is ignored stays ignored, as a script's
+    background jobs are spared Ctrl-C, unless `also_ignored`.
 
     Python's own Ctrl-C is an exception in whatever line runs next, which may be seconds away while
     a library is loaded, and a stack if that line is in one. The system's default asks nobody.
     """
     for number in ENDING:
-        if signal.getsignal(number) != signal.SIG_IGN:
+        if also_ignored or signal.getsignal(number) != signal.SIG_IGN:
             # The kernel spares the first process of a container what is only the default.
             signal.signal(number, _exit if os.getpid() == 1 else signal.SIG_DFL)
 

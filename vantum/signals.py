@@ -62,7 +62,9 @@ async def until_signal(work: Callable[[], Awaitable[int]]) -> int:
                 with trio.open_signal_receiver(*ENDING) as signals:
                     task_status.started()
                     code = 128 + await anext(aiter(signals))
-                end_at_once()  # it would wait for threads, such as one that reads a line
+                # It would wait for threads, such as one that reads a line. Who has taken the first
+                # takes the second.
+                end_at_once(also_ignored=True)
                 nursery.cancel_scope.cancel()
 
             await nursery.start(watch)
