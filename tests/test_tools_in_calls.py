@@ -55,6 +55,15 @@ def said(call: Caller) -> list[str]:
     return [done.text for done in call.messages(e.ResponseCompleted)]
 
 
+async def cut_in_on_a_tool(call: Caller, desk: Desk) -> None:
+    """Say something, and interrupt as soon as a tool of the answer has begun."""
+    await call.speak(0.5)
+    await call.end()
+    await until(lambda: desk.begun)
+    await call.send(e.Interrupt(call.request()))
+    await call.until_state("LISTENING")
+
+
 async def talk(*answers: str | Reply, tools: tuple[Tool, ...] = (), **given: Any) -> list[str]:
     """One turn; gives what the model was told of its tools in the last request."""
     async with a_call(
@@ -431,11 +440,7 @@ async def test_a_late_result_is_not_taken_for_that_of_a_later_call_of_the_same_i
     )
     async with a_call(openai=script, settings=settings(), tools=(slow, quick)) as call:
         await call.start()
-        await call.speak(0.5)
-        await call.end()
-        await until(lambda: desk.begun)
-        await call.send(e.Interrupt(call.request()))
-        await call.until_state("LISTENING")
+        await cut_in_on_a_tool(call, desk)
         await call.turn()
         await until(lambda: len(desk.done) == 2)
         await call.turn()
@@ -584,11 +589,7 @@ async def test_a_pure_tool_is_cancelled_and_leaves_nothing_if_nothing_was_heard(
     tools = (desk.tool("pure", takes_s=5.0, filler=""),)
     async with a_call(openai=script, settings=settings(), tools=tools) as call:
         await call.start()
-        await call.speak(0.5)
-        await call.end()
-        await until(lambda: desk.begun)
-        await call.send(e.Interrupt(call.request()))
-        await call.until_state("LISTENING")
+        await cut_in_on_a_tool(call, desk)
         await call.turn()
         assert results(call, 1) == []
         await trio.sleep(10)
@@ -648,11 +649,7 @@ async def test_asked_again_while_it_runs_it_is_not_begun_again(
     tools = (desk.tool("irreversible", takes_s=5.0, filler=""),)
     async with a_call(openai=script, settings=settings(), tools=tools) as call:
         await call.start()
-        await call.speak(0.5)
-        await call.end()
-        await until(lambda: desk.begun)
-        await call.send(e.Interrupt(call.request()))
-        await call.until_state("LISTENING")
+        await cut_in_on_a_tool(call, desk)
         await call.turn()
         assert len(desk.begun) == len(desk.done) == 1
         assert results(call, 2)[-1] == "a is booked"

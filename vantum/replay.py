@@ -396,5 +396,3 @@ class _Hearing:
                 self.show(Said("server", f"{service}: {message}"))
             case e.Disconnecting(reason=reason):
                 self.show(Said("server", f"closing: {reason}"))
-            case _:
-                pass

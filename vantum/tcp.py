@@ -72,9 +72,7 @@ class TcpStream(trio.abc.HalfCloseableStream):
             try:
                 await trio.lowlevel.wait_readable(number)
                 # It may have been closed behind the wait, and its number be another's by now.
-                room = (
-                    _of_this_thread.room if max_bytes is None else _of_this_thread.room[:max_bytes]
-                )
+                room = _of_this_thread.room[:max_bytes]
                 return room[: os.readv(socket.fileno(), (room,))].tobytes()
             except BlockingIOError:
                 continue

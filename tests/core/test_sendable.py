@@ -15,7 +15,7 @@ def test_whole_text_is_the_same(text: str) -> None:
 
 @given(st.text(st.characters(categories=("Cs", "Lu", "So"))))
 def test_any_text_can_be_sent(text: str) -> None:
-    sendable(text).encode()
+    assert sendable(text).encode().decode() == sendable(text)
 
 
 def test_halves_that_belong_together_become_one() -> None:

@@ -300,9 +300,13 @@ async def test_a_player_that_is_gone_ends_it(provider: LocalTtsProvider) -> None
 
 async def test_it_is_ready_at_once(provider: LocalTtsProvider) -> None:
     tts = provider.for_session()
+    is_ready = False
     async with trio.open_nursery() as nursery:
-        await nursery.start(tts.run)
+        with trio.move_on_after(HANG_S):
+            await nursery.start(tts.run)
+            is_ready = True
         nursery.cancel_scope.cancel()
+    assert is_ready
 
 
 def test_it_writes_nothing() -> None:

@@ -5,9 +5,8 @@ The conductor says when an answer begins and when it is cut; what that takes of 
 
 from __future__ import annotations
 
-import attrs
 import trio
-from attrs import define, field, frozen
+from attrs import asdict, define, evolve, field, frozen
 from structlog.contextvars import bound_contextvars
 
 from vantum.actors.briefing import Briefing
@@ -191,10 +190,10 @@ class Answering:
         self.ledger.begin(response.playing.playout)
         response.is_own, response.begun_s = is_own, trio.current_time()
         response.ends_call = ends_call
-        response.answer = attrs.evolve(response.answer, goes_on=turn.resumes)
+        response.answer = evolve(response.answer, goes_on=turn.resumes)
         response.own_text = strip_markers(own_text, call.settings.streaming.break_marker)
         request = ChatRequest(self._context(self.history, options) + begun, call.session_id)
-        call = attrs.evolve(call, model=model)
+        call = evolve(call, model=model)
         if not is_own:
             self._equip(response)
         self.nursery.start_soon(self._respond, call, response, request, self.out_tx, self.inbox_tx)
@@ -215,7 +214,7 @@ class Answering:
                 utterance_id,
                 call.wall_ms,
                 Fallback(tier, text),
-                ChunkingOptions(**attrs.asdict(streaming)),
+                ChunkingOptions(**asdict(streaming)),
                 options.tokens,
                 has_script=self.briefing.place is not None,
             ),

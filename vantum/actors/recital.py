@@ -57,13 +57,15 @@ class Continuation:
     @asynccontextmanager
     async def stream(self, request: ChatRequest) -> AsyncIterator[AsyncIterator[ModelOutput]]:
         """The text, a space, and the model's answer to `request`, which knows of the text."""
-        first, *others = reversed(_pieces(self.text))
-        ours = [f"{first} " if isinstance(first, str) else first, *others]
-        if self._said:
-            ours.clear()
+        ours = [] if self._said else self._ours()
         self._said = True
         async with AsyncExitStack() as stack:
             yield _Continued(self.model, request, stack, ours)
+
+    def _ours(self) -> list[ModelOutput]:
+        """The text and a space, the end first."""
+        first, *others = reversed(_pieces(self.text))
+        return [f"{first} " if isinstance(first, str) else first, *others]
 
 
 @define

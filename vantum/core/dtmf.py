@@ -18,6 +18,7 @@ from typing import Final
 import numpy as np
 
 from vantum.core.audio import from_float
+from vantum.core.leaving_out import leave_out
 
 __all__ = [
     "MAX_KEYS",
@@ -122,24 +123,16 @@ class WrittenNotes:
     def feed(self, token: str, *, final: bool = False) -> str:
         """What is certain after `token`, without notes; with `final`, everything: what a note has
         begun with is left out too."""
-        text = self._held + token
-        kept: list[str] = []
-        at = 0
-        while (begin := text.find("(", at)) >= 0:
-            kept.append(text[at:begin])
-            at = begin
+
+        def judge(text: str, begin: int) -> int | None:
             if note := _WRITTEN.match(text, begin):
-                at = note.end()
-            elif _BEGUN.fullmatch(text, begin) or (not final and _BEGINS.startswith(text[begin:])):
-                break
-            else:
-                kept.append("(")
-                at = begin + 1
-        else:
-            kept.append(text[at:])
-            at = len(text)
-        self._held = "" if final else text[at:]
-        return "".join(kept)
+                return note.end()
+            if _BEGUN.fullmatch(text, begin):
+                return len(text) if final else None
+            return None if not final and _BEGINS.startswith(text[begin:]) else begin
+
+        certain, self._held = leave_out(self._held + token, "(", judge)
+        return certain
 
 
 def strip_notes(text: str) -> str:

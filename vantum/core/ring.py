@@ -6,8 +6,7 @@ whole piece, which then is not copied.
 
 16-bit PCM is kept in less room (`vantum.core.packing`): in none where the microphone is muted, in
 half of it on a line on which nobody speaks, as on most while we do, in two thirds where somebody
-does. What is read is what was added,
-bit by bit.
+does. What is read is what was added, bit by bit.
 """
 
 from __future__ import annotations

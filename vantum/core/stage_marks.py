@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from vantum.core.leaving_out import leave_out
+
 #: A longer name is none; it also bounds what is held back.
 _NAME: Final = r"[\w-]{1,40}"
 _WHOLE: Final = re.compile(
@@ -47,31 +49,22 @@ class StageMarks:
 
     def feed(self, token: str, *, final: bool = False) -> str:
         """What is certain after `token`, without markers; with `final`, everything."""
-        text = self._held + token
-        kept: list[str] = []
-        at = 0
-        while (begin := text.find("[", at)) >= 0:
-            kept.append(text[at:begin])
-            at = begin
+
+        def judge(text: str, begin: int) -> int | None:
+            whole = _WHOLE.match(text, begin)
             if _OPENED.fullmatch(text, begin):
                 if not final:
-                    break
-                whole = _WHOLE.match(text, begin)
+                    return None
                 if whole or _MEANT.match(text, begin):
                     self.names += [whole["name"]] if whole else []
-                    at = len(text)
-                    break
-            if whole := _WHOLE.match(text, begin):
+                    return len(text)
+            elif whole:
                 self.names.append(whole["name"])
-                at = whole.end()
-            else:
-                kept.append("[")
-                at = begin + 1
-        else:
-            kept.append(text[at:])
-            at = len(text)
-        self._held = text[at:]
-        return "".join(kept)
+                return whole.end()
+            return begin
+
+        certain, self._held = leave_out(self._held + token, "[", judge)
+        return certain
 
 
 def without_unfinished_mark(text: str) -> str:

@@ -241,10 +241,9 @@ class Answer:
         return ["", *(f"_{n}" for n in range(1, self.body.get("n") or 1))]
 
     def _message(self, choice: str) -> dict[str, Any]:
-        text: str | None = "".join(self.tokens)
-        message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
-        if self.refuses:
-            message |= {"content": None, "refusal": text}
+        text = "".join(self.tokens)
+        content, refusal = (None, text) if self.refuses else (text, None)
+        message: dict[str, Any] = {"role": "assistant", "content": content, "refusal": refusal}
         if self.calls:
             message["content"] = text or None
             message["tool_calls"] = [
